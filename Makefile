@@ -1,0 +1,49 @@
+# Set-up needs python3 (3.11 or 3.12), pip and make; uv is brought into .uv/.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+UV_VERSION := 0.13.9
+UV := .uv/bin/uv
+RUN := .venv/bin/
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
+export UV_COMPILE_BYTECODE := 1
+
+.PHONY: help setup demo test check format bench clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 12) else "Huiyin needs Python 3.11 or 3.12; this is " + sys.version.split()[0] + ". Set PYTHON=/path/to/python3.11")'
+	@echo "bringing uv $(UV_VERSION) ..." >&2
+	@$(PYTHON) -m venv .uv
+	@.uv/bin/pip install --quiet --disable-pip-version-check "uv==$(UV_VERSION)"
+
+.venv/.ready: pyproject.toml uv.lock | $(UV)
+	@echo "installing the locked packages into .venv ..." >&2
+	@UV_PROJECT_ENVIRONMENT=.venv $(UV) sync --frozen --quiet --python "$(PYTHON)"
+	@touch $@
+
+setup: .venv/.ready ## Install everything into .venv
+
+demo: setup ## Simulate a province, run the whole thread, print the story
+	@$(RUN)huiyin demo
+
+test: setup ## Run the tests
+	@$(RUN)pytest -n 2 --dist loadgroup
+
+check: setup ## Format, lint, types, imports, tests
+	@$(RUN)ruff format --check .
+	@$(RUN)ruff check .
+	@$(RUN)mypy
+	@$(RUN)lint-imports
+	@$(MAKE) --no-print-directory test
+
+format: setup ## Format the code
+	@$(RUN)ruff format .
+	@$(RUN)ruff check --fix .
+
+bench: setup ## Measure landing, build, publish and queries at scale 1 and 5
+	@$(RUN)python -m tests.benchmarks.thread
+
+clean: ## Remove environments, caches and the home var/
+	@rm -rf .venv .venv-bi .uv var .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
