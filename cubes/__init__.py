@@ -1,0 +1,1 @@
+"""Meaning: declarations, dimensions, cubes, queries, scope and snapshot access."""

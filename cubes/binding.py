@@ -1,0 +1,128 @@
+"""What one compilation knows, and the values it binds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from sqlglot import exp
+
+from cubes.axis import Axis, resolve_axis
+from cubes.catalogue import Catalogue
+from cubes.cube import FACT, Cube
+from cubes.dimension import Dimension
+from cubes.expression import columns_of, parse_expression, plain_column
+from cubes.scope import Scope
+from cubes.sql import Node, as_date, equal, join, select
+from cubes.warehouse import Warehouse
+
+
+@dataclass
+class Binding:
+    """The surroundings of one compilation; `parameters` grows as values are bound."""
+
+    catalogue: Catalogue
+    warehouse: Warehouse
+    scope: Scope
+    business_date: date | None
+    language: str
+    parameters: dict[str, Any] = field(default_factory=dict)
+    _names: dict[str, str] = field(default_factory=dict, repr=False)
+
+    def bind(self, value: Any) -> exp.Placeholder:
+        """Bind a value and return its place in the statement; equal values share one."""
+        written = f"{type(value).__name__} {value!r}"
+        name = self._names.get(written)
+        if name is None:
+            name = f"p{len(self.parameters) + 1}"
+            self._names[written] = name
+            self.parameters[name] = value
+        return exp.Placeholder(this=name)
+
+    def axis(self, cube: Cube, name: str) -> Axis:
+        """Resolve a name of the query."""
+        return resolve_axis(self.catalogue, self.warehouse, cube, name, self.language)
+
+    def dimension(self, cube: Cube, role: str) -> Dimension:
+        """The dimension joined in `role`."""
+        return self.catalogue.dimensions[cube.dimension_of(role)]
+
+    def column_type(self, cube: Cube, sql: str, table: str) -> str | None:
+        """The type of an expression that is one column, else None."""
+        used = columns_of(sql, table)
+        if len(used) != 1 or not isinstance(parse_expression(sql, table), exp.Column):
+            return None
+        alias, name = used[0]
+        if alias == FACT:
+            return self.warehouse.column_type(cube.fact, name)
+        role, _, parent = alias.partition("__")
+        if role not in cube.joins:
+            return None
+        dimension = self.dimension(cube, role)
+        if parent and dimension.parent is not None:
+            return self.warehouse.column_type(dimension.parent.table, name)
+        return self.warehouse.column_type(dimension.table, name)
+
+    def date_of(self, cube: Cube, role: str) -> Node:
+        """The local date of a time role."""
+        sql = cube.time[role].sql
+        node = parse_expression(sql, FACT)
+        name = plain_column(sql, FACT)
+        if name is not None and self.warehouse.column_type(cube.fact, name) == "DATE":
+            return node
+        return as_date(node)
+
+    def value_of(self, cube: Cube, axis: Axis) -> Node:
+        """The shown value of an axis in a statement over the cube's fact."""
+        if axis.kind != "time":
+            return parse_expression(axis.sql, axis.table)
+        assert axis.grain is not None
+        return truncated(self.date_of(cube, axis.role), axis.grain)
+
+    def source(self, cube: Cube, roles: set[str]) -> tuple[exp.Table, list[exp.Join]]:
+        """The one FROM clause: the fact and the dimensions of `roles`, left-joined by key."""
+        joins = []
+        for role, declared in cube.joins.items():
+            if role in roles:
+                dimension = self.dimension(cube, role)
+                on = equal(
+                    parse_expression(dimension.key, role), parse_expression(declared.on, FACT)
+                )
+                joins.append(join(self.warehouse.table(dimension.table, role), [on]))
+                joins.extend(self.parent_join(dimension, role))
+        return self.warehouse.table(cube.fact, FACT), joins
+
+    def parent_join(self, dimension: Dimension, role: str) -> list[exp.Join]:
+        """The join of a snowflaked dimension's parent table."""
+        parent = dimension.parent
+        if parent is None:
+            return []
+        table = f"{role}__parent"
+        on = equal(parse_expression(parent.key, table), parse_expression(parent.on, role))
+        return [join(self.warehouse.table(parent.table, table), [on])]
+
+    def members(self, dimension: Dimension, role: str, conditions: list[Node]) -> exp.Select:
+        """The keys of the dimension's members that meet the conditions."""
+        return select(
+            [parse_expression(dimension.key, role)],
+            self.warehouse.table(dimension.table, role),
+            self.parent_join(dimension, role),
+            conditions,
+        )
+
+
+def roles_in(cube: Cube, texts: list[str]) -> set[str]:
+    """The joined roles that expressions over the fact name."""
+    return {table for text in texts for table, _ in columns_of(text, FACT) if table in cube.joins}
+
+
+_TRUNCATED = {"week", "month", "quarter", "year"}
+
+
+def truncated(day: Node, grain: str) -> Node:
+    """The first day of the `grain` a date lies in."""
+    if grain not in _TRUNCATED:
+        return day
+    part = exp.Literal(this=grain, is_string=True)
+    return as_date(exp.Anonymous(this="date_trunc", expressions=[part, day]))

@@ -1,0 +1,176 @@
+"""The catalogue: all dimensions, cubes and named queries of a search path, checked together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel
+
+from cubes.consistency import MOST_LEVELS, Consistency
+from cubes.cube import GRAINS, Cube, Measure
+from cubes.declaration import list_files, load_file, suggest
+from cubes.dimension import Dimension
+from cubes.errors import DeclarationError, Fault, QueryError
+from cubes.label import Label
+from cubes.named_query import NamedQuery
+from cubes.warehouse import Warehouse
+from cubes.warehouse_check import warehouse_faults
+
+if TYPE_CHECKING:
+    import duckdb
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+@dataclass(frozen=True, eq=False)
+class Catalogue:
+    """What can be asked: dimensions, cubes and named queries by id, and the file of each."""
+
+    dimensions: Mapping[str, Dimension]
+    cubes: Mapping[str, Cube]
+    queries: Mapping[str, NamedQuery]
+    files: Mapping[tuple[str, str], Path]
+
+    def cube(self, name: str) -> Cube:
+        """The cube, or QueryError with the nearest name."""
+        found = self.cubes.get(name)
+        if found is None:
+            known = ", ".join(self.cubes) or "none"
+            raise QueryError(
+                f"There is no cube '{name}'{suggest(name, self.cubes)}; cubes are: {known}."
+            )
+        return found
+
+    def named_query(self, name: str) -> NamedQuery:
+        """The named query, or QueryError with the nearest name."""
+        found = self.queries.get(name)
+        if found is None:
+            known = ", ".join(self.queries) or "none"
+            raise QueryError(
+                f"There is no query '{name}'{suggest(name, self.queries)}; queries are: {known}."
+            )
+        return found
+
+    def measure(self, cube: Cube, name: str) -> Measure:
+        """The cube's measure, or QueryError with the nearest name."""
+        found = cube.measures.get(name)
+        if found is None:
+            raise QueryError(
+                f"Cube '{cube.cube}' has no measure '{name}'{suggest(name, cube.measures)}."
+            )
+        return found
+
+
+def shipped_folder() -> Path:
+    """The product's own folder of declarations."""
+    return Path(__file__).parent
+
+
+def load_catalogue(folders: Sequence[Path]) -> Catalogue:
+    """Load `dimensions/`, `definitions/` and `queries/` under each folder, product's first.
+
+    Raises DeclarationError with the faults of all files and between them at once.
+    """
+    faults: list[Fault] = []
+    files: dict[tuple[str, str], Path] = {}
+
+    def load(part: str, model: type[Model], field: str) -> dict[str, Model]:
+        found: dict[str, Model] = {}
+        for path in list_files([folder / part for folder in folders]):
+            files[part, path.stem] = path
+            declared = load_file(path, model, id_field=field, faults=faults, found=found)
+            if declared is not None:
+                found[path.stem] = declared
+        return dict(sorted(found.items()))
+
+    for folder in folders:
+        if not (folder / "definitions").is_dir() and len(folders) == 1:
+            faults.append(Fault(str(folder / "definitions"), 0, "is not a folder"))
+    catalogue = Catalogue(
+        load("dimensions", Dimension, "dimension"),
+        load("definitions", Cube, "cube"),
+        load("queries", NamedQuery, "query"),
+        files,
+    )
+    faults.extend(Consistency(catalogue).faults())
+    if faults:
+        raise DeclarationError("cube", faults)
+    return catalogue
+
+
+def check_catalogue(
+    catalogue: Catalogue, connection: duckdb.DuckDBPyConnection, *, keys: bool = True
+) -> None:
+    """Check every table and column the catalogue names, and (with `keys`) unique dimension keys.
+
+    Raises DeclarationError with all faults at once.
+    """
+    faults = warehouse_faults(catalogue, connection, keys=keys)
+    if faults:
+        raise DeclarationError("cube", faults)
+
+
+def describe_cube(
+    catalogue: Catalogue, name: str, *, language: str = "zh", warehouse: Warehouse | None = None
+) -> dict[str, Any]:
+    """What a cube offers, as plain values.
+
+    Keys: name, label, description, fact, owner, version, measures (name, label, definition,
+    description, format, good) and dimensions (name, label, levels; times are among them). With a
+    `warehouse` the organisation's levels appear by their own names.
+    """
+    cube = catalogue.cube(name)
+    dimensions = []
+    for role, join in cube.joins.items():
+        dimension = catalogue.dimensions[cube.dimension_of(role)]
+        label = join.label or dimension.label
+        levels = _levels(role, dimension, warehouse)
+        dimensions.append({"name": role, "label": label.text(language), "levels": levels})
+    for role, inline in cube.dimensions.items():
+        shown = inline.label.text(language) if inline.label else role
+        dimensions.append({"name": role, "label": shown, "levels": [role]})
+    for role, time in cube.time.items():
+        shown = time.label.text(language) if time.label else role
+        grains = GRAINS if time.grain == "day" else GRAINS[:3]
+        levels = [f"{role}.{grain}" for grain in grains]
+        dimensions.append({"name": role, "label": shown, "levels": levels})
+    measures = [
+        {
+            "name": measure_name,
+            "label": measure.label.text(language) if measure.label else measure_name,
+            "definition": measure.definition,
+            "description": _text(measure.description, language),
+            "format": measure.shown_as,
+            "good": measure.good,
+        }
+        for measure_name, measure in cube.measures.items()
+    ]
+    return {
+        "name": cube.cube,
+        "label": cube.label.text(language),
+        "description": _text(cube.description, language),
+        "fact": cube.fact,
+        "owner": cube.owner,
+        "version": cube.version,
+        "measures": measures,
+        "dimensions": dimensions,
+    }
+
+
+def _levels(role: str, dimension: Dimension, warehouse: Warehouse | None) -> list[str]:
+    names = [role]
+    for hierarchy in dimension.hierarchies.values():
+        if not isinstance(hierarchy.levels, str):
+            names += [f"{role}.{level.name}" for level in hierarchy.levels]
+        elif warehouse is not None and warehouse.org_levels:
+            names += [f"{role}.{level.name}" for level in warehouse.org_levels]
+        else:
+            names += [f"{role}.l{number}" for number in range(1, MOST_LEVELS + 1)]
+    return [*names, *(f"{role}.{attribute}" for attribute in dimension.attributes)]
+
+
+def _text(value: str | Label | None, language: str) -> str:
+    return value.text(language) if isinstance(value, Label) else value or ""

@@ -1,0 +1,265 @@
+"""Compilation of a query to one DuckDB statement: pure functions over sqlglot objects.
+
+The steps of a statement, each present only when needed:
+
+    figures            the cube's own measures over axes and grouping sets
+    figures_<cube>     measures of another cube over the shared axes
+    current, previous  measures with ratios, of the period and of the compared one
+    answer             both sides joined
+    filled             gaps in time filled with zero
+
+Values are bound, never written; the statement ends in a total order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+from typing import Any
+
+from sqlglot import exp
+
+from cubes.axis import Axis
+from cubes.binding import Binding
+from cubes.catalogue import Catalogue
+from cubes.comparison import compared_selection, shifted, side_by_side
+from cubes.cross_cube import other_cube
+from cubes.cube import Measure
+from cubes.declaration import suggest
+from cubes.errors import QueryError
+from cubes.figures import MASK, Selection, figures, key_name
+from cubes.filling import filled
+from cubes.period import (
+    Period,
+    Shift,
+)
+from cubes.plan import COMPARISON_LABELS, Plan, make_plan, output_names, result_columns
+from cubes.question import CubeQuery
+from cubes.result import Column
+from cubes.scope import Scope
+from cubes.sql import (
+    Node,
+    alias,
+    as_double,
+    call,
+    coalesce,
+    column,
+    join,
+    named,
+    number,
+    ordered,
+    select,
+    with_steps,
+)
+from cubes.warehouse import Warehouse
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A statement ready to run.
+
+    `columns` are the result's columns (types are known after running). Rows carry a column named
+    `_rolled_up` when there are totals: 0 for rows, else a bit for each axis rolled up.
+    """
+
+    sql: str
+    parameters: Mapping[str, Any]
+    columns: tuple[Column, ...]
+    axes: tuple[Axis, ...]
+    has_totals: bool
+
+
+def compile_query(
+    catalogue: Catalogue,
+    warehouse: Warehouse,
+    query: CubeQuery,
+    *,
+    scope: Scope,
+    business_date: date | None,
+    language: str = "zh",
+    working_days: Sequence[date] = (),
+) -> Statement:
+    """Compile a query; equal arguments give the same (cached) statement.
+
+    `working_days`: those up to the business date, needed only for periods in working days.
+    Raises QueryError when a name is unknown or the parts of the query do not fit together.
+    """
+    return _compile(
+        catalogue, warehouse, query, scope, business_date, language, tuple(working_days)
+    )
+
+
+@lru_cache(maxsize=1024)
+def _compile(
+    catalogue: Catalogue,
+    warehouse: Warehouse,
+    query: CubeQuery,
+    scope: Scope,
+    business_date: date | None,
+    language: str,
+    working_days: tuple[date, ...],
+) -> Statement:
+    binding = Binding(catalogue, warehouse, scope, business_date, language)
+    plan = make_plan(binding, query, working_days)
+    final, has_mask = _final(binding, plan)
+    return Statement(
+        final.sql(dialect="duckdb", copy=False),
+        binding.parameters,
+        result_columns(plan, language),
+        plan.axes,
+        has_mask,
+    )
+
+
+def _final(binding: Binding, plan: Plan) -> tuple[exp.Select, bool]:
+    query, axes = plan.query, plan.axes
+    has_mask = len(plan.sets) > 1
+    is_plain = plan.compared is None and query.fill is None
+    has_ratio = any(measure.ratio is not None for measure in plan.measures.values())
+    if is_plain and not has_ratio and not (has_mask and query.limit is not None):
+        statement = figures(binding, plan.cube, plan.measures, axes, plan.sets, plan.selection)
+        return _finished(binding, plan, statement, has_mask), has_mask
+    steps: list[tuple[str, exp.Select]] = []
+    current = _side(binding, plan, plan.selection, steps, "")
+    if is_plain and not (has_mask and query.limit is not None):
+        return with_steps(steps, _finished(binding, plan, current, has_mask)), has_mask
+    source = "current"
+    steps.append((source, current))
+    names = list(plan.measures)
+    if plan.compared is not None:
+        period, shift = plan.compared
+        selection = compared_selection(plan, period)
+        previous = _side(binding, plan, selection, steps, "previous_", shift)
+        steps.append(("previous", previous))
+        steps.append(("answer", side_by_side(plan, has_mask)))
+        source = "answer"
+        names = [
+            name if not suffix else f"{name}__{suffix}"
+            for name in names
+            for suffix in ("", *COMPARISON_LABELS)
+        ]
+    if query.fill is not None:
+        zero = {name for name, measure in plan.measures.items() if measure.is_zero_when_empty}
+        zero |= {f"{name}__{suffix}" for name in zero for suffix in ("previous", "change")}
+        period = (plan.selection.periods or {}).get(plan.time_role or "", Period())
+        steps.append(
+            (
+                "filled",
+                filled(binding, axes, plan.time_role, period, names, zero, has_mask, source),
+            )
+        )
+        source = "filled"
+    final = select([column(name) for name in output_names(axes, names, has_mask)], named(source))
+    return with_steps(steps, _finished(binding, plan, final, has_mask)), has_mask
+
+
+def _side(
+    binding: Binding,
+    plan: Plan,
+    selection: Selection,
+    steps: list[tuple[str, exp.Select]],
+    prefix: str,
+    shift: Shift | None = None,
+) -> exp.Select:
+    """The measures with their ratios for one selection; its figures are added to `steps`."""
+    cube, axes, sets = plan.cube, plan.axes, plan.sets
+    own: dict[str, Measure] = {}
+    others: dict[str, dict[str, Measure]] = {}
+    for name, measure in plan.measures.items():
+        sides = ((name,), ()) if measure.ratio is None else measure.sides
+        for side in (*sides[0], *sides[1]):
+            if "." in side:
+                other, _, inner = side.partition(".")
+                found = binding.catalogue.cubes[other].measures[inner]
+                others.setdefault(other, {})[side] = found
+            else:
+                own[side] = cube.measures[side]
+    if not own:
+        # Both sides of the ratio lie elsewhere; the cube still says which members there are.
+        own["_rows"] = Measure(agg="count")
+    base = f"{prefix}figures"
+    steps.append((base, figures(binding, cube, own, axes, sets, selection)))
+    joins = []
+    for other, measures in others.items():
+        step = f"{prefix}figures_{other}"
+        query, on = other_cube(binding, plan, selection, other, measures, base, step)
+        steps.append((step, query))
+        joins.append(join(named(step), on))
+    table = base if joins else None
+    columns: list[Node] = []
+    for name in output_names(axes, (), len(sets) > 1):
+        columns.append(column(name, table))
+    where: list[Node] = []
+    if shift is not None:
+        columns, where = shifted(plan, columns, base if joins else None, shift)
+    for name, measure in plan.measures.items():
+        if measure.ratio is None:
+            columns.append(column(name, table))
+        else:
+            node = _ratio(measure, lambda side: column(side, None if "." in side else table))
+            columns.append(alias(node, name))
+    return select(columns, named(base), joins, where)
+
+
+def _ratio(measure: Measure, value: Any) -> Node:
+    def total(side: Sequence[str]) -> Node:
+        if len(side) == 1:
+            node: Node = value(side[0])
+            return node
+        result: Node = coalesce(value(side[0]), number(0))
+        for name in side[1:]:
+            result = exp.Add(this=result, expression=coalesce(value(name), number(0)))
+        return result
+
+    above = as_double(total(measure.sides[0]))
+    below = call("nullif", as_double(total(measure.sides[1])), number(0))
+    node: Node = exp.Div(this=above, expression=below)
+    if measure.scale != 1:
+        node = exp.Mul(this=number(measure.scale), expression=node)
+    return node
+
+
+def _finished(binding: Binding, plan: Plan, statement: exp.Select, has_mask: bool) -> exp.Select:
+    query = plan.query
+    names = [column_.name for column_ in result_columns(plan, "en")]
+    sort: list[exp.Ordered] = []
+    used = set()
+    for item in query.order:
+        name, is_descending = _order(item)
+        if name not in names:
+            raise QueryError(
+                f"'order' names '{name}', which is no column of the result{suggest(name, names)}."
+            )
+        sort.append(ordered(column(name), is_descending))
+        used.add(name)
+    for axis in plan.axes:
+        for name in (axis.name, *((key_name(axis),) if axis.key is not None else ())):
+            if name not in used:
+                sort.append(ordered(column(name)))
+    if has_mask:
+        if query.limit is not None:
+            window = exp.Window(
+                this=exp.RowNumber(),
+                partition_by=[column(MASK)],
+                order=exp.Order(expressions=[item.copy() for item in sort]),
+            )
+            few = exp.LTE(this=window, expression=binding.bind(query.limit))
+            total = exp.NEQ(this=column(MASK), expression=number(0))
+            statement.set("qualify", exp.Qualify(this=exp.Or(this=total, expression=few)))
+        sort.insert(0, ordered(column(MASK)))
+    elif query.limit is not None:
+        statement.set("limit", exp.Limit(expression=binding.bind(query.limit)))
+    if sort:
+        statement.set("order", exp.Order(expressions=sort))
+    return statement
+
+
+def _order(item: str) -> tuple[str, bool]:
+    if item.startswith("-"):
+        return item[1:], True
+    name, _, direction = item.strip().partition(" ")
+    if direction.strip() not in ("", "asc", "desc"):
+        raise QueryError(f"'order' cannot read '{item}'; write 'name', '-name' or 'name desc'.")
+    return name, direction.strip() == "desc"

@@ -1,0 +1,184 @@
+"""Cubes: one fact table with many-to-one dimensions and named measures, one YAML file each."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Literal
+
+from pydantic import AliasChoices, ConfigDict, Field, field_validator, model_validator
+
+from cubes.dimension import Frozen, Name
+from cubes.label import Label, with_label
+
+Grain = Literal["year", "quarter", "month", "week", "day"]
+GRAINS: tuple[Grain, ...] = ("year", "quarter", "month", "week", "day")
+
+Aggregation = Literal["count", "sum", "min", "max", "avg", "count_distinct", "percentile"]
+Format = Literal["integer", "decimal", "money", "percent", "duration"]
+
+FACT = "fact"  # the fact's alias in every statement
+
+
+class TimeRole(Frozen):
+    """A date (or timestamp) column of the fact; `grain` is the finest grain the fact knows."""
+
+    sql: str
+    label: Label | None = None
+    grain: Literal["day", "month"] = "day"
+
+
+class Join(Frozen):
+    """A dimension in a role: `on` is the fact's column that holds the dimension's key."""
+
+    on: str
+    dimension: Name | None = None
+    label: Label | None = None
+    scope: Literal["first", "second", "none"] = "first"
+
+
+class InlineDimension(Frozen):
+    """A dimension that lies in the fact itself; `values` labels its codes."""
+
+    sql: str
+    label: Label | None = None
+    values: dict[str, Label] = Field(default_factory=dict)
+
+
+class Measure(Frozen):
+    """An aggregate over the fact, or a ratio of sums of measures.
+
+    `ratio` is [numerator, denominator]; a side is a measure, a list of measures meaning their sum,
+    or `<cube>.<measure>` of another cube. `over_time` makes a measure semi-additive: it is taken at
+    the last (first) day of the cut, or averaged over its days. `divide_by` converts units (bytes
+    to megabytes) after the sum, so that sums stay exact.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    label: Label | None = None
+    description: str | Label | None = None
+    agg: Aggregation | None = None
+    sql: str | None = None
+    where: str | None = None
+    p: float | None = Field(default=None, ge=0, le=1)
+    over_time: Literal["last", "first", "avg"] | None = None
+    divide_by: int | None = Field(default=None, gt=0)
+    ratio: tuple[str | tuple[str, ...], str | tuple[str, ...]] | None = None
+    scale: float = 1
+    format: Format | None = None
+    unit: Label | None = None
+    good: Literal["higher", "lower"] | None = None
+    owner: str | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Measure:
+        if (self.agg is None) == (self.ratio is None):
+            raise ValueError("needs exactly one of 'agg' and 'ratio'")
+        if self.ratio is not None and (self.sql or self.where or self.over_time or self.p):
+            raise ValueError("a ratio takes no 'sql', 'where', 'over_time' or 'p'")
+        if self.agg not in (None, "count") and self.sql is None:
+            raise ValueError(f"agg {self.agg} needs 'sql'")
+        if (self.agg == "percentile") != (self.p is not None):
+            raise ValueError("'p' (0 to 1) belongs to agg percentile, and only to it")
+        if self.over_time and self.agg not in ("sum", "count", "count_distinct"):
+            raise ValueError("'over_time' belongs to agg sum, count or count_distinct")
+        if self.over_time == "avg" and self.agg == "count_distinct":
+            raise ValueError("over_time avg belongs to agg sum or count")
+        if self.divide_by is not None and self.agg != "sum":
+            raise ValueError("'divide_by' belongs to agg sum")
+        return self
+
+    @property
+    def sides(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Numerator and denominator as lists of measure names."""
+        assert self.ratio is not None
+        first, second = ((side,) if isinstance(side, str) else side for side in self.ratio)
+        return first, second
+
+    @property
+    def definition(self) -> str:
+        """How it is computed, in one line for people who read SQL."""
+        if self.ratio is not None:
+            above, below = (" + ".join(side) for side in self.sides)
+            scale = "" if self.scale == 1 else f"{self.scale:g} * "
+            return f"{scale}({above}) / ({below})"
+        inner = self.sql or "*"
+        text = f"{self.agg}({inner})" if self.p is None else f"{self.agg} {self.p:g} of {inner}"
+        if self.where is not None:
+            text += f" where {self.where}"
+        if self.divide_by is not None:
+            text += f" / {self.divide_by}"
+        return text if self.over_time is None else f"{text}, {self.over_time} day of the cut"
+
+    @property
+    def is_zero_when_empty(self) -> bool:
+        """Whether nothing counted means zero (counts and sums) rather than unknown."""
+        return self.agg in ("count", "sum", "count_distinct")
+
+    @property
+    def is_additive(self) -> bool:
+        """Whether the values of disjoint parts add up to the whole, over time too."""
+        return self.agg in ("count", "sum") and self.over_time is None
+
+    @property
+    def shown_as(self) -> Format:
+        """The declared format, or the natural one of the aggregation."""
+        if self.format is not None:
+            return self.format
+        return "integer" if self.agg in ("count", "count_distinct") else "decimal"
+
+
+class Aggregate(Frozen):
+    """A declared pre-aggregation."""
+
+    by: tuple[str, ...]
+    measures: Literal["additive"] | tuple[str, ...] = "additive"
+
+
+class Cube(Frozen):
+    """One fact, its times (the first is the default), joined and inline dimensions, measures.
+
+    `where` (or `filter`) limits the fact's rows for every query.
+    """
+
+    cube: Name
+    label: Label
+    description: str | Label | None = None
+    owner: str | None = None
+    version: int = 1
+    change_note: str | None = None
+    fact: str
+    where: str | None = Field(default=None, validation_alias=AliasChoices("where", "filter"))
+    time: dict[Name, TimeRole] = Field(default_factory=dict)
+    joins: dict[Name, Join] = Field(default_factory=dict)
+    dimensions: dict[Name, InlineDimension] = Field(default_factory=dict)
+    measures: dict[Name, Measure]
+    aggregates: dict[Name, Aggregate] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _label(cls, value: object) -> object:
+        return with_label(value, "cube")
+
+    @field_validator("time", mode="before")
+    @classmethod
+    def _time_roles(cls, value: object) -> object:
+        if isinstance(value, dict):
+            return {k: {"sql": v} if isinstance(v, str) else v for k, v in value.items()}
+        return value
+
+    @field_validator("joins", mode="before")
+    @classmethod
+    def _join_roles(cls, value: object) -> object:
+        if isinstance(value, dict):
+            return {k: {"on": v} if isinstance(v, str) else v for k, v in value.items()}
+        return value
+
+    @cached_property
+    def default_time(self) -> str | None:
+        """The first time role, or None for a cube without time."""
+        return next(iter(self.time), None)
+
+    def dimension_of(self, role: str) -> str:
+        """The id of the dimension joined in `role`."""
+        return self.joins[role].dimension or role

@@ -1,0 +1,58 @@
+"""The error tree of `cubes`.
+
+CubeError
+├── DeclarationError      one or more declaration files are wrong (all faults at once)
+├── QueryError            a query names something that does not exist or cannot be combined
+└── SnapshotError         no snapshot is published yet, or it cannot be opened
+
+Every class states in `retryable` whether the same call can succeed later without a change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, order=True)
+class Fault:
+    """One thing that is wrong in one file, at a line counted from 1 (0 when unknown)."""
+
+    file: str
+    line: int
+    message: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{place}: {self.message}"
+
+
+class CubeError(Exception):
+    """Base of all errors raised by `cubes`."""
+
+    retryable: bool = False
+
+
+class DeclarationError(CubeError):
+    """Declarations could not be loaded; `faults` lists everything wrong in all files."""
+
+    def __init__(self, noun: str, faults: Sequence[Fault]) -> None:
+        self.noun = noun
+        self.faults = tuple(sorted(faults))
+        plural = "" if len(self.faults) == 1 else "s"
+        lines = "\n".join(f"  {fault}" for fault in self.faults)
+        count = len(self.faults)
+        super().__init__(
+            f"Loading {noun} declarations found {count} fault{plural}:\n{lines}\n"
+            "Trying again does not help; correct the lines above."
+        )
+
+
+class QueryError(CubeError):
+    """A query cannot be answered as asked; the message says which name is wrong and suggests."""
+
+
+class SnapshotError(CubeError):
+    """No snapshot can be read; a build and publish is needed first."""
+
+    retryable = True

@@ -1,0 +1,285 @@
+"""Periods: days, months, quarters, years, ranges, and periods relative to the business date.
+
+Syntax: `2026-03-30`, `2026-03`, `2026-Q1`, `2026`, `a..b` (inclusive, each side at its own grain),
+`last 7 days`, `last 7 working days`, `last 3 months`, `week|month|quarter|year to date`.
+A relative period ends on the business date itself, which is the last complete day.
+"""
+
+from __future__ import annotations
+
+import calendar
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Literal
+
+from cubes.errors import QueryError
+
+Comparison = Literal["previous", "same_weekday", "year"]
+
+_DAY = re.compile(r"(\d{4})-(\d{2})-(\d{2})\Z")
+_MONTH = re.compile(r"(\d{4})-(\d{2})\Z")
+_QUARTER = re.compile(r"(\d{4})-[Qq]([1-4])\Z")
+_YEAR = re.compile(r"(\d{4})\Z")
+_LAST = re.compile(r"last (\d+) (working day|day|week|month|year)s?\Z")
+_TO_DATE = re.compile(r"(week|month|quarter|year) to date\Z")
+
+_MONTHS_TO_DATE = {"month": 1, "quarter": 3, "year": 12}
+
+SYNTAX = (
+    "2026-03-30, 2026-03, 2026-Q1, 2026, 2026-03-01..2026-03-30, last 7 days, "
+    "last 7 working days, last 3 months, week|month|quarter|year to date"
+)
+
+
+@dataclass(frozen=True)
+class Shift:
+    """How far a comparison lies back: whole months or days."""
+
+    months: int = 0
+    days: int = 0
+
+
+@dataclass(frozen=True)
+class Period:
+    """Days from `start` to `end`, both inclusive and None when open.
+
+    `days` (sorted) is set when the period is not every day between them. `months` is the length in
+    months of a period made of whole months or running to date; `is_whole` tells them apart.
+    """
+
+    start: date | None = None
+    end: date | None = None
+    days: tuple[date, ...] | None = None
+    months: int | None = None
+    is_whole: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether one end is missing."""
+        return self.start is None or self.end is None
+
+
+def add_months(day: date, months: int) -> date:
+    """The same day `months` later (earlier if negative), at most that month's last day."""
+    index = day.year * 12 + day.month - 1 + months
+    year, month = divmod(index, 12)
+    last = calendar.monthrange(year, month + 1)[1]
+    return date(year, month + 1, min(day.day, last))
+
+
+def needs_working_days(text: str) -> bool:
+    """Whether parsing `text` needs the calendar's working days."""
+    return "working day" in text
+
+
+def working_days_needed(text: str) -> int:
+    """How many working days up to the business date `text` and its previous period need."""
+    found = _LAST.match(_normal(text))
+    return 2 * int(found.group(1)) if found and found.group(2) == "working day" else 0
+
+
+def _normal(text: str) -> str:
+    return " ".join(text.split())
+
+
+def parse_period(
+    text: str, business_date: date | None, working_days: Sequence[date] = ()
+) -> Period:
+    """Parse a period.
+
+    `working_days` are those up to the business date (any order), needed for working days only.
+    Raises QueryError for unknown syntax, impossible dates, or a missing business date or calendar.
+    """
+    plain = _normal(text)
+    try:
+        return _parse(plain, business_date, working_days)
+    except (ValueError, OverflowError) as error:
+        raise QueryError(
+            f"The period '{text}' cannot be read: {error}. Expected one of: {SYNTAX}."
+        ) from error
+
+
+def _parse(text: str, business_date: date | None, working_days: Sequence[date]) -> Period:
+    if ".." in text:
+        first, _, second = text.partition("..")
+        return _between(first.strip(), second.strip())
+    absolute = _absolute(text)
+    if absolute is not None:
+        return absolute
+    relative = _LAST.match(text) or _TO_DATE.match(text)
+    if relative is None:
+        raise ValueError("this is no known period")
+    if business_date is None:
+        raise ValueError("a relative period needs a business date")
+    if relative.re is _TO_DATE:
+        return _to_date(relative.group(1), business_date)
+    return _last(int(relative.group(1)), relative.group(2), business_date, working_days)
+
+
+def _absolute(text: str) -> Period | None:
+    if found := _DAY.match(text):
+        day = date(*(int(part) for part in found.groups()))
+        return Period(day, day)
+    if found := _MONTH.match(text):
+        return _whole(date(int(found.group(1)), int(found.group(2)), 1), 1)
+    if found := _QUARTER.match(text):
+        return _whole(date(int(found.group(1)), int(found.group(2)) * 3 - 2, 1), 3)
+    if found := _YEAR.match(text):
+        return _whole(date(int(found.group(1)), 1, 1), 12)
+    return None
+
+
+def _whole(start: date, months: int) -> Period:
+    return Period(start, add_months(start, months) - timedelta(days=1), None, months, True)
+
+
+def _between(first: str, second: str) -> Period:
+    start, end = (_absolute(side) if side else None for side in (first, second))
+    if (first and start is None) or (second and end is None):
+        raise ValueError("both ends of a range must be days, months, quarters or years")
+    if start is None or end is None:
+        if start is None and end is None:
+            raise ValueError("a range needs at least one end")
+        return Period(start.start if start else None, end.end if end else None)
+    assert start.start is not None and end.end is not None
+    if end.end < start.start:
+        raise ValueError("it ends before it begins")
+    if start.is_whole and end.is_whole:
+        months = (end.end.year - start.start.year) * 12 + end.end.month - start.start.month + 1
+        return Period(start.start, end.end, None, months, True)
+    return Period(start.start, end.end)
+
+
+def _to_date(unit: str, end: date) -> Period:
+    if unit == "week":
+        return Period(end - timedelta(days=end.weekday()), end)
+    months = _MONTHS_TO_DATE[unit]
+    start = date(end.year, (end.month - 1) // months * months + 1, 1)
+    return Period(start, end, None, months)
+
+
+def _last(count: int, unit: str, end: date, working_days: Sequence[date]) -> Period:
+    if count < 1:
+        raise ValueError("the count must be at least 1")
+    if unit == "working day":
+        days = sorted(day for day in working_days if day <= end)[-count:]
+        if len(days) < count:
+            raise ValueError("the calendar (dim_date) does not reach back so many working days")
+        return Period(days[0], days[-1], tuple(days))
+    if unit in ("day", "week"):
+        length = count * (7 if unit == "week" else 1)
+        return Period(end - timedelta(days=length - 1), end)
+    months = count * (12 if unit == "year" else 1)
+    return Period(add_months(end, -months) + timedelta(days=1), end, None, months)
+
+
+def compared_period(
+    period: Period, comparison: Comparison, working_days: Sequence[date] = ()
+) -> tuple[Period, Shift]:
+    """The period to compare with, and the shift that aligns its dates with this one's.
+
+    Raises QueryError if the period has an open end, or is a set of working days compared otherwise
+    than with the previous ones.
+    """
+    start, end = period.start, period.end
+    if start is None or end is None:
+        raise QueryError(
+            "A comparison needs a period with both ends; give 'period', for example 2026-03."
+        )
+    if comparison == "previous" and period.days is not None:
+        earlier = sorted(day for day in working_days if day < start)[-len(period.days) :]
+        if len(earlier) < len(period.days):
+            raise QueryError("The calendar does not reach back to the previous working days.")
+        return Period(earlier[0], earlier[-1], tuple(earlier)), Shift()
+    if comparison == "same_weekday":
+        return _days_back(period, 7), Shift(days=7)
+    if comparison == "year":
+        return _months_back(period, 12), Shift(months=12)
+    if period.months is not None:
+        return _months_back(period, period.months), Shift(months=period.months)
+    length = (end - start).days + 1
+    return _days_back(period, length), Shift(days=length)
+
+
+def _days_back(period: Period, days: int) -> Period:
+    assert period.start is not None and period.end is not None
+    back = timedelta(days=days)
+    moved = None if period.days is None else tuple(day - back for day in period.days)
+    return Period(period.start - back, period.end - back, moved)
+
+
+def _months_back(period: Period, months: int) -> Period:
+    assert period.start is not None and period.end is not None
+    if period.days is not None:
+        moved = tuple(sorted({add_months(day, -months) for day in period.days}))
+        return Period(moved[0], moved[-1], moved)
+    if period.is_whole:
+        next_day = period.end + timedelta(days=1)
+        end = add_months(next_day, -months) - timedelta(days=1)
+        return Period(add_months(period.start, -months), end, None, period.months, True)
+    if period.months is not None and period.start.day != 1:
+        # `last 3 months` slides: the earlier one ends the day before this one begins.
+        end = add_months(period.end, -months)
+        return Period(add_months(end, -period.months) + timedelta(days=1), end)
+    return Period(add_months(period.start, -months), add_months(period.end, -months))
+
+
+_MOST_DAYS = 20_000
+
+
+def union(periods: Sequence[Period]) -> Period:
+    """All days of the periods together; a list of several must have both ends each."""
+    if len(periods) == 1:
+        return periods[0]
+    days: set[date] = set()
+    for period in periods:
+        days.update(_days_of(period))
+    ordered = tuple(sorted(days))
+    return Period(ordered[0], ordered[-1], ordered)
+
+
+def intersection(first: Period, second: Period) -> Period | None:
+    """The days in both; None when there are none."""
+    starts = [p.start for p in (first, second) if p.start is not None]
+    ends = [p.end for p in (first, second) if p.end is not None]
+    start, end = max(starts, default=None), min(ends, default=None)
+    if start is not None and end is not None and start > end:
+        return None
+    if first.days is None and second.days is None:
+        for period in (first, second):
+            if (start, end) == (period.start, period.end):
+                return period
+        return Period(start, end)
+    sets = [set(p.days) for p in (first, second) if p.days is not None]
+    days = tuple(
+        sorted(
+            day
+            for day in set.intersection(*sets)
+            if (start is None or day >= start) and (end is None or day <= end)
+        )
+    )
+    return Period(days[0], days[-1], days) if days else None
+
+
+def to_months(period: Period) -> Period:
+    """The period for a fact that knows months only: first days of the months it touches."""
+    if period.days is not None:
+        days = tuple(sorted({day.replace(day=1) for day in period.days}))
+        return Period(days[0], days[-1], days)
+    return Period(
+        period.start.replace(day=1) if period.start else None,
+        period.end.replace(day=1) if period.end else None,
+    )
+
+
+def _days_of(period: Period) -> Sequence[date]:
+    if period.days is not None:
+        return period.days
+    if period.start is None or period.end is None:
+        raise QueryError("In a list of periods every one must have both ends.")
+    length = (period.end - period.start).days + 1
+    if length > _MOST_DAYS:
+        raise QueryError(f"A list of periods may not span more than {_MOST_DAYS} days.")
+    return [period.start + timedelta(days=index) for index in range(length)]

@@ -1,0 +1,183 @@
+"""The plan of a query: its names resolved, its rows selected, its grouping sets chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from cubes.axis import Axis, axis_label
+from cubes.binding import Binding
+from cubes.cube import GRAINS, Cube, Measure
+from cubes.declaration import suggest
+from cubes.errors import QueryError
+from cubes.figures import MASK, Selection, Set, key_name
+from cubes.label import Label, label_text
+from cubes.period import (
+    Period,
+    Shift,
+    compared_period,
+    intersection,
+    parse_period,
+    to_months,
+    union,
+)
+from cubes.question import CubeQuery
+from cubes.result import Column
+
+MOST_SETS = 64
+
+COMPARISON_LABELS = {
+    "previous": Label(zh="（上期）", en=" (previous)"),
+    "change": Label(zh="（变化）", en=" (change)"),
+    "change_ratio": Label(zh="（变化率）", en=" (change %)"),
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A query with everything it names resolved; `sets` begins with the full grouping set."""
+
+    query: CubeQuery
+    cube: Cube
+    measures: dict[str, Measure]
+    axes: tuple[Axis, ...]
+    sets: tuple[Set, ...]
+    selection: Selection
+    time_role: str | None
+    compared: tuple[Period, Shift] | None
+
+
+def make_plan(binding: Binding, query: CubeQuery, working_days: Sequence[date]) -> Plan:
+    """Resolve a query; raises QueryError when a name is unknown or parts do not fit."""
+    cube = binding.catalogue.cube(query.cube)
+    measures = {name: binding.catalogue.measure(cube, name) for name in query.measures}
+    axes = tuple(binding.axis(cube, name) for name in query.by)
+    role = query.time or cube.default_time
+    if role is not None and role not in cube.time:
+        raise QueryError(
+            f"Cube '{cube.cube}' has no time '{role}'{suggest(role, cube.time)}; "
+            f"times are: {', '.join(cube.time) or 'none'}."
+        )
+    selection = select_rows(binding, query, cube, role, working_days)
+    compared = None
+    if query.compare is not None:
+        period = (selection.periods or {}).get(role or "")
+        if period is None:
+            raise QueryError(
+                f"'compare: {query.compare}' needs a 'period', for example 2026-03 or last 7 days."
+            )
+        compared = compared_period(period, query.compare, working_days)
+    sets = grouping_sets(axes, query.totals)
+    return Plan(query, cube, measures, axes, sets, selection, role, compared)
+
+
+def select_rows(
+    binding: Binding,
+    query: CubeQuery,
+    cube: Cube,
+    role: str | None,
+    working_days: Sequence[date] = (),
+) -> Selection:
+    """Resolve period and cuts; cuts on the same time are intersected."""
+    periods: dict[str, Period] = {}
+    null_times: list[str] = []
+    members = []
+    is_possible = True
+    wanted: list[tuple[str, tuple[str | None, ...]]] = []
+    if query.period is not None:
+        if role is None:
+            raise QueryError(f"Cube '{cube.cube}' has no time, so 'period' means nothing.")
+        wanted.append((role, (query.period,)))
+    for name, values in query.cuts:
+        axis = binding.axis(cube, name)
+        if axis.kind == "time":
+            wanted.append((axis.role, values))
+        else:
+            members.append((axis, values))
+    for time_role, values in wanted:
+        texts = [value for value in values if value is not None]
+        if len(texts) < len(values):
+            if texts:
+                raise QueryError(f"A cut on '{time_role}' cannot mix null with periods.")
+            null_times.append(time_role)
+            continue
+        period = union([parse_period(t, binding.business_date, working_days) for t in texts])
+        if cube.time[time_role].grain == "month":
+            period = period if period.months is not None else to_months(period)
+        if time_role in periods:
+            both = intersection(periods[time_role], period)
+            is_possible = is_possible and both is not None
+            period = both or period
+        periods[time_role] = period
+    return Selection(periods if is_possible else None, tuple(null_times), tuple(members))
+
+
+def grouping_sets(axes: Sequence[Axis], totals: str) -> tuple[Set, ...]:
+    """Grouping sets, the full one first; a finer level is never kept without its coarser ones."""
+    everything = tuple(range(len(axes)))
+    if totals == "none" or not axes:
+        return (everything,)
+    if totals == "grand":
+        return (everything, ())
+    ladders: dict[object, list[int]] = {}
+    for index, axis in enumerate(axes):
+        if axis.kind == "time":
+            ladders.setdefault(("time", axis.role), []).append(index)
+        else:
+            ladders.setdefault(axis.hierarchy or ("alone", index), []).append(index)
+    sets: list[Set] = [()]
+    for ladder in ladders.values():
+        steps = sorted(ladder, key=lambda index: _depth(axes[index]))
+        prefixes = [tuple(steps[:length]) for length in range(len(steps), -1, -1)]
+        sets = [(*kept, *prefix) for kept in sets for prefix in prefixes]
+        if len(sets) > MOST_SETS:
+            raise QueryError(
+                f"'totals: all' over these {len(axes)} dimensions needs more than {MOST_SETS} "
+                "kinds of subtotals; ask for 'grand' or fewer dimensions."
+            )
+    return tuple(tuple(sorted(present)) for present in sets)
+
+
+def _depth(axis: Axis) -> int:
+    return GRAINS.index(axis.grain) if axis.grain in GRAINS else axis.position
+
+
+def result_columns(plan: Plan, language: str) -> tuple[Column, ...]:
+    """The columns of the result, their types still unknown."""
+    columns = []
+    for axis in plan.axes:
+        label = axis_label(axis, language)
+        kind = "time" if axis.kind == "time" else "member"
+        columns.append(Column(axis.name, label, "", kind))  # type: ignore[arg-type]
+        if axis.key is not None and plan.query.keys:
+            columns.append(Column(key_name(axis), f"{label} ID", "", "key"))
+    for name, measure in plan.measures.items():
+        label = label_text(measure.label, language, name)
+        unit = measure.unit.text(language) if measure.unit else None
+        shown = measure.shown_as
+        columns.append(Column(name, label, "", "measure", shown, measure.good, unit))
+        if plan.compared is not None:
+            for suffix, words in COMPARISON_LABELS.items():
+                columns.append(
+                    Column(
+                        f"{name}__{suffix}",
+                        label + words.text(language),
+                        "",
+                        "measure",
+                        "percent" if suffix == "change_ratio" else shown,
+                        None if suffix == "previous" else measure.good,
+                        unit,
+                    )
+                )
+    return tuple(columns)
+
+
+def output_names(axes: Sequence[Axis], measures: Sequence[str], has_mask: bool) -> list[str]:
+    """The columns of a step: axes with their keys, the mask, and measures."""
+    names = []
+    for axis in axes:
+        names.append(axis.name)
+        if axis.key is not None:
+            names.append(key_name(axis))
+    return [*names, *([MASK] if has_mask else []), *measures]

@@ -1,0 +1,248 @@
+"""Predicates: cuts on members, periods and scope, as conditions on the fact's own columns.
+
+A cut on a dimension becomes `key in (select key from dimension where ...)`, so it needs no join and
+the same inner query tells whether the member exists at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlglot import exp
+
+from cubes.axis import Axis, Step
+from cubes.binding import Binding
+from cubes.cube import FACT, Cube
+from cubes.errors import QueryError
+from cubes.expression import parse_expression
+from cubes.member import Member, parse_member, split_range
+from cubes.period import Period
+from cubes.sql import (
+    Node,
+    all_of,
+    any_of,
+    call,
+    cast,
+    column,
+    equal,
+    inside,
+    is_null,
+    select,
+    unnest,
+)
+
+_TEXT_TYPES = {"VARCHAR"}
+
+Condition = Callable[[], Node]
+
+
+def period_predicate(binding: Binding, day: Callable[[], Node], period: Period) -> list[Node]:
+    """Conditions that a date lies in the period."""
+    if period.days is not None:
+        return [inside(day(), unnest(binding.bind(list(period.days))))]
+    if period.start is not None and period.start == period.end:
+        return [equal(day(), binding.bind(period.start))]
+    conditions: list[Node] = []
+    if period.start is not None:
+        conditions.append(exp.GTE(this=day(), expression=binding.bind(period.start)))
+    if period.end is not None:
+        conditions.append(exp.LTE(this=day(), expression=binding.bind(period.end)))
+    return conditions
+
+
+def cut_predicate(binding: Binding, cube: Cube, axis: Axis, values: tuple[Any, ...]) -> Node:
+    """The condition that a member axis takes one of the values (None: the null member)."""
+    return any_of([_value_predicate(binding, cube, axis, value) for value in values])
+
+
+def _value_predicate(binding: Binding, cube: Cube, axis: Axis, value: str | None) -> Node:
+    if value is None:
+        return _null_predicate(binding, cube, axis)
+    bounds = split_range(value)
+    if axis.kind == "inline":
+        if bounds is not None:
+            return _range(binding, cube, axis, bounds)
+        member = parse_member(value)
+        return _equals(binding, cube, axis.sql, FACT, member.code or member.literal)
+    dimension = axis.dimension
+    assert dimension is not None
+    key = parse_expression(cube.joins[axis.role].on, FACT)
+    if bounds is not None:
+        if len(axis.steps) > 1:
+            raise QueryError(f"'{value}' is a range, but '{axis.name}' has named members only.")
+        if axis.kind == "key":
+            return _range(binding, cube, axis, bounds)
+        return inside(
+            key, binding.members(dimension, axis.role, [_range(binding, cube, axis, bounds)])
+        )
+    conditions = member_conditions(binding, cube, axis, parse_member(value))
+    return inside(key, binding.members(dimension, axis.role, [conditions]))
+
+
+def _null_predicate(binding: Binding, cube: Cube, axis: Axis) -> Node:
+    if axis.kind != "member":
+        return is_null(parse_expression(axis.sql, FACT))
+    assert axis.dimension is not None
+    known = exp.Not(this=is_null(parse_expression(axis.sql, axis.role)))
+    present = inside(
+        parse_expression(cube.joins[axis.role].on, FACT),
+        binding.members(axis.dimension, axis.role, [known]),
+    )
+    return exp.Not(this=call("coalesce", present, exp.Boolean(this=False)))
+
+
+def member_conditions(binding: Binding, cube: Cube, axis: Axis, member: Member) -> Node:
+    """The condition on the dimension's own table that picks one member."""
+    assert axis.dimension is not None
+    dimension, role = axis.dimension, axis.role
+
+    def equals(sql: str, value: str) -> Node:
+        return _equals(binding, cube, sql, role, value)
+
+    if axis.kind == "key":
+        wanted = member.code or member.literal
+        choices = [equals(dimension.key, wanted)]
+        if member.code is not None:
+            if dimension.code is not None:
+                choices.append(equals(dimension.code, wanted))
+            choices += [equals(key, wanted) for step in axis.steps for key in step.keys]
+        else:
+            if axis.steps:
+                choices.append(_path(equals, axis, axis.steps, member))
+            else:
+                choices += [equals(name, wanted) for name in axis.names]
+        return any_of(choices)
+    if member.code is not None:
+        step = axis.steps[-1]
+        return any_of([equals(sql, member.code) for sql in step.keys or step.values])
+    if len(axis.steps) == 1 and axis.hierarchy is None:
+        return any_of([equals(sql, member.literal) for sql in axis.steps[0].values])
+    start = len(axis.steps) - len(member.path)
+    if start < 0:
+        raise QueryError(
+            f"The member '{'/'.join(member.path)}' has {len(member.path)} names, but "
+            f"'{axis.name}' lies at level {len(axis.steps)}; write '/' in a name as '\\/'."
+        )
+    return _path(equals, axis, axis.steps[start:], member)
+
+
+def _path(
+    equals: Callable[[str, str], Node], axis: Axis, steps: tuple[Step, ...], member: Member
+) -> Node:
+    if len(member.path) > len(steps):
+        raise QueryError(
+            f"The member '{'/'.join(member.path)}' has {len(member.path)} names, but "
+            f"'{axis.name}' has {len(steps)} levels; write '/' in a name as '\\/'."
+        )
+    return all_of(
+        [
+            any_of([equals(sql, name) for sql in step.values])
+            for step, name in zip(steps, member.path, strict=False)
+        ]
+    )
+
+
+def _equals(binding: Binding, cube: Cube, sql: str, table: str, value: str) -> Node:
+    node = parse_expression(sql, table)
+    kind = binding.column_type(cube, sql, table)
+    if kind in _TEXT_TYPES:
+        return equal(node, binding.bind(value))
+    if kind is None:
+        return equal(cast(node, exp.DType.TEXT), binding.bind(value))
+    return equal(node, _typed(binding, kind, value))
+
+
+def _typed(binding: Binding, kind: str, value: str) -> Node:
+    # A text that is no such value becomes null and matches nothing, so it is an unknown member.
+    return exp.TryCast(this=binding.bind(value), to=exp.DataType.build(kind, dialect="duckdb"))
+
+
+def _range(binding: Binding, cube: Cube, axis: Axis, bounds: tuple[str, str]) -> Node:
+    kind = binding.column_type(cube, axis.sql, axis.table)
+    conditions: list[Node] = []
+    for text, comparison in ((bounds[0], exp.GTE), (bounds[1], exp.LTE)):
+        if text:
+            node = parse_expression(axis.sql, axis.table)
+            literal = parse_member(text).literal
+            if kind in _TEXT_TYPES:
+                bound: Node = binding.bind(literal)
+            elif kind is not None:
+                bound = _typed(binding, kind, literal)
+            else:
+                try:
+                    bound = binding.bind(float(literal))
+                except ValueError:
+                    bound = binding.bind(literal)
+            conditions.append(comparison(this=node, expression=bound))
+    return all_of(conditions)
+
+
+def existence(binding: Binding, cube: Cube, axis: Axis, value: str) -> exp.Select | None:
+    """A query with a row if the member exists; None where existence is no question."""
+    if split_range(value) is not None:
+        return None
+    member = parse_member(value)
+    one: Node = exp.Literal(this="1", is_string=False)
+    if axis.kind == "inline":
+        wanted = member.code or member.literal
+        if wanted in dict(axis.values):
+            return None
+        condition = _equals(binding, cube, axis.sql, FACT, wanted)
+        return _limited(select([one], *binding.source(cube, set(cube.joins)), [condition]))
+    assert axis.dimension is not None
+    if axis.kind == "member" and (member.code or member.literal) in dict(axis.values):
+        return None
+    return _limited(
+        binding.members(axis.dimension, axis.role, [member_conditions(binding, cube, axis, member)])
+    )
+
+
+def _limited(query: exp.Select) -> exp.Select:
+    query.set("limit", exp.Limit(expression=exp.Literal(this="1", is_string=False)))
+    return query
+
+
+def _units_below(binding: Binding, closure: str, units: exp.Select) -> exp.Select:
+    """The units of today's tree below `units`, themselves included.
+
+    A closed unit keeps its last place, so that its history stays visible; a place that a later one
+    replaced (the unit moved) no longer counts.
+    """
+    conditions: list[Node] = [inside(column("ancestor_id", "here"), units)]
+    if {"valid_from", "valid_to"} <= set(binding.warehouse.tables.get(closure, {})):
+        later = select(
+            [exp.Literal(this="1", is_string=False)],
+            binding.warehouse.table(closure, "later"),
+            (),
+            [
+                equal(column("descendant_id", "later"), column("descendant_id", "here")),
+                exp.GTE(this=column("valid_from", "later"), expression=column("valid_to", "here")),
+            ],
+        )
+        conditions.append(exp.Not(this=exp.Exists(this=later)))
+    table = binding.warehouse.table(closure, "here")
+    return select([column("descendant_id", "here")], table, (), conditions)
+
+
+def scope_predicate(binding: Binding, cube: Cube) -> list[Node]:
+    """The conditions of the account's scope on the cube's fact; empty when all is visible.
+
+    Raises QueryError if the cube has no dimension on which a scope can apply: showing everything
+    would be a leak.
+    """
+    unit_ids = binding.scope.unit_ids
+    if unit_ids is None:
+        return []
+    for role, declared in cube.joins.items():
+        dimension = binding.dimension(cube, role)
+        if not dimension.scope or declared.scope != "first":
+            continue
+        key = parse_expression(declared.on, FACT)
+        units = unnest(binding.bind(list(unit_ids)))
+        if dimension.closure is None:
+            return [inside(key, units)]
+        return [inside(key, _units_below(binding, dimension.closure, units))]
+    raise QueryError(
+        f"Cube '{cube.cube}' has no dimension with a scope, so a restricted account may not see it."
+    )

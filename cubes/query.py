@@ -1,0 +1,280 @@
+"""Asking: run a query on a connection and give the result."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+from sqlglot import exp
+
+from cubes.axis import Axis
+from cubes.binding import Binding
+from cubes.catalogue import Catalogue
+from cubes.compilation import Statement, compile_query
+from cubes.cube import FACT, Cube
+from cubes.declaration import suggest
+from cubes.dimension import localised
+from cubes.errors import QueryError
+from cubes.expression import parse_expression
+from cubes.figures import MASK, key_name
+from cubes.member import format_member, parse_member
+from cubes.period import needs_working_days, working_days_needed
+from cubes.predicate import existence
+from cubes.question import CubeQuery
+from cubes.result import Column, CubeResult
+from cubes.scope import Scope
+from cubes.sql import alias, inside, select, unnest
+from cubes.warehouse import Warehouse, read_warehouse
+
+if TYPE_CHECKING:
+    Connection = duckdb.DuckDBPyConnection
+
+__all__ = ["Column", "CubeQuery", "CubeResult", "member_names", "run_query"]
+
+_INTEGERS = {
+    "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT",
+    "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT",
+}  # fmt: skip
+
+
+def run_query(
+    catalogue: Catalogue,
+    connection: Connection,
+    query: CubeQuery,
+    *,
+    scope: Scope,
+    business_date: date | None,
+    language: str = "zh",
+    warehouse: Warehouse | None = None,
+    snapshot: str | None = None,
+) -> CubeResult:
+    """Answer a query from the connection's database.
+
+    `business_date` is what relative periods refer to. `warehouse` saves reading the database's
+    catalogue again; `snapshot` is the tag told in the result. Raises QueryError for whatever
+    cannot be answered as asked.
+    """
+    warehouse = warehouse or read_warehouse(connection)
+    _check_fact(catalogue, warehouse, query)
+    working_days = _working_days(connection, warehouse, query, business_date)
+    statement = compile_query(
+        catalogue,
+        warehouse,
+        query,
+        scope=scope,
+        business_date=business_date,
+        language=language,
+        working_days=working_days,
+    )
+    _check_members(catalogue, connection, warehouse, query, language)
+    try:
+        cursor = connection.execute(statement.sql, dict(statement.parameters))
+        types = {item[0]: str(item[1]) for item in cursor.description or ()}
+        records = cursor.fetchall()
+    except (duckdb.BinderException, duckdb.ConversionException, duckdb.CatalogException) as error:
+        raise QueryError(
+            f"Cube '{query.cube}' could not be queried: {error}. Trying again does not help; check "
+            "the declarations against this database."
+        ) from error
+    return _result(
+        connection, warehouse, statement, list(types), types, records, language, snapshot
+    )
+
+
+def _check_fact(catalogue: Catalogue, warehouse: Warehouse, query: CubeQuery) -> None:
+    """Refuse a cube whose fact is not in the database, with what is there."""
+    cube = catalogue.cube(query.cube)
+    if cube.fact not in warehouse.tables:
+        raise QueryError(
+            f"Cube '{cube.cube}' reads table '{cube.fact}', which this database does not have in "
+            f"schema {warehouse.schema}{suggest(cube.fact, warehouse.tables)}. Build first, or "
+            "choose another database."
+        )
+
+
+def _working_days(
+    connection: Connection, warehouse: Warehouse, query: CubeQuery, business_date: date | None
+) -> tuple[date, ...]:
+    texts = [query.period or "", *(value or "" for _, values in query.cuts for value in values)]
+    count = max(
+        (working_days_needed(text) for text in texts if needs_working_days(text)), default=0
+    )
+    if count == 0 or business_date is None:
+        return ()
+    if "is_workday" not in warehouse.tables.get("dim_date", {}):
+        raise QueryError("Working days need the table dim_date, which this database does not have.")
+    table = warehouse.table("dim_date").sql(dialect="duckdb")
+    rows = connection.execute(
+        f"select date_on from {table} where is_workday and date_on <= $day "
+        "order by date_on desc limit $count",
+        {"day": business_date, "count": count},
+    ).fetchall()
+    return tuple(sorted(row[0] for row in rows))
+
+
+def _check_members(
+    catalogue: Catalogue,
+    connection: Connection,
+    warehouse: Warehouse,
+    query: CubeQuery,
+    language: str,
+) -> None:
+    """Refuse a cut on a member that does not exist, and suggest the nearest."""
+    cube = catalogue.cube(query.cube)
+    binding = Binding(catalogue, warehouse, Scope.all(), None, language)
+    asked: list[tuple[Axis, str]] = []
+    columns = []
+    for name, values in query.cuts:
+        axis = binding.axis(cube, name)
+        if axis.kind == "time":
+            continue
+        for value in values:
+            found = None if value is None else existence(binding, cube, axis, value)
+            if found is not None and value is not None:
+                asked.append((axis, value))
+                columns.append(alias(exp.Exists(this=found), f"m{len(asked)}"))
+    if not asked:
+        return
+    sql = select(columns).sql(dialect="duckdb", copy=False)
+    answer = connection.execute(sql, binding.parameters).fetchone()
+    assert answer is not None
+    for (axis, value), is_known in zip(asked, answer, strict=True):
+        if not is_known and not _is_empty(connection, binding, cube, axis):
+            known = member_names(connection, binding, cube, axis)
+            raise QueryError(f"'{axis.name}' has no member '{value}'{_nearest(value, known)}.")
+
+
+def _nearest(value: str, known: Sequence[str]) -> str:
+    """A suggestion: a path that ends in the name asked for, else the most similar name."""
+    ending = [name for name in known if parse_member(name).path[-1] == value]
+    # Chinese names are short, so one wrong sign of two must still find its neighbour.
+    found = ending or difflib.get_close_matches(value, known, n=1, cutoff=0.4)
+    return f" (did you mean '{found[0]}'?)" if found else ""
+
+
+def _is_empty(connection: Connection, binding: Binding, cube: Cube, axis: Axis) -> bool:
+    # Before the first delivery no member is known, and a cut simply gives no rows.
+    table = cube.fact if axis.dimension is None else axis.dimension.table
+    sql = select([exp.Star()], binding.warehouse.table(table)).limit(1).sql(dialect="duckdb")
+    return connection.execute(sql).fetchone() is None
+
+
+def member_names(
+    connection: Connection, binding: Binding, cube: Cube, axis: Axis, limit: int = 20_000
+) -> list[str]:
+    """How members of an axis may be written in a cut, for suggestions and completion."""
+    dimension = axis.dimension
+    if axis.kind == "inline" or dimension is None:
+        table, joins = binding.source(cube, set(cube.joins))
+        lists = [[parse_expression(axis.sql, FACT)]]
+    else:
+        table = binding.warehouse.table(dimension.table, axis.role)
+        joins = binding.parent_join(dimension, axis.role)
+        paths = [axis.steps[: size + 1] for size in range(len(axis.steps))]
+        if axis.kind == "member":
+            paths = [axis.steps[-1:], axis.steps]
+        lists = [
+            [
+                parse_expression(step.values[min(spoken, len(step.values) - 1)], axis.role)
+                for step in path
+            ]
+            for path in paths
+            for spoken in (0, 1)
+        ]
+        if axis.kind == "key" and not axis.steps:
+            lists += [[parse_expression(sql, axis.role)] for sql in (dimension.key, *axis.names)]
+    names: dict[str, None] = {}
+    for nodes in lists:
+        statement = select(
+            [alias(node, f"c{index}") for index, node in enumerate(nodes)],
+            table.copy(),
+            [item.copy() for item in joins],
+        )
+        statement.set("distinct", exp.Distinct())
+        for row in connection.execute(statement.limit(limit).sql(dialect="duckdb")).fetchall():
+            if all(part is not None for part in row):
+                path = tuple(str(part) for part in row)
+                names[format_member(path) if len(path) > 1 else path[0]] = None
+    return list(names)
+
+
+def _result(
+    connection: Connection,
+    warehouse: Warehouse,
+    statement: Statement,
+    names: list[str],
+    types: Mapping[str, str],
+    records: list[tuple[Any, ...]],
+    language: str,
+    snapshot: str | None,
+) -> CubeResult:
+    columns = tuple(replace(c, type=_type(types[c.name])) for c in statement.columns)
+    wanted = [(column.name, names.index(column.name)) for column in columns]
+    mask_at = names.index(MASK) if statement.has_totals else None
+    count = len(statement.axes)
+    rows: list[dict[str, Any]] = []
+    totals: list[dict[str, Any]] = []
+    hidden: dict[int, set[str]] = {}
+    for record in records:
+        mask = 0 if mask_at is None else record[mask_at]
+        if mask == 0:
+            rows.append({name: record[at] for name, at in wanted})
+            continue
+        if mask not in hidden:
+            rolled = [a for i, a in enumerate(statement.axes) if mask >> (count - 1 - i) & 1]
+            hidden[mask] = {n for axis in rolled for n in (axis.name, key_name(axis))}
+        totals.append({name: record[at] for name, at in wanted if name not in hidden[mask]})
+    return CubeResult(
+        columns=columns,
+        rows=rows,
+        totals=totals,
+        sql=statement.sql,
+        parameters=dict(statement.parameters),
+        snapshot=snapshot,
+        language=language,
+        member_labels=_member_labels(connection, warehouse, statement, rows, language),
+    )
+
+
+def _type(name: str) -> str:
+    if name in _INTEGERS:
+        return "integer"
+    if name.startswith("DECIMAL"):
+        return "decimal"
+    if name.startswith("TIMESTAMP"):
+        return "timestamp"
+    return {"DOUBLE": "number", "FLOAT": "number", "DATE": "date", "BOOLEAN": "boolean"}.get(
+        name, "string"
+    )
+
+
+def _member_labels(
+    connection: Connection,
+    warehouse: Warehouse,
+    statement: Statement,
+    rows: list[dict[str, Any]],
+    language: str,
+) -> dict[str, dict[Any, str]]:
+    """What people read for codes: declared values, or the name column of a dimension's key."""
+    labels: dict[str, dict[Any, str]] = {}
+    for axis in statement.axes:
+        if axis.values:
+            labels[axis.name] = {code: label.text(language) for code, label in axis.values}
+        elif axis.kind == "key" and axis.dimension is not None and axis.dimension.name is not None:
+            present = {row[axis.name] for row in rows} - {None}
+            dimension = axis.dimension
+            name = parse_expression(localised(axis.dimension.name, language), "member")
+            key = parse_expression(dimension.key, "member")
+            sql = select(
+                [key, name],
+                warehouse.table(dimension.table, "member"),
+                (),
+                [inside(key.copy(), unnest(exp.Placeholder(this="codes")))],
+            ).sql(dialect="duckdb")
+            found = connection.execute(sql, {"codes": sorted(present, key=str)}).fetchall()
+            labels[axis.name] = {code: text for code, text in found if text is not None}
+    return labels

@@ -1,0 +1,87 @@
+"""A result as a table for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.cells import cell_len
+from rich.markup import escape
+from rich.table import Table
+
+from cubes.formatting import format_value
+from cubes.result import Column, CubeResult
+
+_TOTAL = {"zh": "合计", "en": "Total"}
+_NULL = {"zh": "（空）", "en": "(none)"}
+
+
+def render_table(
+    result: CubeResult,
+    *,
+    language: str | None = None,
+    title: str | None = None,
+    max_rows: int | None = None,
+) -> Table:
+    """A rich Table: the result's labels, numbers right-aligned, totals at the end.
+
+    `language` chooses the words added here (default: the result's own). Widths are measured in
+    terminal cells, so Chinese text stays aligned. `max_rows` cuts the rows (never the totals) and
+    says so in the caption.
+    """
+    language = language or result.language
+    rows = result.rows if max_rows is None else result.rows[:max_rows]
+    hidden = len(result.rows) - len(rows)
+    caption = None
+    if hidden > 0:
+        caption = f"另有 {hidden} 行" if language == "zh" else f"{hidden} more rows"
+    table = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
+    cells = [[_cell(result, column, row, language) for column in result.columns] for row in rows]
+    totals = [_totals_row(result, row, language) for row in result.totals]
+    for index, column in enumerate(result.columns):
+        is_number = column.kind == "measure"
+        widest = max((cell_len(line[index]) for line in [*cells, *totals]), default=1)
+        heading = column.label + (f"（{column.unit}）" if column.unit and language == "zh" else "")
+        if column.unit and language != "zh":
+            heading += f" ({column.unit})"
+        # Figures keep their width and headings wrap: a figure cut short would be a wrong one.
+        table.add_column(
+            escape(heading),
+            justify="right" if is_number else "left",
+            overflow="fold",
+            min_width=max(1, widest if is_number else min(widest, 12)),
+        )
+    for line in cells:
+        table.add_row(*(escape(text) for text in line))
+    if totals:
+        table.add_section()
+    for line in totals:
+        table.add_row(*(escape(text) for text in line), style="bold")
+    return table
+
+
+def _cell(result: CubeResult, column: Column, row: Mapping[str, Any], language: str) -> str:
+    value = row[column.name]
+    if column.kind == "measure":
+        is_change = column.name.endswith(("__change", "__change_ratio"))
+        return format_value(value, column.format, signed=is_change)
+    if value is None:
+        return "" if column.kind == "key" else _NULL.get(language, _NULL["en"])
+    if column.type in ("integer", "number", "decimal"):
+        return str(result.text(column.name, value))
+    return format_value(result.text(column.name, value), None)
+
+
+def _totals_row(result: CubeResult, row: Mapping[str, Any], language: str) -> list[str]:
+    """The cells of a totals row: the first rolled-up dimension says so, the others stay blank."""
+    cells = []
+    is_marked = False
+    for column in result.columns:
+        if column.name in row:
+            cells.append(_cell(result, column, row, language))
+        elif is_marked or column.kind == "key":
+            cells.append("")
+        else:
+            cells.append(_TOTAL.get(language, _TOTAL["en"]))
+            is_marked = True
+    return cells

@@ -1,0 +1,85 @@
+"""What the compiler must know of a database: its tables, columns and organisation levels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+from cubes.label import Label
+from cubes.sql import identifier
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+@dataclass(frozen=True)
+class OrgLevel:
+    """One row of table org_level: position from 1 (coarsest), name and labels."""
+
+    level: int
+    name: str
+    label: Label
+
+
+@dataclass(frozen=True, eq=False)
+class Warehouse:
+    """Names of one database; the same content is the same object, so it can key a cache.
+
+    `schema` is "marts" where that schema exists, else "main"; `tables` maps a table's name to its
+    columns' types as DuckDB writes them.
+    """
+
+    schema: str
+    tables: Mapping[str, Mapping[str, str]]
+    org_levels: tuple[OrgLevel, ...]
+
+    def table(self, name: str, alias: str | None = None) -> exp.Table:
+        """A reference to a table in two parts, so that the file can be copied."""
+        table = exp.Table(this=identifier(name), db=identifier(self.schema))
+        if alias is not None:
+            table.set("alias", exp.TableAlias(this=identifier(alias)))
+        return table
+
+    def column_type(self, table: str, column: str) -> str | None:
+        """The column's type, or None when the table or column is unknown."""
+        return self.tables.get(table, {}).get(column)
+
+
+def read_warehouse(connection: duckdb.DuckDBPyConnection) -> Warehouse:
+    """Read the catalogue of the connection's current database."""
+    rows = connection.execute(
+        "select schema_name, table_name, column_name, data_type from duckdb_columns() "
+        "where database_name = current_database() and not internal "
+        "and schema_name in ('marts', 'main') "
+        "order by schema_name, table_name, column_index"
+    ).fetchall()
+    schema = "marts" if any(row[0] == "marts" for row in rows) else "main"
+    columns = tuple((row[1], row[2], row[3]) for row in rows if row[0] == schema)
+    levels: tuple[tuple[int, str, str | None, str | None], ...] = ()
+    if any(row[0] == "org_level" for row in columns):
+        levels = tuple(
+            connection.execute(
+                f"select level, name, label_zh, label_en from {schema}.org_level order by level"
+            ).fetchall()
+        )
+    return _warehouse(schema, columns, levels)
+
+
+@lru_cache(maxsize=64)
+def _warehouse(
+    schema: str,
+    columns: tuple[tuple[str, str, str], ...],
+    levels: tuple[tuple[int, str, str | None, str | None], ...],
+) -> Warehouse:
+    tables: dict[str, dict[str, str]] = {}
+    for table, column, data_type in columns:
+        tables.setdefault(table, {})[column] = data_type
+    org_levels = tuple(
+        OrgLevel(level, name, Label(zh=zh or en or name, en=en or zh or name))
+        for level, name, zh, en in levels
+    )
+    return Warehouse(schema, tables, org_levels)

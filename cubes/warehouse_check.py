@@ -1,0 +1,109 @@
+"""Checks of a catalogue against a database: tables, columns, and keys that must be unique."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from cubes.consistency import cube_expressions, dimension_expressions, located_fault
+from cubes.cube import FACT, Cube
+from cubes.declaration import suggest
+from cubes.dimension import Dimension
+from cubes.errors import Fault
+from cubes.expression import columns_of, parse_expression
+from cubes.warehouse import Warehouse, read_warehouse
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from cubes.catalogue import Catalogue
+
+Problem = tuple[Sequence[Any], str]
+
+
+def warehouse_faults(
+    catalogue: Catalogue, connection: duckdb.DuckDBPyConnection, *, keys: bool
+) -> list[Fault]:
+    """Every table or column that is missing, and (with `keys`) every dimension key that repeats."""
+    warehouse = read_warehouse(connection)
+    faults: list[Fault] = []
+    for dimension in catalogue.dimensions.values():
+        problems = list(_dimension_problems(dimension, warehouse))
+        if keys and not problems:
+            problems = list(_key_problems(dimension, warehouse, connection))
+        for where, message in problems:
+            faults.append(
+                located_fault(catalogue, "dimensions", dimension.dimension, where, message)
+            )
+    for cube in catalogue.cubes.values():
+        for where, message in _cube_problems(catalogue, cube, warehouse):
+            faults.append(located_fault(catalogue, "definitions", cube.cube, where, message))
+    return faults
+
+
+def _table_problem(warehouse: Warehouse, where: Sequence[Any], table: str) -> Iterator[Problem]:
+    if table not in warehouse.tables:
+        yield (
+            where,
+            f"schema {warehouse.schema} has no table '{table}'{suggest(table, warehouse.tables)}",
+        )
+
+
+def _column_problem(
+    warehouse: Warehouse, where: Sequence[Any], table: str, column: str
+) -> Iterator[Problem]:
+    columns = warehouse.tables.get(table)
+    if columns is not None and column not in columns:
+        yield where, f"table {table} has no column '{column}'{suggest(column, columns)}"
+
+
+def _dimension_problems(dimension: Dimension, warehouse: Warehouse) -> Iterator[Problem]:
+    yield from _table_problem(warehouse, ("table",), dimension.table)
+    parent = dimension.parent
+    if parent is not None:
+        yield from _table_problem(warehouse, ("parent", "table"), parent.table)
+        yield from _column_problem(warehouse, ("parent", "key"), parent.table, parent.key)
+        yield from _column_problem(warehouse, ("parent", "on"), dimension.table, parent.on)
+    for name, hierarchy in dimension.hierarchies.items():
+        if hierarchy.closure is not None:
+            yield from _table_problem(
+                warehouse, ("hierarchies", name, "closure"), hierarchy.closure
+            )
+    for where, text in dimension_expressions(dimension):
+        for table, column in columns_of(text, "own"):
+            target = dimension.table
+            if table == "own__parent" and parent is not None:
+                target = parent.table
+            yield from _column_problem(warehouse, where, target, column)
+
+
+def _key_problems(
+    dimension: Dimension, warehouse: Warehouse, connection: duckdb.DuckDBPyConnection
+) -> Iterator[Problem]:
+    parent = dimension.parent
+    pairs: list[tuple[Sequence[Any], str, str]] = [(("key",), dimension.table, dimension.key)]
+    if parent is not None:
+        pairs.append((("parent", "key"), parent.table, parent.key))
+    for where, table, key in pairs:
+        exact = parse_expression(key, "own").sql(dialect="duckdb")
+        source = warehouse.table(table, "own").sql(dialect="duckdb")
+        row = connection.execute(
+            f"select count({exact}), count(distinct {exact}) from {source}"
+        ).fetchone()
+        assert row is not None
+        if row[0] != row[1]:
+            yield (
+                where,
+                f"{row[0] - row[1]} rows of {table} repeat a key, so joining would count facts "
+                "more than once",
+            )
+
+
+def _cube_problems(catalogue: Catalogue, cube: Cube, warehouse: Warehouse) -> Iterator[Problem]:
+    yield from _table_problem(warehouse, ("fact",), cube.fact)
+    for where, text in cube_expressions(cube):
+        for table, column in columns_of(text, FACT):
+            target = cube.fact
+            if table != FACT:
+                target = catalogue.dimensions[cube.dimension_of(table)].table
+            yield from _column_problem(warehouse, where, target, column)

@@ -1,0 +1,80 @@
+"""Results as people read them."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from io import StringIO
+from typing import Any
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from cubes.formatting import format_duration, format_value
+from cubes.query import CubeResult
+from cubes.table import render_table
+from tests.cubes.conftest import Ask
+
+
+def drawn(result: CubeResult, width: int = 100, **options: Any) -> list[str]:
+    console = Console(file=StringIO(), width=width)
+    console.print(render_table(result, **options))
+    return console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown_as", "text"),
+    [
+        (1234567, "integer", "1,234,567"),
+        (Decimal("1234.5"), "money", "1,234.50"),
+        (Decimal("-0.004"), "money", "0.00"),
+        (Decimal("2.345"), "money", "2.35"),
+        (0.12345, "percent", "12.3%"),
+        (12.5, "percent", "1,250.0%"),
+        (273600, "duration", "3d 4h"),
+        (0, "duration", "0s"),
+        (59.6, "duration", "1m"),
+        (None, "money", "—"),
+        (True, None, "true"),
+    ],
+)
+def test_values_are_written_in_their_format(value: Any, shown_as: str, text: str) -> None:
+    assert format_value(value, shown_as) == text
+
+
+def test_durations_show_two_units_in_either_language() -> None:
+    assert format_duration(90061) == "1d 1h"
+    assert format_duration(86401) == "1d"
+    assert format_duration(273600, language="zh") == "3天4小时"
+
+
+def test_changes_carry_their_sign() -> None:
+    assert format_value(0.5, "percent", signed=True) == "+50.0%"
+    assert format_value(-3, "integer", signed=True) == "-3"
+
+
+def test_a_table_marks_totals_and_keeps_lines_equally_wide(ask: Ask) -> None:
+    result = ask("sales", "revenue,orders", "org.l2,product.family", totals="all", period="2026-03")
+    lines = drawn(result)
+    assert len({cell_len(line) for line in lines}) == 1
+    total = next(line for line in reversed(lines) if "合计" in line)
+    assert "240.15" in total and "成都" not in total
+    assert any("宽带" in line for line in lines)
+
+
+def test_a_table_speaks_english_and_says_what_it_left_out(ask: Ask) -> None:
+    result = ask("cases", "cases,reply_p90", "kind", totals="grand", language="en")
+    lines = drawn(result, max_rows=1)
+    text = "\n".join(lines)
+    assert "Total" in text and "Complaint" in text and "7m 40s" in text
+    assert "2 more rows" in text
+
+
+def test_a_null_member_is_told_apart_from_a_total(ask: Ask) -> None:
+    text = "\n".join(drawn(ask("cases", "cases", "org.l2", totals="grand")))
+    assert "（空）" in text and "合计" in text
+
+
+def test_figures_are_never_cut_short_in_a_narrow_terminal(ask: Ask) -> None:
+    result = ask("sales", "revenue,average_revenue", "org.l2", period="2026-03", compare="previous")
+    assert any("260.15" in line for line in drawn(result, width=70))
