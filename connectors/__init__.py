@@ -1,0 +1,1 @@
+"""Extract and land: contracts, interface kinds, formats, landing, ledger, quarantine, PII store."""

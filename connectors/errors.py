@@ -1,0 +1,62 @@
+"""The error tree of `connectors`.
+
+ConnectorError
+├── StoreError               ledger.db or pii.db cannot be opened or is newer than this program
+├── LandingBusy              another process lands this source right now (trying again helps)
+├── RefusedDelivery          a delivery is refused whole; carries `code` and, in a file, `offset`
+├── SourceUnreachable        a folder or database of a source cannot be reached (retry helps)
+├── InterfaceMismatch        a table does not have the agreed columns
+└── PseudonymUnknown         no value is kept for a pseudonym
+
+Faults in declarations are `cubes.errors.DeclarationError`. Every class states in `retryable`
+whether the same call can succeed later without a change. No message carries a personal value.
+"""
+
+from __future__ import annotations
+
+
+class ConnectorError(Exception):
+    """Base of all errors raised by `connectors`."""
+
+    retryable: bool = False
+
+
+class StoreError(ConnectorError):
+    """A SQLite store cannot be used; the message names the file and the cause."""
+
+
+class LandingBusy(ConnectorError):
+    """Another process is landing the same source in this home."""
+
+    retryable = True
+
+
+class RefusedDelivery(ConnectorError):
+    """A delivery cannot be accepted; none of its rows is loaded.
+
+    `code` is the word for the ledger, `reason` one sentence without personal values, `offset`
+    the byte in the file at which reading stopped (None when the fault has no place).
+    """
+
+    def __init__(self, code: str, reason: str, *, offset: int | None = None) -> None:
+        self.code = code
+        self.reason = reason
+        self.offset = offset
+        super().__init__(
+            f"The delivery is refused ({code}): {reason}. "
+            "Trying again does not help; the sender must deliver it anew."
+        )
+
+
+class SourceUnreachable(ConnectorError):
+    """The folder or database of a source cannot be reached."""
+
+    retryable = True
+
+
+class InterfaceMismatch(ConnectorError):
+    """A table lacks columns that its contract and the interface agree on."""
+
+
+class PseudonymUnknown(ConnectorError):
+    """The PII store keeps no value for this pseudonym."""

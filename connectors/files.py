@@ -1,0 +1,294 @@
+"""The file interface: folders with send logs and read logs.
+
+A file is not read before its send log is there and agrees with it. The sender writes under a name
+that starts with a dot, renames, and writes the log last; we do the same with the read log.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from connectors.contract import Contract
+from connectors.errors import RefusedDelivery
+from connectors.file_reading import read_typed
+from connectors.ledger import Batch
+from connectors.validation import count_sums, local_date, quoted
+
+SEND_LOG = ".send.log"
+READ_LOG = ".read.log"
+_AGREED_NAME = re.compile(r"(?P<stream>[a-z][a-z0-9_]*)_(?P<date>\d{8})_(?P<sequence>\d{4})\.\w+")
+
+
+@dataclass(frozen=True)
+class SendLog:
+    """What the sender says about a file; `rows` counts data records without the header."""
+
+    file: str
+    source: str
+    stream: str
+    branch: str
+    business_date: date
+    covers_from: date
+    sequence: int
+    rows: int
+    bytes: int
+    sha256: str
+    sums: Mapping[str, str]
+    sent_at: datetime
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A data file that lies in a folder; `log_bytes` is None while its send log is missing."""
+
+    path: Path
+    log_bytes: bytes | None
+
+    @property
+    def log_sha256(self) -> str:
+        """Hash of the send log, to see whether it was mended."""
+        return hashlib.sha256(self.log_bytes or b"").hexdigest()
+
+
+def waiting_files(folder: Path) -> tuple[list[Waiting], list[str]]:
+    """List data files of a folder by name, and names of send logs whose file is not there."""
+    if not folder.is_dir():
+        return [], []
+    names = {path.name for path in folder.iterdir() if path.is_file()}
+    visible = sorted(name for name in names if not name.startswith("."))
+    files = [
+        Waiting(
+            folder / name,
+            (folder / f"{name}{SEND_LOG}").read_bytes() if f"{name}{SEND_LOG}" in names else None,
+        )
+        for name in visible
+        if not name.endswith((SEND_LOG, READ_LOG))
+    ]
+    orphans = [
+        name.removesuffix(SEND_LOG)
+        for name in visible
+        if name.endswith(SEND_LOG) and name.removesuffix(SEND_LOG) not in names
+    ]
+    return files, orphans
+
+
+def parse_send_log(raw: bytes) -> SendLog:
+    """Read a send log; raises RefusedDelivery (`unreadable_log`) naming every wrong field."""
+    try:
+        given = json.loads(raw.decode("utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise RefusedDelivery("unreadable_log", "the send log is not JSON in UTF-8") from error
+    if not isinstance(given, dict):
+        raise RefusedDelivery("unreadable_log", "the send log is not a JSON object")
+    faults: list[str] = []
+
+    def take(name: str, kind: type, default: Any = None) -> Any:
+        value = given.get(name, default)
+        if not isinstance(value, kind) or isinstance(value, bool):
+            faults.append(name)
+            return None
+        return value
+
+    def parsed(name: str, parse: Any, default: Any = None) -> Any:
+        text = take(name, str, default)
+        try:
+            return None if text is None else parse(text)
+        except (ValueError, InvalidOperation):
+            faults.append(name)
+            return None
+
+    sums = take("sums", dict, {}) or {}
+    for name, value in sums.items():
+        try:
+            Decimal(value if isinstance(value, str) else "?")
+        except InvalidOperation:
+            faults.append(f"sums.{name}")
+    log = {
+        "file": take("file", str),
+        "source": take("source", str),
+        "stream": take("stream", str),
+        "branch": take("branch", str, "main"),
+        "business_date": parsed("business_date", date.fromisoformat),
+        "covers_from": parsed("covers_from", date.fromisoformat, given.get("business_date")),
+        "sequence": take("sequence", int),
+        "rows": take("rows", int),
+        "bytes": take("bytes", int),
+        "sha256": take("sha256", str),
+        "sums": sums,
+        "sent_at": parsed("sent_at", datetime.fromisoformat),
+    }
+    if not faults and log["covers_from"] > log["business_date"]:
+        faults.append("covers_from")
+    if faults:
+        named = ", ".join(dict.fromkeys(faults))
+        raise RefusedDelivery("unreadable_log", f"the send log has no usable {named}")
+    return SendLog(**log)
+
+
+def agreed_name(name: str) -> tuple[str, date | None, int] | None:
+    """Read (stream, business date, sequence) from a name in the agreed form, for reports only."""
+    match = _AGREED_NAME.fullmatch(name)
+    if match is None:
+        return None
+    try:
+        day = datetime.strptime(match["date"], "%Y%m%d").date()  # noqa: DTZ007
+    except ValueError:
+        day = None
+    return match["stream"], day, int(match["sequence"])
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file in hex, read in bounded chunks."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def file_batch_id(log: SendLog, sha256: str) -> str:
+    """The batch id of a file: the same content for the same place is the same batch."""
+    parts = [log.source, log.stream, log.branch, log.business_date.isoformat(), sha256]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+
+def sums_agree(declared: Mapping[str, str], counted: Mapping[str, str]) -> list[str]:
+    """Name the control columns whose declared sum is missing or differs from the counted one."""
+    return [
+        name
+        for name, value in counted.items()
+        if name not in declared or Decimal(declared[name]) != Decimal(value)
+    ]
+
+
+def write_read_log(folder: Path, batch: Batch, *, result: str, now: datetime) -> None:
+    """Confirm a delivery to its sender: `result` is ok, partial or refused."""
+    body = {
+        "file": batch.place,
+        "batch_id": batch.batch_id,
+        "rows_read": batch.rows,
+        "rows_loaded": batch.rows_loaded,
+        "rows_rejected": batch.rejected,
+        "sums": dict(batch.sums),
+        "sha256": batch.content_sha256,
+        "result": result,
+        "code": batch.code,
+        "reason": batch.reason,
+        "read_at": now.isoformat(),
+    }
+    write_json(folder / f"{batch.place}{READ_LOG}", body)
+
+
+def write_json(path: Path, body: Mapping[str, Any]) -> None:
+    """Write JSON under a temporary name, make it durable and rename it."""
+    temporary = path.with_name(f".{path.name}.part")
+    with temporary.open("w", encoding="utf-8") as file:
+        json.dump(body, file, ensure_ascii=False, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def archive(folder: Path, batch: Batch) -> None:
+    """Move a landed file and its logs to `archive/`; repeating it moves what is left.
+
+    Nothing in the archive is overwritten: a name that is taken gets the batch id behind it. A file
+    that was replaced by other content in the meantime stays, with its own log.
+    """
+    path = folder / batch.place
+    if path.exists() and hash_file(path) != batch.content_sha256:
+        return
+    target = folder / "archive"
+    target.mkdir(exist_ok=True)
+    for name in (batch.place, f"{batch.place}{SEND_LOG}", f"{batch.place}{READ_LOG}"):
+        if (folder / name).exists():
+            kept = target / name
+            if kept.exists():
+                kept = target / f"{name}.{batch.batch_id[:12]}"
+            (folder / name).replace(kept)
+    sync_folder(target)
+    sync_folder(folder)
+
+
+def announce(
+    path: Path,
+    contract: Contract,
+    stream: str,
+    *,
+    now: datetime,
+    zone: str,
+    business_date: date | None = None,
+    covers_from: date | None = None,
+    sequence: int = 1,
+    branch: str = "main",
+) -> SendLog:
+    """Write a correct send log next to a file, as its sender would, and return it.
+
+    Counts are taken by reading the file as landing does. Dates that are not given are the first
+    and last business dates of its rows. Raises RefusedDelivery for a file that cannot be read or
+    has no dated row.
+    """
+    definition = contract.streams[stream]
+    local_zone = contract.zone or zone
+    with duckdb.connect() as connection:
+        typed = read_typed(path, contract, stream, connection, zone=zone)
+        sums, _ = count_sums(connection, definition.control.sums)
+        first, last = covers_from, business_date
+        if last is None and definition.business_date_from is not None:
+            column = definition.columns[definition.business_date_from]
+            value = quoted(definition.business_date_from)
+            day = local_date(value, local_zone) if column.type == "timestamp" else value
+            row = connection.execute(
+                f"select min({day}), max({day}) from typed where _fault is null"
+            ).fetchone()
+            assert row is not None
+            first, last = first or row[0], row[1]
+    if last is None:
+        raise RefusedDelivery("no_business_date", "no row tells a business date and none was given")
+    log = SendLog(
+        file=path.name,
+        source=contract.source,
+        stream=stream,
+        branch=branch,
+        business_date=last,
+        covers_from=first or last,
+        sequence=sequence,
+        rows=typed.reading.records,
+        bytes=typed.reading.size,
+        sha256=typed.reading.sha256,
+        sums=sums,
+        sent_at=now,
+    )
+    body = log.__dict__ | {
+        "business_date": log.business_date.isoformat(),
+        "covers_from": log.covers_from.isoformat(),
+        "sent_at": now.isoformat(),
+    }
+    write_json(path.with_name(f"{path.name}{SEND_LOG}"), body)
+    return log
+
+
+def missing_sequences(known: Iterable[int], sequence: int, explained: Iterable[int]) -> list[int]:
+    """Numbers between the highest known sequence and `sequence` that nothing explains."""
+    highest = max(known, default=None)
+    if highest is None:
+        return []
+    return sorted(set(range(highest + 1, sequence)) - set(explained))

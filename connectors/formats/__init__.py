@@ -1,0 +1,1 @@
+"""File formats: one module per format, each turns a file into the table `record`."""

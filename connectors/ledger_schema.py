@@ -1,0 +1,100 @@
+"""Tables of `ledger.db`; a change is one more script at the end."""
+
+MIGRATIONS = (
+    """
+    create table batch (
+        batch_id text primary key,
+        source text not null,
+        stream text not null,
+        branch text not null,
+        business_date text not null,
+        covers_from text not null,
+        sequence integer,
+        interface text not null check (interface in ('files', 'table')),
+        place text not null,
+        content_sha256 text not null,
+        log_sha256 text not null,
+        declared_rows integer,
+        declared_sums text not null,
+        rows integer not null,
+        rows_loaded integer not null,
+        rejected integer not null,
+        sums text not null,
+        status text not null check (status in ('announced', 'loaded', 'refused', 'superseded')),
+        code text,
+        reason text,
+        supersedes text,
+        path text,
+        received_at text not null,
+        loaded_at text
+    );
+    create index batch_by_stream on batch (source, stream, branch, business_date);
+    create table exchange_event (
+        event_id integer primary key,
+        fingerprint text not null unique,
+        code text not null,
+        source text not null,
+        stream text not null,
+        branch text not null,
+        business_date text,
+        batch_id text,
+        file text,
+        detail text not null,
+        at text not null,
+        resolved_at text
+    );
+    create table quarantine (
+        batch_id text not null,
+        record_no integer not null,
+        line integer,
+        byte_offset integer,
+        column_name text,
+        code text not null,
+        reason text not null,
+        masked_value text,
+        state text not null check (state in ('waiting', 'replayed', 'discarded')),
+        primary key (batch_id, record_no)
+    );
+    create table confirmation (
+        batch_id text primary key,
+        kind text not null,
+        place text not null,
+        result text not null,
+        at text not null
+    );
+    create table reconciliation (
+        batch_id text not null,
+        measure text not null,
+        declared text,
+        counted text,
+        primary key (batch_id, measure)
+    );
+    create table check_result (
+        check_id integer primary key,
+        build_id text not null,
+        name text not null,
+        status text not null,
+        severity text not null,
+        detail text not null,
+        at text not null
+    );
+    create table snapshot_log (
+        tag text primary key,
+        build_id text not null,
+        published_at text not null,
+        batches integer not null,
+        code_version text not null,
+        detail text not null
+    );
+    create table command (
+        command_id integer primary key,
+        name text not null,
+        arguments text not null,
+        requested_by text not null,
+        requested_at text not null,
+        state text not null check (state in ('waiting', 'done', 'failed')),
+        done_at text,
+        outcome text
+    )
+    """,
+)

@@ -1,0 +1,193 @@
+"""The PII store (`pii.db`): the only place where a pseudonym meets a person.
+
+A pseudonym is the first 128 bits of HMAC-SHA-256 over kind and normalised value, in hex: the same
+phone gives the same pseudonym in every source. A value is kept, encrypted, only when its contract
+says `reveal: yes`; the bytes of rejected records are kept encrypted for replay.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+
+from cryptography.fernet import Fernet, InvalidToken
+
+from connectors.errors import PseudonymUnknown, StoreError
+from connectors.sqlite_store import as_text, open_store, transaction
+
+_MIGRATIONS = (
+    """
+    create table person_value (
+        pseudonym text primary key,
+        kind text not null,
+        value blob not null
+    );
+    create table quarantined_record (
+        batch_id text not null,
+        record_no integer not null,
+        record blob not null,
+        primary key (batch_id, record_no)
+    );
+    create table reveal (
+        reveal_id integer primary key,
+        pseudonym text not null,
+        purpose text not null,
+        at text
+    )
+    """,
+)
+
+
+def normalise(kind: str, value: str) -> str:
+    """Bring spellings of one personal value to one form, so that they share a pseudonym.
+
+    Phones lose separators and the prefix of mainland China; other values are NFKC, trimmed and,
+    but for names, lower case.
+    """
+    text = unicodedata.normalize("NFKC", value).strip()
+    if kind == "phone":
+        digits = re.sub(r"\D", "", text)
+        for prefix in ("0086", "86"):
+            if digits.startswith(prefix) and len(digits) == len(prefix) + 11:
+                return digits[len(prefix) :]
+        return digits or text
+    if kind in {"id_card", "bank_card", "account"}:
+        return re.sub(r"[\s-]", "", text).lower()
+    return text if kind == "name" else text.lower()
+
+
+class PiiStore:
+    """The PII store of one home; use one object per thread.
+
+    `pseudonym_key` is at least 16 bytes, `encryption_key` a Fernet key. Raises StoreError for a
+    key that cannot be used.
+    """
+
+    def __init__(self, path: Path, *, pseudonym_key: bytes, encryption_key: bytes) -> None:
+        if len(pseudonym_key) < 16:
+            raise StoreError(
+                "Opening the PII store failed: the pseudonym key has fewer than 16 bytes. Trying "
+                "again does not help; set the key that this home was made with."
+            )
+        try:
+            self._cipher = Fernet(encryption_key)
+        except ValueError as error:
+            raise StoreError(
+                "Opening the PII store failed: the encryption key is not a Fernet key (32 bytes "
+                "in URL-safe base64). Trying again does not help; set the right key."
+            ) from error
+        self._key = pseudonym_key
+        self._connection = open_store(path, _MIGRATIONS)
+
+    def __enter__(self) -> PiiStore:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the store."""
+        self._connection.close()
+
+    def pseudonym(self, kind: str, value: str) -> str:
+        """Compute the pseudonym of one value: 32 hex digits."""
+        message = f"{kind}\0{normalise(kind, value)}".encode()
+        return hmac.digest(self._key, message, "sha256")[:16].hex()
+
+    def pseudonyms(self, kind: str, values: Iterable[str]) -> dict[str, str]:
+        """Compute pseudonyms of distinct values; nothing is stored."""
+        return {value: self.pseudonym(kind, value) for value in values}
+
+    def keep(
+        self,
+        batch_id: str,
+        *,
+        values: Mapping[str, tuple[str, str]],
+        records: Mapping[int, bytes],
+        now: datetime,
+    ) -> None:
+        """Store what a batch brings, in one transaction; repeating it changes nothing.
+
+        `values` maps pseudonyms to (kind, value) of columns that may be revealed, `records` record
+        numbers to the bytes of rejected records.
+        """
+        seconds = int(now.timestamp())
+        new = [pseudonym for pseudonym in values if not self._knows(pseudonym)]
+        with transaction(self._connection):
+            self._connection.executemany(
+                "insert or ignore into person_value (pseudonym, kind, value) values (?,?,?)",
+                [
+                    (
+                        pseudonym,
+                        values[pseudonym][0],
+                        self._encrypt(values[pseudonym][1].encode(), seconds),
+                    )
+                    for pseudonym in new
+                ],
+            )
+            self._connection.execute(
+                "delete from quarantined_record where batch_id = ?", [batch_id]
+            )
+            self._connection.executemany(
+                "insert into quarantined_record (batch_id, record_no, record) values (?,?,?)",
+                [
+                    (batch_id, number, self._encrypt(record, seconds))
+                    for number, record in records.items()
+                ],
+            )
+
+    def reveal(self, pseudonym: str, purpose: str, *, now: datetime | None = None) -> str:
+        """Return the value behind a pseudonym and note for what purpose it was asked.
+
+        Raises PseudonymUnknown when no value is kept, StoreError when the key is the wrong one.
+        """
+        row = self._connection.execute(
+            "select value from person_value where pseudonym = ?", [pseudonym]
+        ).fetchone()
+        if row is None:
+            raise PseudonymUnknown(
+                f"Revealing pseudonym {pseudonym} failed: no value is kept for it. Trying again "
+                "does not help unless its source says 'reveal: yes' and is landed anew."
+            )
+        with transaction(self._connection):
+            self._connection.execute(
+                "insert into reveal (pseudonym, purpose, at) values (?,?,?)",
+                [pseudonym, purpose, now and as_text(now)],
+            )
+        return self._decrypt(row["value"]).decode()
+
+    def quarantined_record(self, batch_id: str, record_no: int) -> bytes | None:
+        """Return the bytes of a rejected record, or None when none are kept."""
+        row = self._connection.execute(
+            "select record from quarantined_record where batch_id = ? and record_no = ?",
+            [batch_id, record_no],
+        ).fetchone()
+        return self._decrypt(row["record"]) if row else None
+
+    def _knows(self, pseudonym: str) -> bool:
+        found = self._connection.execute(
+            "select 1 from person_value where pseudonym = ?", [pseudonym]
+        ).fetchone()
+        return found is not None
+
+    def _encrypt(self, value: bytes, seconds: int) -> bytes:
+        return self._cipher.encrypt_at_time(value, seconds)
+
+    def _decrypt(self, token: bytes) -> bytes:
+        try:
+            return self._cipher.decrypt(token)
+        except InvalidToken as error:
+            raise StoreError(
+                "Reading the PII store failed: its values were encrypted with another key. Trying "
+                "again does not help; set the encryption key that this home was made with."
+            ) from error

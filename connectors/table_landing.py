@@ -1,0 +1,160 @@
+"""Landing of the table interface: claim a slice, land it, mark its rows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, timedelta
+from zoneinfo import ZoneInfo
+
+from connectors.formats.delimited import add_records, create_record_table
+from connectors.landing import Delivery, Landing, delivery_of, quarantine_rows, record_as_json
+from connectors.ledger import Batch, Confirmation
+from connectors.tables import FlagTable, open_database
+from connectors.validation import local_date, quoted, rejected_records, type_records
+
+ROWS_PER_CLAIM = 50_000
+STALE_AFTER = timedelta(minutes=30)
+
+
+def land_tables(
+    landing: Landing, *, worker: str, rows_per_claim: int = ROWS_PER_CLAIM
+) -> Iterator[Delivery]:
+    """Land every flag table of a source, claims that were left behind first."""
+    engine = open_database(landing.contract.interface.location, landing.home)
+    try:
+        for name, stream in landing.contract.streams.items():
+            table = FlagTable(engine, name, stream, worker=worker)
+            for token in table.left_behind(now=landing.now, stale_after=STALE_AFTER):
+                yield _land_claim(landing, table, name, token)
+            while True:
+                ordinal = len(landing.ledger.batches(source=landing.contract.source, stream=name))
+                token_or_none = table.claim(limit=rows_per_claim, ordinal=ordinal, now=landing.now)
+                if token_or_none is None:
+                    break
+                landing.at("claimed")
+                yield _land_claim(landing, table, name, token_or_none)
+    finally:
+        engine.dispose()
+
+
+def _land_claim(landing: Landing, table: FlagTable, name: str, token: str) -> Delivery:
+    known = landing.ledger.batch(token)
+    if known is not None and known.status in {"loaded", "superseded", "refused"}:
+        _mark(landing, table, known)
+        return delivery_of(known)
+    stream = landing.contract.streams[name]
+    columns = list(stream.columns)
+    content_sha256, rows = _read(landing, table, token)
+    places = {column: place for place, column in enumerate(columns, 1)}
+    type_records(
+        landing.connection,
+        stream,
+        places,
+        width=len(columns),
+        nulls=(),
+        zone=landing.contract.zone or landing.zone,
+    )
+    rejected = rejected_records(landing.connection, places)
+    first, last = _days(landing, name)
+    batch = Batch(
+        batch_id=token,
+        source=landing.contract.source,
+        stream=name,
+        branch="main",
+        business_date=last,
+        covers_from=first,
+        sequence=None,
+        interface="table",
+        place=table.name,
+        content_sha256=content_sha256,
+        log_sha256="",
+        declared_rows=None,
+        declared_sums={},
+        rows=rows,
+        rows_loaded=rows - len(rejected),
+        rejected=len(rejected),
+        sums={},
+        status="announced",
+        code="malformed_row" if rejected else None,
+        reason=f"{len(rejected)} of {rows} rows are in quarantine" if rejected else None,
+        supersedes=None,
+        path=None,
+        received_at=landing.now,
+        loaded_at=None,
+    )
+    if stream.reject_limit.allows(len(rejected), rows):
+        records = {
+            number: record_as_json(texts, columns)
+            for number, texts in landing.connection.execute(
+                "select record_no, fields from record where record_no in "
+                "(select _record_no from typed where _fault is not null)"
+            ).fetchall()
+        }
+        batch = landing.land(batch, rejected, records)
+    else:
+        reason = f"{len(rejected)} of {rows} rows break the contract"
+        batch = landing.ledger.refuse(
+            replace(batch, code="reject_limit", reason=reason),
+            quarantine_rows(token, rejected),
+        )
+        landing.at("refused")
+    _mark(landing, table, batch)
+    return delivery_of(batch)
+
+
+def _read(landing: Landing, table: FlagTable, token: str) -> tuple[str, int]:
+    """Stream a claim into `record`; `line` is the row's ifc_seq. Returns content hash and rows."""
+    create_record_table(landing.connection)
+    digest = hashlib.sha256()
+    number = 0
+    for block in table.rows(token):
+        add_records(
+            landing.connection,
+            [
+                range(number + 1, number + len(block) + 1),
+                [row[0] for row in block],
+                [None] * len(block),
+                [None] * len(block),
+                [row[1] for row in block],
+                [row[2] for row in block],
+                [None if row[1] in {"I", "U", "D"} else "unknown_operation" for row in block],
+            ],
+        )
+        number += len(block)
+        digest.update(json.dumps(block, ensure_ascii=False).encode())
+    return digest.hexdigest(), number
+
+
+def _days(landing: Landing, name: str) -> tuple[date, date]:
+    """First and last business date of the rows; without dated rows the day before the arrival."""
+    stream = landing.contract.streams[name]
+    if stream.business_date_from is not None:
+        value = quoted(stream.business_date_from)
+        is_instant = stream.columns[stream.business_date_from].type == "timestamp"
+        day = local_date(value, landing.zone) if is_instant else value
+        row = landing.connection.execute(
+            f"select min({day}), max({day}) from typed where _fault is null"
+        ).fetchone()
+        if row is not None and row[0] is not None:
+            return row[0], row[1]
+    yesterday = landing.now.astimezone(ZoneInfo(landing.zone)).date() - timedelta(days=1)
+    return yesterday, yesterday
+
+
+def _mark(landing: Landing, table: FlagTable, batch: Batch) -> None:
+    """Mark the rows of a settled claim and note that the source was told."""
+    if batch.status == "refused":
+        table.refuse(batch.batch_id, f"{batch.code}: {batch.reason}", now=landing.now)
+        return
+    errors = {
+        row.line: f"{row.code}: {row.column_name or 'record'} {row.reason}"
+        for row in landing.ledger.quarantine(batch_id=batch.batch_id)
+        if row.line is not None
+    }
+    table.mark(batch.batch_id, errors, now=landing.now)
+    landing.at("marked")
+    result = "partial" if errors else "ok"
+    landing.ledger.confirm(Confirmation(batch.batch_id, "flags", batch.place, result, landing.now))

@@ -1,0 +1,261 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from connectors.files import announce
+
+ROOT = Path(__file__).resolve().parents[2]
+Home = Any  # the fixture's class lives in conftest
+
+
+def codes(home: Home) -> list[str | None]:
+    return [delivery.code for delivery in home.land()]
+
+
+def test_a_correct_file_lands_with_instants_in_utc_and_is_archived(home: Home) -> None:
+    path = home.send([home.row(1), home.row(2)])
+    (delivery,) = home.land()
+    assert (delivery.status, delivery.rows, delivery.loaded, delivery.rejected) == (
+        "loaded",
+        2,
+        2,
+        0,
+    )
+    found = home.rows(
+        "sale_no, amount::varchar, sold_at::varchar, _business_date::varchar, "
+        "_record_no, _op, _recorded_at::varchar"
+    )
+    assert found[0] == (
+        "S1",
+        "10.00",
+        "2026-03-30 00:00:00",
+        "2026-03-30",
+        1,
+        "I",
+        "2026-03-31 01:00:00",
+    )
+    assert not path.exists() and (path.parent / "archive" / path.name).exists()
+    assert home.read_log(path)["result"] == "ok"
+    assert home.land() == []
+
+
+def test_malformed_rows_go_to_quarantine_with_place_and_mask(home: Home) -> None:
+    lines = [home.row(1), home.row(2, amount="1x5"), "S3|only"]
+    path = home.send(lines, amount="10.00")
+    (delivery,) = home.land()
+    assert (delivery.rows, delivery.loaded, delivery.rejected) == (3, 1, 2)
+    first, second = home.ledger.quarantine()
+    assert (first.line, first.column_name, first.reason, first.masked_value) == (
+        3,
+        "amount",
+        "not_a_decimal",
+        "9x9",
+    )
+    header = len("sale_no|phone|amount|sold_at|note\n")
+    assert first.byte_offset == header + len((home.row(1) + "\n").encode("gb18030"))
+    assert (second.line, second.reason) == (4, "wrong_field_count")
+    assert home.pii.quarantined_record(first.batch_id, 2) == (lines[1] + "\n").encode("gb18030")
+    assert home.read_log(path)["result"] == "partial"
+
+
+def test_a_batch_above_the_reject_limit_is_refused_whole(home: Home) -> None:
+    home.send([home.row(1), *(home.row(n, amount="x") for n in range(2, 5))], amount="10.00")
+    (delivery,) = home.land()
+    assert (delivery.status, delivery.code, delivery.loaded) == ("refused", "reject_limit", 0)
+    assert home.rows() == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"rows": 5}, "lying_log"),
+        ({"sha256": "0" * 64}, "lying_log"),
+        ({"bytes": 99999}, "lying_log"),
+        ({"file": "other.txt"}, "lying_log"),
+        ({"sums": {"amount": "11.00"}}, "wrong_sum"),
+        ({"sums": {}}, "wrong_sum"),
+        ({"sent_at": "soon"}, "unreadable_log"),
+    ],
+)
+def test_a_log_that_disagrees_keeps_the_file_out(
+    home: Home, changes: dict[str, object], code: str
+) -> None:
+    path = home.send([home.row(1)], **changes)
+    assert codes(home) == [code]
+    assert home.rows() == [] and path.exists()
+    assert home.land() == [], "an unchanged refused file is not read again"
+    home.send([home.row(1)])
+    assert [one.status for one in home.land()] == ["loaded"], "the mended log lets it in"
+
+
+def test_a_file_without_its_log_waits_and_explains_the_gap(home: Home) -> None:
+    home.send([home.row(1)], sequence=1, day="2026-03-28")
+    second = home.send([home.row(2)], sequence=2, day="2026-03-29")
+    log = second.with_name(f"{second.name}.send.log")
+    held = log.read_bytes()
+    log.unlink()
+    home.send([home.row(3)], sequence=3)
+    assert sorted(map(str, codes(home))) == ["None", "None", "missing_log"]
+    log.write_bytes(held)
+    assert codes(home) == [None]
+    assert home.ledger.exchange_events(unresolved=True) == []
+
+
+def test_a_duplicate_under_another_name_adds_no_row_twice(home: Home) -> None:
+    home.send([home.row(1)])
+    home.land()
+    home.send([home.row(1)], sequence=2, name="sales_again.txt")
+    assert codes(home) == ["duplicate_batch"]
+    assert home.land() == [] and len(home.rows()) == 1
+
+
+def test_the_same_file_again_adds_no_row_twice(home: Home) -> None:
+    home.send([home.row(1)])
+    home.land()
+    home.send([home.row(1)])
+    assert codes(home) == ["duplicate_batch"]
+    assert len(home.rows()) == 1
+
+
+def test_a_correction_supersedes_the_earlier_batch(home: Home) -> None:
+    home.send([home.row(1)])
+    (first,) = home.land()
+    home.send([home.row(1, amount="20.00")], amount="20.00")
+    (second,) = home.land()
+    assert second.code == "late_correction"
+    assert [str(one[0]) for one in home.rows("amount")] == ["20.00"]
+    assert first.batch_id is not None
+    old = home.ledger.batch(first.batch_id)
+    assert old is not None and old.status == "superseded"
+
+
+def test_a_gap_is_noted_and_settled_when_the_number_comes(home: Home) -> None:
+    home.send([home.row(1)], sequence=1, day="2026-03-28")
+    home.land()
+    home.send([home.row(3)], sequence=3)
+    assert sorted(map(str, codes(home))) == ["None", "sequence_gap"]
+    home.send([home.row(2)], sequence=2, day="2026-03-29")
+    assert codes(home) == [None]
+    assert home.ledger.exchange_events(unresolved=True) == []
+
+
+def test_a_sequence_used_for_another_date_is_a_rewind(home: Home) -> None:
+    home.send([home.row(1)], sequence=4, day="2026-03-29")
+    home.land()
+    home.send([home.row(2)], sequence=4, day="2026-03-30")
+    assert codes(home) == ["sequence_rewind"]
+
+
+def test_a_file_changed_after_it_was_landed_is_noticed(home: Home) -> None:
+    path = home.send([home.row(1)])
+    log = path.with_name(f"{path.name}.send.log").read_bytes()
+    home.land()
+    home.send([home.row(9)])
+    path.with_name(f"{path.name}.send.log").write_bytes(log)
+    assert codes(home) == ["changed_file"]
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"sale_no|phone|amount|sold_at|note\nS1|\xff\xff|1\n", "broken_encoding"),
+        (b"sale_no|phone|amount|sold_at|note\nS1|\x00\n", "nul_byte"),
+        (b"sale_no|phone\nS1|2\n", "wrong_header"),
+        (b"", "empty_file"),
+    ],
+)
+def test_an_unreadable_file_is_refused_whole(home: Home, body: bytes, code: str) -> None:
+    path = home.send([home.row(1)])
+    path.write_bytes(body)
+    raw = hashlib.sha256(body).hexdigest()
+    home_log = path.with_name(f"{path.name}.send.log")
+    text = home_log.read_text()
+    home_log.write_text(json.dumps(json.loads(text) | {"bytes": len(body), "sha256": raw}))
+    (delivery,) = home.land()
+    assert (delivery.status, delivery.code) == ("refused", code)
+    assert "at byte" in (delivery.reason or "")
+    assert path.exists() and home.rows() == []
+
+
+def test_no_personal_value_reaches_ledger_logs_or_parquet(home: Home) -> None:
+    secret, mail = "13912345678", "zhang.san@example.cn"
+    lines = [
+        home.row(1, phone=secret, note=f"请打{secret}或{mail}"),
+        home.row(2, phone=secret, amount=secret + "x"),
+    ]
+    home.send(lines, amount="10.00")
+    home.land()
+    home.ledger.close()
+    for path in home.path.rglob("*"):
+        if path.is_file() and path.name.startswith(("ledger.db", "pii.db")):
+            assert secret.encode() not in path.read_bytes(), path
+            assert mail.encode() not in path.read_bytes(), path
+    (parquet,) = (home.path / "raw").rglob("*.parquet")
+    pseudonym, note = duckdb.sql(f"select phone, note from '{parquet}'").fetchall()[0]
+    assert secret not in pseudonym and len(pseudonym) == 32
+    assert note == "请打[phone]或[email]"
+    assert home.pii.reveal(pseudonym, "test") == secret
+
+
+def test_announce_writes_a_log_with_which_the_file_lands(home: Home) -> None:
+    path = home.send([home.row(1), home.row(2, at="20260329235959")])
+    path.with_name(f"{path.name}.send.log").unlink()
+    log = announce(path, home.contract, "sales", now=home.now, zone="Asia/Shanghai")
+    assert (str(log.covers_from), str(log.business_date)) == ("2026-03-29", "2026-03-30")
+    assert (log.rows, log.sums) == (2, {"amount": "20.00"})
+    assert codes(home) == [None]
+
+
+LAND_AND_DIE = """
+import os, signal, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from connectors.contract import load_contracts
+from connectors.landing import land_source
+from connectors.ledger import Ledger
+from connectors.pii_store import PiiStore
+
+folder, step, pseudonym_key, encryption_key = Path(sys.argv[1]), *sys.argv[2:]
+
+def at(name):
+    if name == step:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+pii = PiiStore(
+    folder / "pii.db",
+    pseudonym_key=pseudonym_key.encode(),
+    encryption_key=encryption_key.encode(),
+)
+(contract,) = load_contracts([folder / "sources"]).values()
+land_source(contract, home=folder, ledger=Ledger(folder / "ledger.db"), pii=pii,
+            now=datetime(2026, 3, 31, 1, tzinfo=UTC), zone="Asia/Shanghai", at=at)
+"""
+
+
+@pytest.mark.parametrize(
+    "step",
+    ["pii", "announced", "parquet_temporary", "parquet", "loaded", "read_log", "archived"],
+)
+def test_a_kill_at_any_step_leaves_a_state_from_which_the_same_run_succeeds(
+    home: Home, step: str
+) -> None:
+    path = home.send([home.row(1), home.row(2, amount="x")], amount="10.00")
+    arguments = [str(home.path), step, home.pseudonym_key, home.encryption_key]
+    done = subprocess.run([sys.executable, "-c", LAND_AND_DIE, *arguments], cwd=ROOT, check=False)
+    assert done.returncode == -signal.SIGKILL
+    home.land()
+    (batch,) = home.ledger.batches()
+    assert (batch.status, batch.rows, batch.rows_loaded, batch.rejected) == ("loaded", 2, 1, 1)
+    assert [one[0] for one in home.rows("sale_no")] == ["S1"]
+    assert len(home.ledger.quarantine()) == 1 and len(home.ledger.confirmations()) == 1
+    assert not path.exists() and home.read_log(path)["result"] == "partial"
+    assert home.land() == []
