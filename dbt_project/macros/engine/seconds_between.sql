@@ -1,0 +1,4 @@
+{#- Whole seconds from one instant to another (bigint, negative when the second is earlier). -#}
+{% macro seconds_between(from_at, to_at) -%}
+    cast(date_diff('second', {{ from_at }}, {{ to_at }}) as bigint)
+{%- endmacro %}

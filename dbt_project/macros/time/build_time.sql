@@ -1,0 +1,52 @@
+{#-
+    Time enters a build through the one row of raw.build; models use these expressions and never
+    the clock.
+-#}
+
+{#- The instant the build speaks of (naive UTC). -#}
+{% macro as_of() -%}
+    (select as_of from {{ source('build', 'build') }})
+{%- endmacro %}
+
+
+{#- The last complete business date of the build. -#}
+{% macro business_date() -%}
+    (select business_date from {{ source('build', 'build') }})
+{%- endmacro %}
+
+
+{#- The operator's IANA zone. -#}
+{% macro operator_zone() -%}
+    (select zone from {{ source('build', 'build') }})
+{%- endmacro %}
+
+
+{#- The id of the operator's calendar. -#}
+{% macro operator_calendar() -%}
+    (select calendar_id from {{ source('build', 'build') }})
+{%- endmacro %}
+
+
+{#- The currency of a source, else the operator's. -#}
+{% macro currency_of(source_name) -%}
+    coalesce(
+        (
+            select max(currency)
+            from {{ source('build', 'source_setting') }}
+            where source = '{{ source_name }}'
+        ),
+        (select currency from {{ source('build', 'build') }})
+    )
+{%- endmacro %}
+
+
+{#- The local date of an instant (naive UTC) in the operator's zone, or in the zone given. -#}
+{% macro local_date(instant, zone=none) -%}
+    cast(timezone({{ zone or operator_zone() }}, timezone('UTC', {{ instant }})) as date)
+{%- endmacro %}
+
+
+{#- The instant (naive UTC) of a local date and time in a zone. -#}
+{% macro instant_of(local_time, zone) -%}
+    timezone('UTC', timezone({{ zone }}, {{ local_time }}))
+{%- endmacro %}

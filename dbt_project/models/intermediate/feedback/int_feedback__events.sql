@@ -1,0 +1,17 @@
+with
+
+hotline as (
+    select * from {{ ref('int_feedback__hotline') }}
+),
+
+flat as (
+    select * from {{ ref('int_feedback__flat') }}
+),
+
+final as (
+    select * from hotline
+    union all
+    select * from flat
+)
+
+select * from final

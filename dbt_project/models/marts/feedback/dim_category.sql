@@ -1,0 +1,34 @@
+with
+
+events as (
+    select * from {{ ref('fct_feedback_event') }}
+),
+
+paths as (
+    select distinct
+        source,
+        category_path as path
+    from events
+    where category_path is not null
+),
+
+prefixes as (
+    {{ path_prefixes('paths') }}
+),
+
+final as (
+    select
+        {{ surrogate_key(['source', 'path']) }} as category_id,
+        case when parent_path is not null then {{ surrogate_key(['source', 'parent_path']) }} end
+            as parent_id,
+        source,
+        path,
+        name,
+        depth,
+        parts[1] as l1_name,
+        parts[2] as l2_name,
+        parts[3] as l3_name
+    from prefixes
+)
+
+select * from final

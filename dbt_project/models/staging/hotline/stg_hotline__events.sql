@@ -1,0 +1,32 @@
+with
+
+events as (
+    {{ latest_version(source('hotline', 'events'), ['event_no']) }}
+),
+
+codes as (
+    select * from {{ ref('hotline_code') }}
+),
+
+final as (
+    select
+        events.event_no as event_id,
+        events.case_no,
+        event_types.value as event_type,
+        events.event_at,
+        events.actor_no as actor_id,
+        events.actor_role,
+        coalesce(events.is_automatic, false) as is_automatic,
+        events.holder_unit_code as holder_unit_id,
+        statuses.value as status,
+        events.score,
+        events._recorded_at as recorded_at,
+        events._batch_id as batch_id
+    from events
+    left join codes as event_types
+        on events.event_code = event_types.code and event_types.list = 'event'
+    left join codes as statuses
+        on events.status_code = statuses.code and statuses.list = 'status'
+)
+
+select * from final

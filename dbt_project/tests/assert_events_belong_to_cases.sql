@@ -1,0 +1,22 @@
+{{ config(severity='warn') }}
+-- Events whose case row has not arrived (or is in quarantine) make no case.
+with
+
+events as (
+    select * from {{ ref('fct_feedback_event') }}
+),
+
+cases as (
+    select * from {{ ref('fct_case') }}
+),
+
+final as (
+    select distinct
+        events.source,
+        events.case_no
+    from events
+    anti join cases
+        on events.source = cases.source and events.case_no = cases.case_no
+)
+
+select * from final

@@ -1,0 +1,109 @@
+-- Rows and sums of every fact equal those of staging, each key once. A difference means that a
+-- batch was missed or written twice.
+with
+
+delivered as (
+    select
+        'fct_sale' as fact,
+        count(*) as row_count,
+        sum(amount) as amount
+    from {{ ref('stg_hall__orders') }}
+    union all
+    select
+        'fct_bill',
+        count(*),
+        sum(amount)
+    from ({{ latest_version(ref('stg_billing__bills'), ['billed_on', 'bill_id']) }})
+    union all
+    select
+        'fct_payment',
+        count(*),
+        sum(amount)
+    from ({{ latest_version(ref('stg_billing__payments'), ['paid_on', 'payment_id']) }})
+    union all
+    select
+        'fct_usage',
+        count(*),
+        sum(charge)
+    from ({{ latest_version(ref('stg_cdr__usage'), ['used_on', 'usage_id']) }})
+    union all
+    select
+        'fct_feedback_event',
+        count(*),
+        0
+    from {{ ref('int_feedback__events') }}
+    union all
+    select
+        'fct_case',
+        count(*),
+        0
+    from {{ ref('int_feedback__events') }}
+    where event_type = 'created'
+    union all
+    select
+        'case_text',
+        count(*),
+        0
+    from {{ ref('int_feedback__case_text') }}
+),
+
+stored as (
+    select
+        'fct_sale' as fact,
+        count(*) as row_count,
+        sum(amount) as amount
+    from {{ ref('fct_sale') }}
+    union all
+    select
+        'fct_bill',
+        count(*),
+        sum(amount)
+    from {{ ref('fct_bill') }}
+    union all
+    select
+        'fct_payment',
+        count(*),
+        sum(amount)
+    from {{ ref('fct_payment') }}
+    union all
+    select
+        'fct_usage',
+        count(*),
+        sum(charge)
+    from {{ ref('fct_usage') }}
+    union all
+    select
+        'fct_feedback_event',
+        count(*),
+        0
+    from {{ ref('fct_feedback_event') }}
+    union all
+    select
+        'fct_case',
+        count(*),
+        0
+    from {{ ref('fct_case') }}
+    union all
+    select
+        'case_text',
+        count(*),
+        0
+    from {{ ref('case_text') }}
+),
+
+final as (
+    select
+        delivered.fact,
+        delivered.row_count as delivered_rows,
+        stored.row_count as stored_rows,
+        delivered.amount as delivered_amount,
+        stored.amount as stored_amount
+    from delivered
+    inner join stored
+        on delivered.fact = stored.fact
+    where
+        delivered.row_count <> stored.row_count
+        or delivered.amount is distinct from stored.amount
+)
+
+select * from final
