@@ -1,0 +1,1 @@
+"""Telling: accounts, digests, alerts, planner, outbox, dispatcher and transports."""

@@ -1,0 +1,171 @@
+"""Evaluating a rule on a publication: observations of its series and what moved them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+from notifications.account import WHOLE
+from notifications.alert.rule import Rule
+from notifications.alert.state import Observation, measured
+from notifications.publication import Publication, as_date, as_decimal
+from notifications.template import Value
+
+_CATCH_UP = 7
+_TENTH = Decimal("0.1")
+
+
+@dataclass(frozen=True)
+class Contributor:
+    """The member that moved a figure most: its figure, and the change against its own mean."""
+
+    name: str
+    value: Decimal
+    change: Decimal | None
+
+
+def periods(rule: Rule, publication: Publication, last: date | None) -> tuple[date, ...]:
+    """Periods to evaluate, oldest first: the newest complete day and those missed since `last`.
+
+    A stock has no past: a rule without `day` looks at the snapshot's own business date or at
+    nothing. At most 7 missed days are caught up. Empty if no day is complete.
+    """
+    newest = publication.newest_complete(rule.sources, publication.business_date)
+    if newest is None or (rule.day is None and newest != publication.business_date):
+        return ()
+    if rule.day is None or last is None or last >= newest:
+        return (newest,)
+    first = max(last + timedelta(days=1), newest - timedelta(days=_CATCH_UP))
+    days = [first + timedelta(days=step) for step in range((newest - first).days + 1)]
+    return tuple(day for day in days if publication.is_complete(rule.sources, day))
+
+
+def observe(rule: Rule, publication: Publication, period: date) -> dict[str, Observation]:
+    """Return the observation of every series of the rule for one period, by unit id."""
+    found: dict[str, Observation] = {}
+    for level in rule.levels:
+        if level > 0 and level not in publication.org.levels:
+            continue
+        by = () if level == 0 else (f"org.l{level}",)
+        if rule.day is not None:
+            by = (*by, rule.day)
+        answer = publication.figures(rule.query, {"business_date": period}, None, by).rows
+        rows: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+        for row in answer:
+            unit_id = WHOLE if level == 0 else publication.org.column_id(row, level)
+            if unit_id is not None:
+                rows[unit_id].append(row)
+        units = {WHOLE} if level == 0 else set(rows)
+        if rule.zero and level > 0:
+            units |= {u.unit_id for u in publication.org.units.values() if u.level == level}
+        past = _past_days(rule, publication, period, answer)
+        for unit_id in sorted(units):
+            found[unit_id] = _observation(rule, period, rows.get(unit_id, []), past)
+    return found
+
+
+def _past_days(
+    rule: Rule, publication: Publication, period: date, answer: Sequence[Mapping[str, Any]]
+) -> tuple[date, ...]:
+    """Complete days of the comparison, none older than the first figure in the answer.
+
+    A query may fill days without rows with zero, also those before the data begins.
+    """
+    against = rule.condition.against
+    if against is None or rule.day is None:
+        return ()
+    told = [as_date(row[rule.day]) for row in answer if as_decimal(row, rule.measure, rule.query)]
+    oldest = min(told, default=period)
+    days = (period - timedelta(days=back) for back in range(against.mean_of_previous, 0, -1))
+    return tuple(
+        day for day in days if day >= oldest and publication.is_complete(rule.sources, day)
+    )
+
+
+def _observation(
+    rule: Rule, period: date, rows: Sequence[Mapping[str, Any]], past: Sequence[date]
+) -> Observation:
+    missing = Decimal(0) if rule.zero else None
+    if rule.day is None:
+        row = rows[0] if rows else None
+        value = missing if row is None else as_decimal(row, rule.measure, rule.query)
+        volume = missing if row is None else as_decimal(row, rule.volume_measure, rule.query)
+        return Observation(period, value, None, volume)
+    by_day = {as_date(row[rule.day]): row for row in rows}
+    today = by_day.get(period)
+    value = missing if today is None else as_decimal(today, rule.measure, rule.query)
+    volume = missing if today is None else as_decimal(today, rule.volume_measure, rule.query)
+    return Observation(period, value, _mean(by_day, rule.measure, rule, past, missing), volume)
+
+
+def _mean(
+    by_day: Mapping[date, Mapping[str, Any]],
+    measure: str,
+    rule: Rule,
+    past: Sequence[date],
+    missing: Decimal | None,
+) -> Decimal | None:
+    values = [
+        as_decimal(by_day[day], measure, rule.query) if day in by_day else missing for day in past
+    ]
+    known = [value for value in values if value is not None]
+    return sum(known, Decimal(0)) / len(known) if known else None
+
+
+def contributor(
+    rule: Rule, publication: Publication, period: date, unit_id: str
+) -> Contributor | None:
+    """Find the member of `explained_by` that moved the unit's figure most; None if there is none.
+
+    Daily figures are ranked by their change against the mean of the same days as the rule's
+    comparison, stocks by their size.
+    """
+    if rule.explained_by is None:
+        return None
+    by = (rule.explained_by,) if rule.day is None else (rule.explained_by, rule.day)
+    scope = None if unit_id == WHOLE else frozenset({unit_id})
+    rows = publication.figures(rule.query, {"business_date": period}, scope, by).rows
+    members: dict[str, dict[date, Mapping[str, Any]]] = defaultdict(dict)
+    for row in rows:
+        name = row.get(rule.explained_by)
+        if name is not None:
+            day = period if rule.day is None else as_date(row[rule.day])
+            members[str(name)][day] = row
+    past = _past_days(rule, publication, period, rows)
+    measure = rule.contribution_measure
+    ranked = []
+    for name, by_day in sorted(members.items()):
+        today = by_day.get(period)
+        value = (today and as_decimal(today, measure, rule.query)) or Decimal(0)
+        mean = _mean(by_day, measure, rule, past, Decimal(0))
+        change = None if mean is None else (value - mean).quantize(_TENTH)
+        ranked.append(Contributor(name, value, change))
+    if not ranked:
+        return None
+    sign = 1 if rule.condition.above is not None else -1
+    return max(ranked, key=lambda one: sign * (one.value if one.change is None else one.change))
+
+
+def text_values(
+    rule: Rule, observation: Observation, unit_name: str, mover: Contributor | None
+) -> dict[str, Value]:
+    """Values for the rule's text, in the names of `TEXT_NAMES`."""
+    ratio = measured(rule.condition.policy(), observation)
+    comparison = observation.comparison
+    return {
+        "unit": unit_name,
+        "period": observation.period,
+        "value": observation.value,
+        "comparison": None if comparison is None else comparison.quantize(_TENTH),
+        "ratio": ratio if rule.condition.against is not None else None,
+        "threshold": rule.condition.threshold,
+        "recover": rule.condition.recover,
+        "volume": observation.volume,
+        "contributor": None if mover is None else mover.name,
+        "contributor_value": None if mover is None else mover.value,
+        "contributor_change": None if mover is None else mover.change,
+    }

@@ -1,0 +1,1 @@
+"""Versions of the tables in `notifications.schema`, applied by `notifications.store.migrate`."""

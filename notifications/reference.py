@@ -1,0 +1,97 @@
+"""Checks between declarations: digests and rules against the named queries they ask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from cubes.catalogue import Catalogue
+from cubes.cube import Cube
+from cubes.declaration import suggest
+from cubes.errors import DeclarationError, Fault
+from cubes.named_query import NamedQuery
+from notifications.alert.rule import Rule
+from notifications.digest import BELOW, Digest
+from notifications.language import LANGUAGES
+from notifications.template import used
+
+
+def check_references(
+    catalogue: Catalogue, digests: Mapping[str, Digest], rules: Mapping[str, Rule]
+) -> None:
+    """Raise DeclarationError with every name that no query, measure or dimension answers to."""
+    faults = [
+        Fault(f"digests/{name}.yml", 0, message)
+        for name, digest in digests.items()
+        for message in _digest_problems(catalogue, digest)
+    ]
+    faults += [
+        Fault(f"alerts/{name}.yml", 0, message)
+        for name, rule in rules.items()
+        for message in _rule_problems(catalogue, rule)
+    ]
+    if faults:
+        raise DeclarationError("notification", faults)
+
+
+def _digest_problems(catalogue: Catalogue, digest: Digest) -> Iterator[str]:
+    printed = {
+        name
+        for line in digest.lines
+        for language in LANGUAGES
+        for name in used(line.source(language))
+    }
+    for name, table in digest.tables.items():
+        query = catalogue.queries.get(table.query)
+        if query is None:
+            yield f"table '{name}': {_unknown_query(catalogue, table.query)}"
+            continue
+        cube = catalogue.cubes[query.cube]
+        for dimension in table.by:
+            if dimension != BELOW:
+                yield from _dimension_problems(f"table '{name}'", cube, dimension)
+        if query.by:
+            yield f"table '{name}': query '{query.query}' is already split by {list(query.by)}"
+        for value_name, value in digest.values.items():
+            if value.table != name:
+                continue
+            yield from _measure_problems(f"value '{value_name}'", query, [value.measure])
+            compared = sorted(n for n in printed if n.startswith(f"{value_name}_"))
+            if query.compare is None and compared and not set(compared) <= set(digest.values):
+                yield f"'{compared[0]}' is used, but query '{query.query}' compares nothing"
+
+
+def _rule_problems(catalogue: Catalogue, rule: Rule) -> Iterator[str]:
+    query = catalogue.queries.get(rule.query)
+    if query is None:
+        yield _unknown_query(catalogue, rule.query)
+        return
+    cube = catalogue.cubes[query.cube]
+    measures = [rule.measure, rule.volume_measure, rule.contribution_measure]
+    yield from _measure_problems("the rule", query, measures)
+    if rule.day is not None:
+        role, _, grain = rule.day.partition(".")
+        if role not in cube.time or grain != "day":
+            known = [f"{name}.day" for name in cube.time]
+            yield f"'day' cannot be '{rule.day}'{suggest(rule.day, known)}"
+    if rule.explained_by is not None:
+        yield from _dimension_problems("'explained_by'", cube, rule.explained_by)
+
+
+def _unknown_query(catalogue: Catalogue, name: str) -> str:
+    return f"there is no query '{name}'{suggest(name, catalogue.queries)}"
+
+
+def _measure_problems(what: str, query: NamedQuery, measures: Iterable[str]) -> Iterator[str]:
+    for measure in sorted(set(measures)):
+        if measure not in query.measures:
+            yield (
+                f"{what}: query '{query.query}' has no measure '{measure}'"
+                f"{suggest(measure, query.measures)}"
+            )
+
+
+def _dimension_problems(what: str, cube: Cube, name: str) -> Iterator[str]:
+    role = name.partition(".")[0]
+    known = {*cube.joins, *cube.dimensions, *cube.time}
+    if role not in known:
+        yield f"{what}: cube '{cube.cube}' has no dimension '{role}'{suggest(role, known)}"
