@@ -1,0 +1,1 @@
+"""Showing: dashboards of the analysts' tool, generated from the cube declarations."""

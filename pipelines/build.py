@@ -1,0 +1,146 @@
+"""Build: freeze the input, run dbt, add the cube views, check, mark the batches built.
+
+The marker `marts.build_batch` is written last, with the row that describes the build.
+A build that was killed before it leaves its batches unmarked, so the same command repeats them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from connectors.contract import Contract
+from connectors.ledger import Batch
+from cubes.catalogue import Catalogue, check_catalogue
+from cubes.view import create_views
+from pipelines.build_input import BuildInput, BuildRequest, freeze
+from pipelines.dbt_run import DBT_PROJECT, NodeResult, run_dbt
+from pipelines.home import Home
+from pipelines.settings import Settings
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """What a build did; `full` says that every model was rebuilt from the start."""
+
+    frozen: BuildInput
+    nodes: tuple[NodeResult, ...]
+    definition_version: str
+    full: bool
+
+
+def build(
+    home: Home,
+    settings: Settings,
+    request: BuildRequest,
+    contracts: Mapping[str, Contract],
+    declared: Mapping[str, Contract],
+    catalogue: Catalogue,
+    batches: Sequence[Batch],
+    history: Mapping[str, Batch],
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> BuildReport:
+    """Build the marts in `warehouse.duckdb` from the loaded batches.
+
+    The caller holds the build lock. Raises BuildFailedError for a structural fault.
+    """
+    version = definition_version(home)
+    signature = f"{version}/{request.zone}/{request.calendar}/{request.currency}"
+    built, built_signature = _last_build(home.warehouse)
+    full = built_signature is not None and built_signature != signature
+    with duckdb.connect(str(home.work), config=_configuration(settings)) as work:
+        frozen = freeze(
+            work,
+            request,
+            contracts,
+            declared,
+            batches,
+            built=built,
+            home=home.path,
+            history=history,
+        )
+    arguments = ["build", "--exclude-resource-type", "unit_test"]
+    if full:
+        arguments.append("--full-refresh")
+    nodes = run_dbt(
+        arguments,
+        warehouse=home.warehouse,
+        work=home.work,
+        target=home.dbt,
+        site_models=home.site("dbt_project/models"),
+        memory_limit=settings.memory_limit,
+        threads=settings.threads,
+        progress=progress,
+    )
+    with duckdb.connect(str(home.warehouse), config=_configuration(settings)) as warehouse:
+        create_views(catalogue, warehouse)
+        check_catalogue(catalogue, warehouse)
+        _mark_built(warehouse, frozen, signature)
+        warehouse.execute("checkpoint")
+    return BuildReport(frozen, tuple(nodes), version, full)
+
+
+def definition_version(home: Home) -> str:
+    """A hash over all models, macros and seeds: incremental tables made by others are stale."""
+    digest = hashlib.sha256()
+    for folder in (DBT_PROJECT, home.site("dbt_project/models")):
+        for path in sorted(_definition_files(folder)):
+            digest.update(str(path.relative_to(folder)).encode() + b"\0")
+            digest.update(path.read_bytes() + b"\0")
+    return digest.hexdigest()[:12]
+
+
+def _definition_files(folder: Path) -> list[Path]:
+    return [
+        path
+        for path in folder.rglob("*")
+        if path.suffix in {".sql", ".csv"} and "target" not in path.parts
+    ]
+
+
+def _configuration(settings: Settings) -> dict[str, str | bool | int | float | list[str]]:
+    return {"memory_limit": settings.memory_limit, "threads": settings.threads}
+
+
+def _scalar(connection: duckdb.DuckDBPyConnection, table: str, query: str) -> object | None:
+    exists = connection.execute(
+        "select 1 from information_schema.tables where table_schema = 'marts' and table_name = ?",
+        [table],
+    ).fetchone()
+    row = connection.execute(query).fetchone() if exists else None
+    return None if row is None else row[0]
+
+
+def _last_build(warehouse: Path) -> tuple[frozenset[str], str | None]:
+    if not warehouse.exists():
+        return frozenset(), None
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        signature = _scalar(connection, "build", "select signature from marts.build")
+        if signature is None:
+            return frozenset(), None
+        rows = connection.execute("select batch_id from marts.build_batch").fetchall()
+    return frozenset(row[0] for row in rows), str(signature)
+
+
+def _mark_built(warehouse: duckdb.DuckDBPyConnection, frozen: BuildInput, signature: str) -> None:
+    warehouse.execute("begin")
+    warehouse.execute(
+        "create or replace table marts.build_batch (batch_id varchar, build_id varchar)"
+    )
+    rows = [[batch.batch_id, frozen.build_id] for batch in frozen.batches]
+    if rows:
+        warehouse.executemany("insert into marts.build_batch values (?, ?)", sorted(rows))
+    warehouse.execute(
+        "create or replace table marts.build (build_id varchar, signature varchar, "
+        "business_date date, zone varchar)"
+    )
+    warehouse.execute(
+        "insert into marts.build values (?, ?, ?, ?)",
+        [frozen.build_id, signature, frozen.request.business_date, frozen.request.zone],
+    )
+    warehouse.execute("commit")

@@ -1,0 +1,298 @@
+"""The frozen input of a build: schema `raw` of the working database.
+
+Landing never waits for a build; a build reads only the batches that were loaded when it froze its
+list. What changed since the last finished build is derived from that list: the batches that are
+new, those that are gone (superseded after they were built), the days and cases they touch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import duckdb
+
+from connectors.case_mapping import FLAT_CASE_STREAM
+from connectors.contract import Contract, Stream, raw_columns
+from connectors.ledger import Batch
+
+_FLAT = "cases"
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """What a build is about.
+
+    `as_of` is aware. `forced_days` are rebuilt even if no batch touches them.
+    """
+
+    as_of: datetime
+    zone: str
+    calendar: str
+    currency: str
+    forced_days: tuple[date, ...] = field(default=())
+
+    @property
+    def business_date(self) -> date:
+        """The last whole day before `as_of` in the operator's zone."""
+        return self.as_of.astimezone(ZoneInfo(self.zone)).date() - timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class BuildInput:
+    """The frozen list: `batches` are current; `new` and `gone` are ids against the last build."""
+
+    request: BuildRequest
+    build_id: str
+    batches: tuple[Batch, ...]
+    new: frozenset[str]
+    gone: frozenset[str]
+
+
+def freeze(
+    work: duckdb.DuckDBPyConnection,
+    request: BuildRequest,
+    contracts: Mapping[str, Contract],
+    declared: Mapping[str, Contract],
+    batches: Sequence[Batch],
+    *,
+    built: frozenset[str],
+    home: Path,
+    history: Mapping[str, Batch],
+) -> BuildInput:
+    """Write schema `raw` for one build and return what was frozen.
+
+    `contracts` are those this installation reads, `declared` all of them, whose raw tables exist
+    empty; `batches` are the loaded batches of the former; `built` the ids the last finished
+    build read; `history` every batch ever loaded, by id, so that gone ones are found again. A batch
+    frozen by a build that never finished counts as built, since its rows may be in the marts.
+    """
+    attempted = _attempted(work)
+    current = {batch.batch_id for batch in batches}
+    new = frozenset(current - built)
+    gone = frozenset(((built | attempted) - current) & history.keys())
+    build_id = build_id_of(request, batches)
+    work.execute("create schema if not exists raw")
+    work.execute("begin")
+    _write_build(work, request, build_id)
+    _write_batches(work, batches, [history[batch_id] for batch_id in sorted(gone)], new)
+    _write_organisation(work, contracts, request)
+    changed = [*(b for b in batches if b.batch_id in new), *(history[i] for i in sorted(gone))]
+    _write_streams(work, declared, batches, home)
+    _write_touched(work, contracts, changed, request.forced_days, home)
+    work.execute("commit")
+    return BuildInput(request, build_id, tuple(batches), new, gone)
+
+
+def build_id_of(request: BuildRequest, batches: Sequence[Batch]) -> str:
+    """Id of a build: derived from its moment, its settings and the batches it reads."""
+    digest = hashlib.sha256()
+    for part in (request.as_of.isoformat(), request.zone, request.calendar, request.currency):
+        digest.update(part.encode() + b"\0")
+    for batch_id in sorted(batch.batch_id for batch in batches):
+        digest.update(batch_id.encode() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def _attempted(work: duckdb.DuckDBPyConnection) -> frozenset[str]:
+    exists = work.execute(
+        "select 1 from information_schema.tables "
+        "where table_schema = 'raw' and table_name = 'batch'"
+    ).fetchone()
+    if not exists:
+        return frozenset()
+    rows = work.execute("select batch_id from raw.batch").fetchall()
+    return frozenset(row[0] for row in rows)
+
+
+def _naive(instant: datetime | None) -> datetime | None:
+    return None if instant is None else instant.astimezone(UTC).replace(tzinfo=None)
+
+
+def _write_build(work: duckdb.DuckDBPyConnection, request: BuildRequest, build_id: str) -> None:
+    work.execute(
+        "create or replace table raw.build (build_id varchar, as_of timestamp, business_date date, "
+        "zone varchar, calendar_id varchar, currency varchar, known_at timestamp)"
+    )
+    work.execute(
+        "insert into raw.build values (?, ?, ?, ?, ?, ?, null)",
+        [
+            build_id,
+            _naive(request.as_of),
+            request.business_date,
+            request.zone,
+            request.calendar,
+            request.currency,
+        ],
+    )
+
+
+def _write_batches(
+    work: duckdb.DuckDBPyConnection,
+    batches: Sequence[Batch],
+    gone: Sequence[Batch],
+    new: frozenset[str],
+) -> None:
+    work.execute(
+        "create or replace table raw.batch (batch_id varchar, source varchar, stream varchar, "
+        "branch varchar, business_date date, covers_from date, rows bigint, rejected bigint, "
+        "received_at timestamp, loaded_at timestamp, change varchar)"
+    )
+    rows = [
+        [
+            batch.batch_id,
+            batch.source,
+            batch.stream,
+            batch.branch,
+            batch.business_date,
+            batch.covers_from,
+            batch.rows,
+            batch.rejected,
+            _naive(batch.received_at),
+            _naive(batch.loaded_at),
+            change,
+        ]
+        for batch, change in [
+            *((b, "new" if b.batch_id in new else "known") for b in batches),
+            *((b, "gone") for b in gone),
+        ]
+    ]
+    if rows:
+        work.executemany("insert into raw.batch values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+
+
+def _write_organisation(
+    work: duckdb.DuckDBPyConnection, contracts: Mapping[str, Contract], request: BuildRequest
+) -> None:
+    work.execute(
+        "create or replace table raw.org_level (level integer, name varchar, "
+        "label_zh varchar, label_en varchar)"
+    )
+    owner = next((c for _, c in sorted(contracts.items()) if c.org is not None), None)
+    if owner is not None and owner.org is not None:
+        for level, (name, label) in enumerate(owner.org.levels.items(), start=1):
+            work.execute(
+                "insert into raw.org_level values (?, ?, ?, ?)", [level, name, label.zh, label.en]
+            )
+    work.execute(
+        "create or replace table raw.source_setting (source varchar, label_zh varchar, "
+        "label_en varchar, shape varchar, zone varchar, calendar_id varchar, currency varchar)"
+    )
+    for source, contract in sorted(contracts.items()):
+        work.execute(
+            "insert into raw.source_setting values (?, ?, ?, ?, ?, ?, ?)",
+            [
+                source,
+                contract.label.zh,
+                contract.label.en,
+                contract.shape,
+                contract.zone or request.zone,
+                contract.calendar or request.calendar,
+                contract.currency or request.currency,
+            ],
+        )
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _select(columns: Mapping[str, str], files: Sequence[Path]) -> str:
+    """A query over Parquet files with exactly the declared columns, also when there are none.
+
+    The empty typed branch keeps the types and supplies columns that older files do not have.
+    """
+    typed = ", ".join(f"null::{kind} as {_quoted(name)}" for name, kind in columns.items())
+    empty = f"select {typed} where false"
+    if not files:
+        return empty
+    names = ", ".join(_quoted(name) for name in columns)
+    listed = ", ".join(_literal(str(path)) for path in files)
+    return (
+        f"select {names} from ({empty} union all by name "
+        f"select * from read_parquet([{listed}], union_by_name = true))"
+    )
+
+
+def _files(batches: Sequence[Batch], source: str, stream: str, home: Path) -> list[Path]:
+    return [
+        home / batch.path
+        for batch in sorted(batches, key=lambda batch: (batch.business_date, batch.batch_id))
+        if batch.source == source and batch.stream == stream and batch.path is not None
+    ]
+
+
+def _write_streams(
+    work: duckdb.DuckDBPyConnection,
+    contracts: Mapping[str, Contract],
+    batches: Sequence[Batch],
+    home: Path,
+) -> None:
+    flat: list[str] = []
+    for source, contract in sorted(contracts.items()):
+        for name, stream in contract.streams.items():
+            columns = raw_columns(stream)
+            query = _select(columns, _files(batches, source, name, home))
+            work.execute(f"create or replace view raw.{_quoted(f'{source}__{name}')} as {query}")
+            if contract.shape == _FLAT and any(b.source == source for b in batches):
+                flat.append(f"select {_literal(source)} as source, * from ({query})")
+    if not flat:
+        empty = _select(raw_columns(Stream.model_validate(FLAT_CASE_STREAM)), [])
+        flat = [f"select ''::varchar as source, * from ({empty})"]
+    work.execute("create or replace view raw.flat_case as " + " union all by name ".join(flat))
+
+
+def _write_touched(
+    work: duckdb.DuckDBPyConnection,
+    contracts: Mapping[str, Contract],
+    changed: Sequence[Batch],
+    forced_days: Sequence[date],
+    home: Path,
+) -> None:
+    work.execute(
+        "create or replace table raw.touched_day "
+        "(source varchar, stream varchar, business_date date)"
+    )
+    work.execute("create or replace table raw.touched_case (source varchar, case_no varchar)")
+    for source, contract in sorted(contracts.items()):
+        for name, stream in contract.streams.items():
+            relation = f"raw.{_quoted(f'{source}__{name}')}"
+            files = _files(changed, source, name, home)
+            delta = _select(raw_columns(stream), files)
+            days = [f"select distinct _business_date as business_date from ({delta})"]
+            if stream.key and stream.mode != "append":
+                # An earlier version of a changed record may stand on another day.
+                keys = ", ".join(_quoted(column) for column in stream.key)
+                days.append(
+                    f"select distinct _business_date from {relation} "
+                    f"where ({keys}) in (select ({keys}) from ({delta}))"
+                )
+            days.extend(f"select date {_literal(day.isoformat())}" for day in forced_days)
+            work.execute(
+                f"insert into raw.touched_day select ?, ?, business_date from "
+                f"({' union '.join(days)}) where business_date is not null order by 3",
+                [source, name],
+            )
+            case_key = stream.case_key
+            if case_key:
+                forced = ", ".join(f"date {_literal(day.isoformat())}" for day in forced_days)
+                also = (
+                    f" union select {_quoted(case_key)} from {relation} "
+                    f"where _business_date in ({forced})"
+                    if forced
+                    else ""
+                )
+                work.execute(
+                    f"insert into raw.touched_case select ?, case_no from (select distinct "
+                    f"{_quoted(case_key)} as case_no from ({delta}){also}) "
+                    "where case_no is not null order by 2",
+                    [source],
+                )

@@ -1,0 +1,44 @@
+"""The command tree and its global options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines.command_line.data import add_to as add_data
+from pipelines.command_line.demo import add_to as add_demo
+from pipelines.command_line.figures import add_to as add_figures
+from pipelines.command_line.telling import add_to as add_telling
+
+application = typer.Typer(
+    name="huiyin",
+    help=(
+        "回音：反馈数据仓库。从各系统的原始数据到立方体、短信包和告警。\n\n"
+        "Huiyin: a feedback warehouse, from raw extracts to cubes, digests and alerts."
+    ),
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@application.callback()
+def choose_home(
+    context: typer.Context,
+    home: Annotated[
+        Path | None,
+        typer.Option(help="主目录（代替 HUIYIN_HOME） / home directory instead of HUIYIN_HOME"),
+    ] = None,
+) -> None:
+    """Keep the global options for the commands."""
+    context.obj = home
+
+
+add_demo(application)
+add_data(application)
+add_figures(application)
+add_telling(application)

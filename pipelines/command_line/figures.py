@@ -1,0 +1,334 @@
+"""Commands about figures: cube list, describe, query, and named queries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipelines.command_line.output import (
+    Format,
+    FormatOption,
+    LanguageOption,
+    language_of,
+    open_installation,
+    print_json,
+    print_table,
+    print_text,
+)
+
+if TYPE_CHECKING:
+    import duckdb
+    from cubes.catalogue import Catalogue
+
+cube = typer.Typer(name="cube", help="立方体 / cubes", no_args_is_help=True)
+query = typer.Typer(name="query", help="命名查询 / named queries", no_args_is_help=True)
+
+ScopeOption = Annotated[
+    list[str] | None,
+    typer.Option("--scope", help="只看这些单位及其下级 / only these units and those below"),
+]
+
+
+def add_to(application: typer.Typer) -> None:
+    """Add the commands of this module."""
+    application.add_typer(cube)
+    application.add_typer(query)
+
+
+@cube.callback()
+def choose_database(
+    context: typer.Context,
+    db: Annotated[
+        Path | None, typer.Option(help="任何 DuckDB 文件代替快照 / any DuckDB file")
+    ] = None,
+    definitions: Annotated[
+        Path | None,
+        typer.Option(
+            help="含 dimensions/ 和 definitions/ 的目录 / folder with dimensions/ and definitions/"
+        ),
+    ] = None,
+) -> None:
+    """立方体：列出、描述、查询 / cubes: list, describe, query."""
+    context.meta["db"] = db
+    context.meta["definitions"] = definitions
+
+
+@contextmanager
+def _opened(
+    context: typer.Context,
+) -> Iterator[tuple[Catalogue, duckdb.DuckDBPyConnection, dict[str, Any], str | None]]:
+    """The catalogue, a connection, what was published, and the snapshot's tag."""
+    import duckdb
+    from cubes.catalogue import load_catalogue
+
+    from pipelines.errors import HomeError
+
+    installation = open_installation(context)
+    folder: Path | None = context.meta.get("definitions")
+    catalogue = load_catalogue([folder]) if folder is not None else installation.catalogue
+    database: Path | None = context.meta.get("db")
+    if database is None:
+        with installation.snapshot() as snapshot:
+            yield catalogue, snapshot.cursor(), dict(snapshot.info), snapshot.tag
+        return
+    try:
+        connection = duckdb.connect(str(database), read_only=True)
+    except duckdb.Error as error:
+        raise HomeError(f"Opening {database} failed: {error}. Check the path.") from error
+    with connection:
+        yield catalogue, connection, {}, None
+
+
+@cube.command("list")
+def cube_list(
+    context: typer.Context,
+    output: FormatOption = Format.text,
+    language: LanguageOption = None,
+) -> None:
+    """列出立方体 / list the cubes.
+
+    例 / example: huiyin cube list
+    """
+    from cubes.catalogue import load_catalogue
+
+    installation = open_installation(context)
+    chosen = language_of(installation, language)
+    folder: Path | None = context.meta.get("definitions")
+    catalogue = load_catalogue([folder]) if folder is not None else installation.catalogue
+    rows = [
+        {
+            "cube": name,
+            "label": getattr(item.label, chosen),
+            "measures": sorted(item.measures),
+            "fact": item.fact,
+        }
+        for name, item in catalogue.cubes.items()
+    ]
+    if output is Format.json:
+        print_json(rows)
+        return
+    chinese = chosen == "zh"
+    print_table(
+        "",
+        ["立方体", "名称", "度量"] if chinese else ["cube", "label", "measures"],
+        [[row["cube"], row["label"], ", ".join(row["measures"])] for row in rows],
+        empty="没有立方体。" if chinese else "No cubes.",
+    )
+
+
+@cube.command("describe")
+def cube_describe(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="立方体 / cube")],
+    output: FormatOption = Format.text,
+    language: LanguageOption = None,
+) -> None:
+    """描述一个立方体的维度和度量 / describe a cube's dimensions and measures.
+
+    例 / example: huiyin cube describe cases
+    """
+    from cubes.catalogue import describe_cube, load_catalogue
+
+    installation = open_installation(context)
+    chosen = language_of(installation, language)
+    folder: Path | None = context.meta.get("definitions")
+    catalogue = load_catalogue([folder]) if folder is not None else installation.catalogue
+    description = describe_cube(catalogue, name, language=chosen)
+    if output is Format.json:
+        print_json(description)
+        return
+    chinese = chosen == "zh"
+    print_text(f"{description['label']} ({name}): {description['description']}")
+    print_table(
+        "度量" if chinese else "Measures",
+        ["名称", "标签", "定义"] if chinese else ["name", "label", "definition"],
+        [[m["name"], m["label"], m["definition"]] for m in description["measures"]],
+        empty="-",
+    )
+    print_table(
+        "维度" if chinese else "Dimensions",
+        ["名称", "标签", "级"] if chinese else ["name", "label", "levels"],
+        [[d["name"], d["label"], ", ".join(d["levels"])] for d in description["dimensions"]],
+        empty="-",
+    )
+
+
+@cube.command("query")
+def cube_query(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="立方体 / cube")],
+    measures: Annotated[str, typer.Option(help="度量，逗号分隔 / measures, comma-separated")],
+    by: Annotated[str, typer.Option(help="分组：级或维度，逗号分隔 / levels or dimensions")] = "",
+    cut: Annotated[
+        list[str] | None,
+        typer.Option(help="切片 / slice: org=四川/成都, kind=complaint|report"),
+    ] = None,
+    period: Annotated[
+        str | None, typer.Option(help="2026-03 | 2026-03-01..2026-03-30 | last 7 days")
+    ] = None,
+    time: Annotated[str | None, typer.Option(help="时间角色 / time role")] = None,
+    compare: Annotated[str | None, typer.Option(help="previous | same_weekday | year")] = None,
+    totals: Annotated[str, typer.Option(help="none | grand | all")] = "none",
+    order: Annotated[str | None, typer.Option(help="排序 / order: -complaints")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="行数 / rows")] = None,
+    scope: ScopeOption = None,
+    show_sql: Annotated[bool, typer.Option("--sql", help="显示 SQL / show the SQL")] = False,
+    output: FormatOption = Format.text,
+    language: LanguageOption = None,
+) -> None:
+    """查询一个立方体：切片、切块、下钻、合计 / slice, dice, drill, totals.
+
+    例 / example: huiyin cube query cases --measures complaints,reply_on_time_rate
+    --by org.prefecture --period 2026-03 --totals grand
+    """
+    from cubes.query import CubeQuery, run_query
+
+    mapping = _without_none(
+        {
+            "cube": name,
+            "measures": _split(measures),
+            "by": _split(by),
+            "cuts": _cuts(cut or []),
+            "period": period,
+            "time": time,
+            "compare": compare,
+            "totals": totals,
+            "order": _split(order or ""),
+            "limit": limit,
+        }
+    )
+    installation = open_installation(context)
+    chosen = language_of(installation, language)
+    with _opened(context) as (catalogue, connection, information, tag):
+        result = run_query(
+            catalogue,
+            connection,
+            CubeQuery.from_mapping(mapping),
+            scope=_scope(scope),
+            business_date=_business_date(information, installation.now()),
+            language=chosen,
+            snapshot=tag,
+        )
+    _print_result(result, output, chosen, show_sql)
+
+
+@query.command("list")
+def query_list(
+    context: typer.Context,
+    output: FormatOption = Format.text,
+    language: LanguageOption = None,
+) -> None:
+    """列出命名查询 / list the named queries.
+
+    例 / example: huiyin query list
+    """
+    installation = open_installation(context)
+    chosen = language_of(installation, language)
+    rows = [
+        {
+            "query": name,
+            "label": getattr(item.label, chosen),
+            "cube": item.cube,
+            "parameters": {key: parameter.type for key, parameter in item.parameters.items()},
+        }
+        for name, item in installation.catalogue.queries.items()
+    ]
+    if output is Format.json:
+        print_json(rows)
+        return
+    chinese = chosen == "zh"
+    print_table(
+        "",
+        ["查询", "名称", "立方体", "参数"] if chinese else ["query", "label", "cube", "parameters"],
+        [[r["query"], r["label"], r["cube"], ", ".join(r["parameters"])] for r in rows],
+        empty="没有命名查询。" if chinese else "No named queries.",
+    )
+
+
+@query.command("run")
+def query_run(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="命名查询 / named query")],
+    parameter: Annotated[
+        list[str] | None, typer.Option("--param", help="参数 / name=value")
+    ] = None,
+    by: Annotated[str, typer.Option(help="分组 / levels or dimensions")] = "",
+    scope: ScopeOption = None,
+    output: FormatOption = Format.text,
+    language: LanguageOption = None,
+) -> None:
+    """执行一个命名查询 / run a named query.
+
+    例 / example: huiyin query run daily_sales --param business_date=2026-03-30
+    """
+    from cubes.named_query import run_named_query
+
+    installation = open_installation(context)
+    chosen = language_of(installation, language)
+    with _opened(context) as (catalogue, connection, information, tag):
+        result = run_named_query(
+            catalogue,
+            connection,
+            name,
+            dict(_pair(item) for item in parameter or []),
+            scope=_scope(scope),
+            business_date=_business_date(information, installation.now()),
+            by=tuple(_split(by)),
+            language=chosen,
+            snapshot=tag,
+        )
+    _print_result(result, output, chosen, show_sql=False)
+
+
+def _print_result(result: Any, output: Format, language: str, show_sql: bool) -> None:
+    from cubes.table import render_table
+
+    if output is Format.json:
+        print_text(result.to_json())
+        return
+    from rich.console import Console
+
+    console = Console()
+    console.print(render_table(result, language=language))
+    if show_sql:
+        console.print(result.sql, markup=False, highlight=False, soft_wrap=True)
+
+
+def _scope(units: list[str] | None) -> Any:
+    from cubes.scope import Scope
+
+    return Scope.units(units) if units else Scope.all()
+
+
+def _business_date(information: dict[str, Any], now: Any) -> Any:
+    from datetime import date, timedelta
+
+    text = information.get("business_date")
+    return date.fromisoformat(text) if text else now.date() - timedelta(days=1)
+
+
+def _split(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not separator:
+        raise typer.BadParameter(f"{text!r}: name=value")
+    return name.strip(), value.strip()
+
+
+def _cuts(items: list[str]) -> dict[str, Any]:
+    cuts: dict[str, Any] = {}
+    for item in items:
+        name, value = _pair(item)
+        cuts[name] = value.split("|") if "|" in value else value
+    return cuts
+
+
+def _without_none(mapping: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in mapping.items() if value is not None}

@@ -1,0 +1,258 @@
+"""The demonstration: a home of its own, simulated sources or one public data set, demo managers."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from notifications.account import WHOLE
+from pipelines.errors import HomeError
+from pipelines.home import Home, read_home, write_home
+from pipelines.installation import Installation
+from pipelines.settings import PROJECT_ROOT, Language, Settings
+
+CLOCK = datetime.fromisoformat("2026-03-31T09:00:00+08:00")
+SEED = 20260331
+_SIMULATED = ("billing", "cdr", "crm", "hall", "hotline")
+_MORNING = time(9, 0)
+DEMO_MANAGER = "demo-manager"
+_DEMO_PHONE = "13900000000"
+
+Say = Callable[[str], None]
+
+
+def prepare_home(installation: Installation) -> Installation:
+    """Mark the home as a demonstration of the simulated province.
+
+    Repeating it in such a home is allowed. Raises HomeError in a home with other data.
+    """
+    _refuse_other_data(installation.home, "province")
+    write_home(
+        installation.home,
+        {
+            "demo": True,
+            "demonstrates": "province",
+            "clock": _clock(installation.home),
+            "sources": list(_SIMULATED),
+        },
+    )
+    return _reopened(installation)
+
+
+def simulate_sources(installation: Installation, *, scale: float, seed: int, say: Say) -> None:
+    """Let the simulator write every source's interface and its truth into the home."""
+    from connectors.simulator import simulate
+
+    simulate(installation.home.path, seed=seed, scale=scale, progress=say)
+
+
+def deliver_next_day(installation: Installation) -> datetime:
+    """Deliver one more simulated day and move the home's clock to 09:00 of the day after it."""
+    from connectors.simulator import simulate_next_day
+
+    description = read_home(installation.home)
+    if description.get("demonstrates") != "province":
+        raise HomeError(
+            f"Delivering a simulated day into {installation.home.path} was refused: it is not a "
+            "demonstration home. Nothing was changed. Run `huiyin demo` or `huiyin simulate` in an "
+            "empty home first."
+        )
+    day = date.fromisoformat(simulate_next_day(installation.home.path).business_date)
+    zone = ZoneInfo(installation.settings.timezone)
+    moment = datetime.combine(day + timedelta(days=1), _MORNING, tzinfo=zone)
+    write_home(installation.home, {"clock": f"from:{moment.isoformat()}", "started_at": None})
+    return moment
+
+
+@dataclass(frozen=True)
+class DemoManager:
+    """A recipient of the demonstration: an account and the unit it is about."""
+
+    account_id: str
+    unit_id: str
+
+
+def demo_managers(installation: Installation) -> list[DemoManager]:
+    """Three managers of different levels in the province, or the one of a flat data set."""
+    if read_home(installation.home).get("demonstrates") == "province":
+        return [
+            DemoManager(manager["staff_no"], manager["unit_code"])
+            for manager in read_truth(installation.home)["managers"]
+        ]
+    return [DemoManager(DEMO_MANAGER, WHOLE)]
+
+
+def subscribe_demo_managers(
+    installation: Installation, managers: Sequence[DemoManager], *, language: Language
+) -> None:
+    """Subscribe them to the shipped digests; slots of today are due."""
+    from notifications.subscription import TimeCondition, subscribe
+    from pipelines.telling import operations, synchronise_accounts
+
+    every_day = TimeCondition(times=(time(8, 30),))
+    last_of_month = TimeCondition(times=(time(8, 30),), days="month_days", numbers=(-1,))
+    wishes = {"complaints": every_day}
+    if read_home(installation.home).get("demonstrates") == "province":
+        wishes |= {"daily_sales": every_day, "monthly_arrears": last_of_month}
+    now = installation.now()
+    midnight = datetime.combine(
+        now.astimezone(ZoneInfo(installation.settings.timezone)).date(),
+        time(0),
+        tzinfo=ZoneInfo(installation.settings.timezone),
+    )
+    with installation.snapshot() as snapshot, operations(installation) as engine:
+        synchronise_accounts(installation, snapshot, engine)
+        with engine.begin() as connection:
+            for manager in managers:
+                for digest, condition in sorted(wishes.items()):
+                    subscribe(
+                        connection,
+                        manager.account_id,
+                        digest,
+                        condition,
+                        now=now,
+                        language=language,
+                        starts_at=midnight,
+                        actor="demo",
+                    )
+
+
+def read_truth(home: Home) -> dict[str, Any]:
+    """The simulator's own account of what is true; raises HomeError before it ran."""
+    path = home.simulator / "truth.json"
+    try:
+        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise HomeError(f"Reading {path} failed: nothing was simulated in this home.") from error
+    return data
+
+
+def prepare_mapping_home(installation: Installation, mapping: Path, data: Path) -> Installation:
+    """Make a home that runs one flat data set alone and deliver the file into it.
+
+    The clock is 09:00 on the day after the latest plausible event, in the mapping's zone.
+    Raises HomeError for an unusable file, and ContractError for a faulty mapping.
+    """
+    from connectors.contract import load_contract
+    from connectors.files import announce
+    from connectors.flat_cases import latest_event_at
+
+    if not data.is_file():
+        raise HomeError(
+            f"Reading the data set {data} failed: there is no such file. "
+            "Trying again does not help; check the path given with --data."
+        )
+    contract = load_contract(mapping)
+    home = installation.home
+    _refuse_other_data(home, contract.source)
+    home.ensure()
+    _install_mapping(home, mapping)
+    zone = contract.zone or installation.settings.timezone
+    latest = latest_event_at(data, contract)
+    if latest is None:
+        raise HomeError(
+            f"Reading the data set {data} failed: no row has a usable case number and creation "
+            f"date by the mapping {mapping.name}. Trying again does not help; check that the "
+            "file and the mapping belong together."
+        )
+    day = latest.astimezone(ZoneInfo(zone)).date()
+    moment = datetime.combine(day + timedelta(days=1), _MORNING, tzinfo=ZoneInfo(zone))
+    write_home(
+        home,
+        {
+            "demo": True,
+            "demonstrates": contract.source,
+            "clock": f"from:{moment.isoformat()}",
+            "timezone": zone,
+            "calendar": contract.calendar,
+            "currency": contract.currency,
+            "sources": [contract.source],
+        },
+    )
+    reopened = _reopened(installation)
+    _employ_demo_manager(reopened)
+    folder = home.path / contract.interface.location
+    target = folder / data.name
+    if not (folder / "archive" / data.name).exists() and not target.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = folder / f".{data.name}"
+        shutil.copyfile(data, temporary)
+        temporary.replace(target)
+        announce(target, contract, "cases", now=moment, zone=zone, business_date=day)
+    return reopened
+
+
+def _employ_demo_manager(installation: Installation) -> None:
+    """A flat data set has no roster: its one manager of the whole goes into the home's own."""
+    with installation.pii_store() as pii:
+        key = pii.pseudonym("phone", _DEMO_PHONE)
+        pii.keep(
+            "demo-roster",
+            values={key: ("phone", _DEMO_PHONE)},
+            records={},
+            now=installation.now(),
+        )
+    member = {
+        "staff_id": DEMO_MANAGER,
+        "org_unit_id": WHOLE,
+        "position": "manager",
+        "is_active": True,
+        "phone_key": key,
+    }
+    write_home(installation.home, {"roster": [member]})
+
+
+def default_mapping_home(settings: Settings, mapping: Path, *, home_given: bool) -> Home:
+    """Where a mapping's demonstration lives: the home that was given, else one beside the default.
+
+    The simulated province keeps the default home, so both demonstrations can stand side by side.
+    """
+    if home_given:
+        return Home(settings.home)
+    return Home(PROJECT_ROOT / "var" / "demos" / mapping.stem)
+
+
+def _refuse_other_data(home: Home, wanted: str) -> None:
+    found = read_home(home).get("demonstrates")
+    if found == wanted or (found is None and not home.has_data()):
+        return
+    what = f"the demonstration of {found}" if found else "data of its own"
+    raise HomeError(
+        f"Demonstrating {wanted} in {home.path} was refused: the home holds {what}. "
+        "Nothing was changed. Choose another home, for example "
+        f"HUIYIN_HOME={home.path}-{wanted}."
+    )
+
+
+def _clock(home: Home) -> str:
+    """The clock a repeated demonstration keeps; a new one begins at the demo's moment."""
+    kept: str | None = read_home(home).get("clock")
+    return kept or f"from:{CLOCK.isoformat()}"
+
+
+def _install_mapping(home: Home, mapping: Path) -> None:
+    """Make a mapping from elsewhere known to the installation; a shipped one already is."""
+    shipped = PROJECT_ROOT / "connectors" / "sources" / mapping.name
+    if shipped.exists() and shipped.resolve() == mapping.resolve():
+        return
+    folder = home.site("connectors/sources")
+    folder.mkdir(parents=True, exist_ok=True)
+    text = mapping.read_text(encoding="utf-8")
+    if shipped.exists() and "replaces:" not in text:
+        text = f"replaces: true\n{text}"
+    (folder / mapping.name).write_text(text, encoding="utf-8")
+
+
+def _reopened(installation: Installation) -> Installation:
+    """The installation read again, because its home now says more."""
+    import os
+
+    from pipelines.settings import read_settings
+
+    return Installation(read_settings(os.environ, home=installation.home.path))

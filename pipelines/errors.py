@@ -1,0 +1,69 @@
+"""The error tree of `pipelines`, and how every error of the product becomes an exit code.
+
+PipelineError
+├── SettingsError        settings or secrets are wrong (all faults at once); exit 2
+├── HomeError            the home cannot be used for what was asked; exit 2
+├── BuildLockedError     another build holds the lock; exit 3
+├── BuildFailedError     a structural fault stopped the build before publishing; exit 1
+└── PublishError         copying or swapping the snapshot failed; exit 3
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class PipelineError(Exception):
+    """Base of all errors raised by `pipelines`."""
+
+    retryable: bool = False
+    exit_code: int = 1
+
+
+class SettingsError(PipelineError):
+    """Settings are wrong; `faults` lists one sentence for each."""
+
+    exit_code = 2
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        self.faults = tuple(faults)
+        lines = "\n".join(f"  {fault}" for fault in self.faults)
+        super().__init__(
+            f"Reading the settings found {len(self.faults)} fault(s):\n{lines}\n"
+            "Trying again does not help; correct the environment or the .env file "
+            "(.env.example lists every variable)."
+        )
+
+
+class HomeError(PipelineError):
+    """The home directory cannot be used for what was asked."""
+
+    exit_code = 2
+
+
+class BuildLockedError(PipelineError):
+    """Another process is building in this home and did not finish in time."""
+
+    retryable = True
+    exit_code = 3
+
+
+class BuildFailedError(PipelineError):
+    """A model or a data test of severity error failed; the last good snapshot serves on."""
+
+    exit_code = 1
+
+
+class PublishError(PipelineError):
+    """A snapshot could not be written or swapped in; the last good snapshot serves on."""
+
+    retryable = True
+    exit_code = 3
+
+
+def exit_code_of(error: Exception) -> int:
+    """Exit code of any error of the product: its own, else 3 when retrying helps, else 2."""
+    code = getattr(error, "exit_code", None)
+    if isinstance(code, int):
+        return code
+    return 3 if getattr(error, "retryable", False) else 2

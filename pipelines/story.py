@@ -1,0 +1,405 @@
+"""The demonstration's page: what came in, what was set aside, a slice, the messages, the alert."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from rich.box import ROUNDED, SIMPLE_HEAD
+from rich.console import Console, Group
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from pipelines.demonstration import DemoManager, demo_managers, subscribe_demo_managers
+from pipelines.errors import PipelineError
+from pipelines.home import read_home
+from pipelines.installation import Installation
+from pipelines.settings import PROJECT_ROOT, Language
+from pipelines.story_words import Words, words
+from pipelines.telling import alert_events_of, messages_of, sent_messages, tell
+from pipelines.workflow import PublishReport, build_and_publish, ingest
+
+if TYPE_CHECKING:
+    from connectors.landing import Delivery
+    from notifications.planner import TickReport
+    from pipelines.command_line.output import Steps
+
+_WIDTH = 100
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the thread did: deliveries landed now, the snapshot, the plan, the demo managers."""
+
+    deliveries: Sequence[Delivery]
+    published: PublishReport
+    planned: TickReport
+    managers: Sequence[DemoManager]
+
+
+def thread(installation: Installation, steps: Steps, *, language: Language) -> Outcome:
+    """Run the main job from landing to sending; the dispatcher is a process of its own."""
+    with steps.step("ingest"):
+        landed = ingest(installation, say=steps.say)
+    for error in landed.failures.values():
+        raise error
+    with steps.step("build + publish"):
+        published = build_and_publish(installation, say=steps.say, progress=steps.count)
+    with steps.step("plan messages"):
+        managers = demo_managers(installation)
+        subscribe_demo_managers(installation, managers, language=language)
+        told = tell(installation)
+    with steps.step("dispatch"):
+        dispatch_process(installation)
+    return Outcome(landed.deliveries, published, told.report, managers)
+
+
+def dispatch_process(installation: Installation) -> None:
+    """Run the dispatcher until the outbox is empty; raises PipelineError if it fails."""
+    command = [
+        sys.executable,
+        "-m",
+        "pipelines.command_line",
+        "--home",
+        str(installation.home.path),
+    ]
+    finished = subprocess.run(
+        [*command, "dispatch", "--until-empty"], cwd=PROJECT_ROOT, capture_output=True, text=True
+    )
+    if finished.returncode:
+        raise PipelineError(
+            f"Sending the messages failed: {finished.stderr.strip()} Nothing is lost: they stay in "
+            "the outbox. Try `huiyin dispatch --until-empty` again."
+        )
+
+
+def tell_story(installation: Installation, outcome: Outcome, *, language: Language) -> None:
+    """Print the page."""
+    say = words(language)
+    console = Console(width=_WIDTH if not sys.stdout.isatty() else None, highlight=False)
+    flat = read_home(installation.home).get("demonstrates") != "province"
+    sections = [
+        _opening(installation, outcome, say),
+        _deliveries(installation, say, language),
+        _events(installation, say),
+        _quarantine(installation, say),
+        _slice(installation, outcome, say, language, flat=flat),
+        _messages(installation, outcome, say, language),
+        _alerts(installation, outcome, say, language),
+        _sending(installation, say),
+        _next(installation, say, flat=flat),
+    ]
+    for section in sections:
+        if section is not None:
+            console.print(section)
+            console.print()
+
+
+def _heading(text: str) -> Text:
+    return Text(text, style="bold")
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[Any]], *, right: int) -> Table:
+    """A plain table whose last `right` columns are numbers."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for index, heading in enumerate(headings):
+        numeric = index >= len(headings) - right
+        table.add_column(heading, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(f"{cell:,}" if isinstance(cell, int) else str(cell)) for cell in row))
+    return table
+
+
+def _opening(installation: Installation, outcome: Outcome, say: Words) -> Group:
+    information = outcome.published.information
+    lines = say.opening.format(
+        home=_shown(installation),
+        now=installation.now().strftime("%Y-%m-%d %H:%M"),
+        zone=information["zone"],
+        business_date=information["business_date"],
+        snapshot=outcome.published.tag,
+    )
+    return Group(_heading(say.title), Text(lines))
+
+
+def _deliveries(installation: Installation, say: Words, language: Language) -> Group:
+    labels = {name: getattr(c.label, language) for name, c in installation.contracts.items()}
+    counts: dict[tuple[str, str], Counter[str]] = {}
+    with installation.ledger() as ledger:
+        for batch in ledger.batches():
+            count = counts.setdefault((batch.source, batch.stream), Counter())
+            count["batches"] += 1
+            count["rows"] += batch.rows
+            count["loaded"] += batch.rows_loaded if batch.status == "loaded" else 0
+            count["rejected"] += batch.rejected if batch.status == "loaded" else 0
+            count["refused"] += batch.status == "refused"
+    rows = [
+        [
+            labels.get(source, source),
+            stream,
+            count["batches"],
+            count["rows"],
+            count["loaded"],
+            count["rejected"],
+            count["refused"],
+        ]
+        for (source, stream), count in sorted(counts.items())
+    ]
+    return Group(_heading(say.deliveries), _table(say.delivery_columns, rows, right=5))
+
+
+def _events(installation: Installation, say: Words) -> Group | None:
+    with installation.ledger() as ledger:
+        refused = [
+            [b.code or "", f"{b.source}.{b.stream}", str(b.business_date), b.place]
+            for b in ledger.batches(status="refused")
+        ]
+        events = [
+            [e.code, f"{e.source}.{e.stream}", str(e.business_date or ""), e.file or ""]
+            for e in ledger.exchange_events()
+        ]
+    seen = {tuple(row) for row in refused}
+    rows = refused + [row for row in events if tuple(row) not in seen]
+    if not rows:
+        return None
+    shown = [[row[0], say.codes.get(row[0], ""), *row[1:]] for row in rows]
+    return Group(_heading(say.events), _table(say.event_columns, shown, right=0))
+
+
+def _quarantine(installation: Installation, say: Words) -> Group:
+    with installation.ledger() as ledger:
+        batches = {batch.batch_id: batch for batch in ledger.batches()}
+        records = ledger.quarantine()
+    if not records:
+        return Group(_heading(say.quarantine), Text(say.quarantine_empty))
+    rows = [
+        [
+            f"{batches[record.batch_id].source}.{batches[record.batch_id].stream}",
+            batches[record.batch_id].place,
+            record.line if record.line is not None else "",
+            record.column_name or "",
+            record.masked_value or "",
+            record.reason,
+        ]
+        for record in records[:_SHOWN]
+    ]
+    parts: list[Any] = [
+        _heading(say.quarantine),
+        _table(say.quarantine_columns, rows, right=0),
+    ]
+    if len(records) > _SHOWN:
+        parts.append(Text(say.more.format(count=len(records) - _SHOWN)))
+    return Group(*parts)
+
+
+_SHOWN = 10
+
+
+def _slice(
+    installation: Installation, outcome: Outcome, say: Words, language: Language, *, flat: bool
+) -> Group:
+    from cubes.query import CubeQuery, run_query
+    from cubes.scope import Scope
+    from cubes.table import render_table
+
+    day = date.fromisoformat(outcome.published.information["business_date"])
+    if flat:
+        asked: dict[str, Any] = {
+            "cube": "cases",
+            "measures": [
+                "cases",
+                "open_cases",
+                "overdue_cases",
+                "resolution_on_time_rate",
+                "impossible_dates",
+            ],
+            "by": ["org.l1"],
+            "order": ["-cases"],
+            "limit": _SHOWN,
+            "totals": "grand",
+        }
+    else:
+        asked = {
+            "cube": "cases",
+            "measures": [
+                "cases",
+                "complaints",
+                "reply_on_time_rate",
+                "resolution_on_time_rate",
+                "complaints_per_10k",
+            ],
+            "by": ["org.l2"],
+            "period": f"{day:%Y-%m}",
+            "order": ["-complaints"],
+            "limit": _SHOWN,
+            "totals": "grand",
+        }
+    with installation.snapshot() as snapshot:
+        result = run_query(
+            installation.catalogue,
+            snapshot.cursor(),
+            CubeQuery.from_mapping(asked),
+            scope=Scope.all(),
+            business_date=day,
+            language=language,
+            snapshot=snapshot.tag,
+        )
+    parts: list[Any] = [
+        _heading(say.slice.format(command=_command(installation, asked))),
+        render_table(result, language=language),
+    ]
+    if flat:
+        parts.append(Text(_accounted(installation, say)))
+    return Group(*parts)
+
+
+def _accounted(installation: Installation, say: Words) -> str:
+    """Rows in = cases + quarantined, and the impossible dates by reason."""
+    with installation.ledger() as ledger:
+        loaded = ledger.batches(status="loaded")
+        rows = sum(batch.rows for batch in loaded)
+        rejected = sum(batch.rejected for batch in loaded)
+    with installation.snapshot() as snapshot:
+        cursor = snapshot.cursor()
+        found = cursor.execute("select count(*) from marts.fct_case").fetchone()
+        flags = cursor.execute(
+            "select flag, count(*) from (select unnest(string_split(date_flag, ',')) as flag "
+            "from marts.fct_case where date_flag is not null) group by flag order by flag"
+        ).fetchall()
+    cases = found[0] if found else 0
+    text = say.accounted.format(rows=rows, cases=cases, rejected=rejected)
+    shown = "; ".join(f"{flag} {count:,}" for flag, count in flags)
+    return text + "\n" + say.impossible.format(flags=shown or "0")
+
+
+def _messages(
+    installation: Installation, outcome: Outcome, say: Words, language: Language
+) -> Group:
+    managers = {manager.account_id: manager for manager in outcome.managers}
+    names = _unit_names(installation, language)
+    panels: list[Any] = [_heading(say.messages)]
+    digests = _digest_labels(installation, language)
+    for message in messages_of(installation):
+        if message["kind"] != "digest" or message["account_id"] not in managers:
+            continue
+        unit = managers[message["account_id"]].unit_id
+        panels.append(
+            Panel(
+                Text(message["text"]),
+                title=f"{names.get(unit, say.whole)} · "
+                f"{digests.get(message['subject_id'], message['subject_id'])}",
+                subtitle=say.segments.format(
+                    segments=message["segments"],
+                    characters=len(message["text"]),
+                    encoding=message["encoding"],
+                ),
+                title_align="left",
+                subtitle_align="right",
+                box=ROUNDED,
+            )
+        )
+    if len(panels) == 1:
+        reasons = ", ".join(f"{k} {v}" for k, v in outcome.planned.reasons().items())
+        panels.append(Text(say.no_messages.format(reasons=reasons or "-")))
+    return Group(*panels)
+
+
+def _alerts(installation: Installation, outcome: Outcome, say: Words, language: Language) -> Group:
+    names = _unit_names(installation, language)
+    rows = [
+        [
+            event["rule_id"],
+            names.get(event["unit_id"], event["unit_id"]),
+            event["period"],
+            say.kinds.get(event["kind"], event["kind"]),
+            _why(event["figures"]),
+            event["recipients"],
+        ]
+        for event in alert_events_of(installation)
+    ]
+    parts: list[Any] = [_heading(say.alerts)]
+    if not rows:
+        reasons = "; ".join(
+            f"{one.rule}: " + ", ".join(f"{k} {v}" for k, v in sorted(one.reasons.items()))
+            for one in outcome.planned.alerts
+        )
+        parts.append(Text(say.no_alerts.format(reasons=reasons or "-")))
+        return Group(*parts)
+    parts.append(_table(say.alert_columns, rows, right=1))
+    texts = {m["text"] for m in messages_of(installation) if m["kind"] == "alert"}
+    parts.extend(Text(f"  {text}") for text in sorted(texts)[:_TEXTS])
+    return Group(*parts)
+
+
+_TEXTS = 3
+
+
+def _why(figures: Mapping[str, Any]) -> str:
+    known = [
+        f"{name} {figures[name]}"
+        for name in ("value", "comparison", "threshold", "volume", "contributor")
+        if figures.get(name) is not None
+    ]
+    return ", ".join(known)
+
+
+def _sending(installation: Installation, say: Words) -> Group:
+    states = Counter(message["state"] for message in messages_of(installation))
+    shown = ", ".join(f"{say.states.get(state, state)} {count}" for state, count in states.items())
+    path = sent_messages(installation)
+    return Group(
+        _heading(say.sending), Text(say.sent.format(states=shown or "0", path=_near(path)))
+    )
+
+
+def _next(installation: Installation, say: Words, *, flat: bool) -> Group:
+    prefix = _prefix(installation)
+    commands = say.next_flat if flat else say.next_province
+    return Group(_heading(say.next), *(Text(f"  {prefix}{command}") for command in commands))
+
+
+def _prefix(installation: Installation) -> str:
+    default = installation.home.path == PROJECT_ROOT / "var"
+    return "" if default else f"HUIYIN_HOME={_shown(installation)} "
+
+
+def _command(installation: Installation, asked: Mapping[str, Any]) -> str:
+    parts = [f"huiyin cube query {asked['cube']}", f"--measures {','.join(asked['measures'])}"]
+    parts.append(f"--by {','.join(asked['by'])}")
+    parts.extend(f"--{key} {asked[key]}" for key in ("period", "totals", "limit") if key in asked)
+    parts.append(f"--order={','.join(asked['order'])}")
+    return _prefix(installation) + " ".join(parts)
+
+
+def _shown(installation: Installation) -> str:
+    return _near(installation.home.path)
+
+
+def _near(path: Any) -> str:
+    """A path as short as it can be said from the project's root."""
+    try:
+        return str(path.relative_to(PROJECT_ROOT))
+    except ValueError:
+        return str(path)
+
+
+def _unit_names(installation: Installation, language: Language) -> dict[str, str]:
+    column = "name" if language == "zh" else "coalesce(name_en, name)"
+    with installation.snapshot() as snapshot:
+        rows = snapshot.cursor().execute(f"select org_unit_id, {column} from marts.dim_org")
+        return dict(rows.fetchall())
+
+
+def _digest_labels(installation: Installation, language: Language) -> dict[str, str]:
+    from pipelines.telling import digests_of
+
+    return {
+        name: digest.label.in_language(language)
+        for name, digest in digests_of(installation).items()
+    }

@@ -1,0 +1,165 @@
+"""The words of the demonstration's page, in Chinese and English."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pipelines.settings import Language
+
+
+@dataclass(frozen=True)
+class Words:
+    """Everything the page says in one language."""
+
+    title: str
+    opening: str
+    deliveries: str
+    delivery_columns: tuple[str, ...]
+    events: str
+    event_columns: tuple[str, ...]
+    codes: Mapping[str, str]
+    quarantine: str
+    quarantine_columns: tuple[str, ...]
+    quarantine_empty: str
+    more: str
+    slice: str
+    accounted: str
+    impossible: str
+    messages: str
+    whole: str
+    segments: str
+    no_messages: str
+    alerts: str
+    alert_columns: tuple[str, ...]
+    kinds: Mapping[str, str]
+    no_alerts: str
+    sending: str
+    sent: str
+    states: Mapping[str, str]
+    next: str
+    next_province: tuple[str, ...]
+    next_flat: tuple[str, ...]
+
+
+_PROVINCE = (
+    "huiyin deliveries --problems",
+    "huiyin quarantine list",
+    "huiyin cube list",
+    "huiyin cube query cases --measures complaints --by org.l3 --cut org=四川/绵阳 "
+    "--period 2026-03-30",
+    "huiyin query run daily_sales --param business_date=2026-03-30 --scope SC06",
+    "huiyin message list",
+    "huiyin simulate --next-day && huiyin run && huiyin dispatch --until-empty",
+)
+_FLAT = (
+    "huiyin cube describe cases",
+    "huiyin cube query cases --measures cases,overdue_rate --by org.l2 --totals grand",
+    "huiyin quarantine list",
+    "huiyin message list",
+)
+
+_WORDS: Mapping[str, Words] = {
+    "zh": Words(
+        title="回音：从原始数据到管理者的短信",
+        opening="主目录 {home}，时钟 {now}（{zone}），业务日期 {business_date}，快照 {snapshot}",
+        deliveries="1. 交付：各来源送来什么，落地多少，隔离多少",
+        delivery_columns=("来源", "数据流", "批次", "行数", "落地", "隔离", "拒收批"),
+        events="   有问题的交付",
+        event_columns=("代码", "含义", "数据流", "业务日期", "文件"),
+        codes={
+            "wrong_sum": "控制总额不符，整批拒收",
+            "lying_log": "发送日志与文件不符，整批拒收",
+            "missing_log": "没有发送日志，不读",
+            "duplicate_batch": "重复交付，不再落地",
+            "malformed_row": "超过拒收限额，整批拒收",
+            "sequence_gap": "序号缺号",
+            "sequence_rewind": "序号倒退",
+            "changed_file": "同名文件内容已变",
+        },
+        quarantine="2. 隔离区：哪些记录为什么没有落地（值已掩码）",
+        quarantine_columns=("数据流", "文件", "行", "列", "值", "原因"),
+        quarantine_empty="   隔离区是空的：每一行都落了地。",
+        more="   另有 {count} 条：huiyin quarantine list",
+        slice="3. 立方体切片，合计由数据库算出\n   {command}",
+        accounted="   行数 {rows:,} = 工单 {cases:,} + 隔离 {rejected:,}",
+        impossible="   不可能的日期（置空并打标，不进入相关度量）：{flags}",
+        messages="4. 短信包：同一短信包，各看各的管辖",
+        whole="全部",
+        segments="{segments} 段，{characters} 字，{encoding}",
+        no_messages="   没有到时的短信包：{reasons}",
+        alerts="5. 告警：什么触发了，为什么",
+        alert_columns=("规则", "单位", "日期", "状态", "数值", "收信人"),
+        kinds={"fired": "触发", "resolved": "恢复"},
+        no_alerts="   没有告警触发：{reasons}",
+        sending="6. 发送",
+        sent="   {states}；文件通道写在 {path}",
+        states={
+            "delivered": "已送达",
+            "accepted": "已接收",
+            "queued": "排队",
+            "suppressed": "已抑制",
+            "expired": "已过期",
+            "dead": "失败",
+            "in_doubt": "存疑",
+            "undelivered": "未送达",
+        },
+        next="接下来可以试",
+        next_province=_PROVINCE,
+        next_flat=_FLAT,
+    ),
+    "en": Words(
+        title="Huiyin: from raw extracts to a manager's SMS",
+        opening=(
+            "Home {home}, clock {now} ({zone}), business date {business_date}, snapshot {snapshot}"
+        ),
+        deliveries="1. Deliveries: what each source sent, what landed, what was set aside",
+        delivery_columns=(
+            "source",
+            "stream",
+            "batches",
+            "rows",
+            "loaded",
+            "quarantined",
+            "refused",
+        ),
+        events="   Deliveries with a problem",
+        event_columns=("code", "meaning", "stream", "business date", "file"),
+        codes={
+            "wrong_sum": "control total differs, refused whole",
+            "lying_log": "send log and file disagree, refused whole",
+            "missing_log": "no send log, not read",
+            "duplicate_batch": "delivered before, not loaded again",
+            "malformed_row": "above the reject limit, refused whole",
+            "sequence_gap": "a sequence number is missing",
+            "sequence_rewind": "the sequence went back",
+            "changed_file": "other content under the same name",
+        },
+        quarantine="2. Quarantine: which records did not land, and why (values masked)",
+        quarantine_columns=("stream", "file", "line", "column", "value", "reason"),
+        quarantine_empty="   Nothing is in quarantine: every row landed.",
+        more="   {count} more: huiyin quarantine list",
+        slice="3. A cube slice with totals computed by the database\n   {command}",
+        accounted="   rows {rows:,} = cases {cases:,} + quarantined {rejected:,}",
+        impossible="   impossible dates (null with a flag, kept out of the measures): {flags}",
+        messages="4. Digests: one digest, each manager's own jurisdiction",
+        whole="All",
+        segments="{segments} segments, {characters} characters, {encoding}",
+        no_messages="   No digest was due: {reasons}",
+        alerts="5. Alerts: what fired, and why",
+        alert_columns=("rule", "unit", "date", "state", "figures", "recipients"),
+        kinds={"fired": "fired", "resolved": "resolved"},
+        no_alerts="   No alert fired: {reasons}",
+        sending="6. Sending",
+        sent="   {states}; the file transport wrote {path}",
+        states={},
+        next="What to try next",
+        next_province=_PROVINCE,
+        next_flat=_FLAT,
+    ),
+}
+
+
+def words(language: Language) -> Words:
+    """The words of a language."""
+    return _WORDS[language]

@@ -1,0 +1,215 @@
+"""Telling: what the planner and the dispatcher need, made from the snapshot and the settings."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.home import read_home
+from pipelines.installation import Installation
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Engine
+
+    from cubes.snapshot import Snapshot
+    from notifications.digest import Digest
+    from notifications.dispatcher import DispatchReport
+    from notifications.planner import TickReport
+    from notifications.publication import Publication
+
+
+@dataclass(frozen=True)
+class Told:
+    """What one round of planning added to the outbox."""
+
+    messages: int
+    report: TickReport
+
+
+@contextmanager
+def operations(installation: Installation) -> Iterator[Engine]:
+    """The operational store, migrated and open."""
+    from notifications.store import migrate, open_store
+
+    installation.home.ensure()
+    url = f"sqlite:///{installation.home.operations}"
+    migrate(url)
+    engine = open_store(url)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def publication_of(installation: Installation, snapshot: Snapshot) -> Publication:
+    """The snapshot as the planner sees it: figures by named query, organisation, freshness."""
+    from cubes.named_query import run_named_query
+    from cubes.scope import Scope
+    from notifications.publication import Org, Publication
+
+    cursor = snapshot.cursor()
+    business_date = date.fromisoformat(snapshot.info["business_date"])
+
+    def figures(
+        query: str,
+        parameters: Mapping[str, Any],
+        units: frozenset[str] | None,
+        by: tuple[str, ...],
+    ) -> Any:
+        return run_named_query(
+            installation.catalogue,
+            cursor,
+            query,
+            dict(parameters),
+            scope=Scope.all() if units is None else Scope.units(sorted(units)),
+            business_date=business_date,
+            by=by,
+            keys=True,
+        )
+
+    working = {
+        row["date_on"]
+        for row in _rows(snapshot, "select date_on from marts.dim_date where is_workday")
+    }
+    return Publication.from_published(
+        snapshot.info,
+        org=Org.from_rows(
+            _rows(
+                snapshot, "select org_unit_id, name, name_en, level, parent_id from marts.dim_org"
+            ),
+            _rows(snapshot, "select level, name from marts.org_level"),
+        ),
+        figures=figures,
+        is_working_day=working.__contains__,
+    )
+
+
+def synchronise_accounts(installation: Installation, snapshot: Snapshot, engine: Engine) -> None:
+    """Make the accounts equal to the roster in the snapshot, with the demo's own manager."""
+    from notifications.account import load_roles, sync_accounts
+
+    roster = _rows(
+        snapshot,
+        "select staff_id, org_unit_id, position, is_active, phone_key from marts.dim_staff "
+        "order by staff_id",
+    )
+    roster.extend(read_home(installation.home).get("roster", []))
+    roles = load_roles(installation.search_path("notifications/roles"))
+    with engine.begin() as connection:
+        sync_accounts(connection, roster, installation.now(), roles=roles)
+
+
+def tell(installation: Installation) -> Told:
+    """Synchronise the accounts and plan everything that is due now; only inserts messages."""
+    from notifications.alert.rule import load_rules
+    from notifications.planner import tick
+    from notifications.reference import check_references
+
+    digests = digests_of(installation)
+    rules = load_rules(installation.search_path("notifications/alerts"))
+    check_references(installation.catalogue, digests, rules)
+    with installation.snapshot() as snapshot, operations(installation) as engine:
+        synchronise_accounts(installation, snapshot, engine)
+        report = tick(
+            installation.now(),
+            publication_of(installation, snapshot),
+            engine,
+            digests=digests,
+            rules=rules,
+            signatures={"zh": installation.signature("zh"), "en": installation.signature("en")},
+            default_language=installation.settings.language,
+        )
+    return Told(report.messages_added, report)
+
+
+def digests_of(installation: Installation) -> dict[str, Digest]:
+    """The declared digests."""
+    from notifications.digest import load_digests
+
+    return load_digests(installation.search_path("notifications/digests"))
+
+
+def send(installation: Installation, *, until_empty: bool) -> DispatchReport:
+    """Send what the outbox holds through the file transport."""
+    from connectors.errors import PseudonymUnknown
+    from notifications.dispatcher import dispatch, file_transport
+
+    with operations(installation) as engine, installation.pii_store() as pii:
+
+        def reveal(pseudonym: str) -> str | None:
+            try:
+                return pii.reveal(pseudonym, "message", now=installation.now())
+            except PseudonymUnknown:
+                return None
+
+        with closing(file_transport(sent_messages(installation))) as transport:
+            return dispatch(
+                engine,
+                transport,
+                reveal,
+                installation.now,
+                owner=f"{socket.gethostname()}:{os.getpid()}",
+                rng=random.Random(),
+                until_empty=until_empty,
+            )
+
+
+def sent_messages(installation: Installation) -> Path:
+    """Where the file transport writes what a gateway would have sent."""
+    return installation.home.sent / "messages.jsonl"
+
+
+def messages_of(installation: Installation) -> list[dict[str, Any]]:
+    """Every message of the outbox, oldest first, with the unit of its account; no number."""
+    import sqlalchemy as sa
+
+    from notifications.schema import message, role_assignment
+    from notifications.store import reading
+
+    units = (
+        sa.select(sa.func.min(role_assignment.c.unit_id))
+        .where(role_assignment.c.account_id == message.c.account_id)
+        .scalar_subquery()
+    )
+    query = sa.select(
+        message.c.message_id,
+        message.c.kind,
+        message.c.subject_id,
+        message.c.account_id,
+        units.label("unit_id"),
+        message.c.language,
+        message.c.text,
+        message.c.encoding,
+        message.c.segments,
+        message.c.state,
+        message.c.snapshot,
+        message.c.created_at,
+    ).order_by(message.c.created_at, message.c.kind.desc(), message.c.dedupe_key)
+    with operations(installation) as engine, reading(engine) as connection:
+        return [dict(row._mapping) for row in connection.execute(query)]
+
+
+def alert_events_of(installation: Installation) -> list[dict[str, Any]]:
+    """Every alert event, oldest first, with the figures it told."""
+    import sqlalchemy as sa
+
+    from notifications.schema import alert_event
+    from notifications.store import reading
+
+    query = sa.select(alert_event).order_by(alert_event.c.created_at, alert_event.c.event_key)
+    with operations(installation) as engine, reading(engine) as connection:
+        return [dict(row._mapping) for row in connection.execute(query)]
+
+
+def _rows(snapshot: Snapshot, query: str) -> list[dict[str, Any]]:
+    cursor = snapshot.cursor()
+    cursor.execute(query)
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

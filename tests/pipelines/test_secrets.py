@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from pipelines.errors import SettingsError
+from pipelines.home import Home
+from pipelines.secrets import load_secrets
+from pipelines.settings import Settings
+
+
+def test_missing_secrets_are_generated_once_into_a_private_file(tmp_path: Path) -> None:
+    home, settings = Home(tmp_path), Settings(home=tmp_path)
+    first = load_secrets(settings, home)
+    assert stat.S_IMODE(home.secrets.stat().st_mode) == 0o600
+    assert load_secrets(settings, home) == first
+    assert first.pseudonym.hex() not in repr(first)
+
+
+def test_a_lost_key_is_an_error_while_the_pii_store_exists(tmp_path: Path) -> None:
+    home, settings = Home(tmp_path), Settings(home=tmp_path)
+    load_secrets(settings, home)
+    home.pii.touch()
+    home.secrets.unlink()
+    with pytest.raises(SettingsError, match="restore the key"):
+        load_secrets(settings, home)
+    assert not home.secrets.exists()
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    load_secrets(Settings(home=tmp_path), home)
+    key = "ab" * 32
+    assert load_secrets(Settings(home=tmp_path, pseudonym_key=key), home).pseudonym.hex() == key
+
+
+def test_all_malformed_keys_are_reported_without_their_values(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, pseudonym_key="zz-secret", encryption_key="short-secret")
+    with pytest.raises(SettingsError) as caught:
+        load_secrets(settings, Home(tmp_path))
+    assert len(caught.value.faults) == 2
+    assert "secret" not in str(caught.value).replace("secrets", "")
