@@ -106,7 +106,7 @@ def _land_claim(landing: Landing, table: FlagTable, name: str, token: str) -> De
 
 
 def _read(landing: Landing, table: FlagTable, token: str) -> tuple[str, int]:
-    """Stream a claim into `record`; `line` is the row's ifc_seq. Returns content hash and rows."""
+    """Stream a claim into `record` under each row's ifc_seq; returns content hash and rows."""
     create_record_table(landing.connection)
     digest = hashlib.sha256()
     number = 0
@@ -114,7 +114,8 @@ def _read(landing: Landing, table: FlagTable, token: str) -> tuple[str, int]:
         add_records(
             landing.connection,
             [
-                range(number + 1, number + len(block) + 1),
+                # The sequence orders versions of a row across claims of the same moment.
+                [row[0] for row in block],
                 [row[0] for row in block],
                 [None] * len(block),
                 [None] * len(block),

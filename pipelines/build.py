@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
@@ -17,7 +18,7 @@ from connectors.contract import Contract
 from connectors.ledger import Batch
 from cubes.catalogue import Catalogue, check_catalogue
 from cubes.view import create_views
-from pipelines.build_input import BuildInput, BuildRequest, freeze
+from pipelines.build_input import BuildInput, BuildRequest, as_naive, freeze
 from pipelines.dbt_run import DBT_PROJECT, NodeResult, run_dbt
 from pipelines.home import Home
 from pipelines.settings import Settings
@@ -51,8 +52,11 @@ def build(
     """
     version = definition_version(home)
     signature = f"{version}/{request.zone}/{request.calendar}/{request.currency}"
-    built, built_signature = _last_build(home.warehouse)
-    full = built_signature is not None and built_signature != signature
+    last = _last_build(home.warehouse)
+    # Incremental tables know nothing of definitions, settings or a moment that went back.
+    full = last is not None and (
+        last.signature != signature or last.as_of > as_naive(request.as_of)
+    )
     with duckdb.connect(str(home.work), config=_configuration(settings)) as work:
         frozen = freeze(
             work,
@@ -60,7 +64,7 @@ def build(
             contracts,
             declared,
             batches,
-            built=built,
+            built=last.batch_ids if last else frozenset(),
             home=home.path,
             history=history,
         )
@@ -107,24 +111,28 @@ def _configuration(settings: Settings) -> dict[str, str | bool | int | float | l
     return {"memory_limit": settings.memory_limit, "threads": settings.threads}
 
 
-def _scalar(connection: duckdb.DuckDBPyConnection, table: str, query: str) -> object | None:
-    exists = connection.execute(
-        "select 1 from information_schema.tables where table_schema = 'marts' and table_name = ?",
-        [table],
-    ).fetchone()
-    row = connection.execute(query).fetchone() if exists else None
-    return None if row is None else row[0]
+@dataclass(frozen=True)
+class _LastBuild:
+    """What the last finished build says of itself; `as_of` is naive UTC."""
+
+    batch_ids: frozenset[str]
+    signature: str
+    as_of: datetime
 
 
-def _last_build(warehouse: Path) -> tuple[frozenset[str], str | None]:
+def _last_build(warehouse: Path) -> _LastBuild | None:
     if not warehouse.exists():
-        return frozenset(), None
+        return None
     with duckdb.connect(str(warehouse), read_only=True) as connection:
-        signature = _scalar(connection, "build", "select signature from marts.build")
-        if signature is None:
-            return frozenset(), None
-        rows = connection.execute("select batch_id from marts.build_batch").fetchall()
-    return frozenset(row[0] for row in rows), str(signature)
+        finished = connection.execute(
+            "select 1 from information_schema.tables "
+            "where table_schema = 'marts' and table_name = 'build'"
+        ).fetchone()
+        if not finished:
+            return None
+        row = connection.execute("select signature, as_of from marts.build").fetchone()
+        batches = connection.execute("select batch_id from marts.build_batch").fetchall()
+    return _LastBuild(frozenset(b[0] for b in batches), row[0], row[1]) if row else None
 
 
 def _mark_built(warehouse: duckdb.DuckDBPyConnection, frozen: BuildInput, signature: str) -> None:
@@ -137,10 +145,17 @@ def _mark_built(warehouse: duckdb.DuckDBPyConnection, frozen: BuildInput, signat
         warehouse.executemany("insert into marts.build_batch values (?, ?)", sorted(rows))
     warehouse.execute(
         "create or replace table marts.build (build_id varchar, signature varchar, "
-        "business_date date, zone varchar)"
+        "business_date date, zone varchar, as_of timestamp)"
     )
+    request = frozen.request
     warehouse.execute(
-        "insert into marts.build values (?, ?, ?, ?)",
-        [frozen.build_id, signature, frozen.request.business_date, frozen.request.zone],
+        "insert into marts.build values (?, ?, ?, ?, ?)",
+        [
+            frozen.build_id,
+            signature,
+            request.business_date,
+            request.zone,
+            as_naive(request.as_of),
+        ],
     )
     warehouse.execute("commit")

@@ -109,8 +109,9 @@ def _attempted(work: duckdb.DuckDBPyConnection) -> frozenset[str]:
     return frozenset(row[0] for row in rows)
 
 
-def _naive(instant: datetime | None) -> datetime | None:
-    return None if instant is None else instant.astimezone(UTC).replace(tzinfo=None)
+def as_naive(instant: datetime) -> datetime:
+    """An aware instant as the warehouse keeps it: naive UTC."""
+    return instant.astimezone(UTC).replace(tzinfo=None)
 
 
 def _write_build(work: duckdb.DuckDBPyConnection, request: BuildRequest, build_id: str) -> None:
@@ -122,7 +123,7 @@ def _write_build(work: duckdb.DuckDBPyConnection, request: BuildRequest, build_i
         "insert into raw.build values (?, ?, ?, ?, ?, ?, null)",
         [
             build_id,
-            _naive(request.as_of),
+            as_naive(request.as_of),
             request.business_date,
             request.zone,
             request.calendar,
@@ -152,8 +153,8 @@ def _write_batches(
             batch.covers_from,
             batch.rows,
             batch.rejected,
-            _naive(batch.received_at),
-            _naive(batch.loaded_at),
+            as_naive(batch.received_at),
+            as_naive(batch.loaded_at) if batch.loaded_at else None,
             change,
         ]
         for batch, change in [

@@ -97,12 +97,17 @@ def tell_story(installation: Installation, outcome: Outcome, *, language: Langua
     ]
     for section in sections:
         if section is not None:
-            console.print(section)
+            console.print(section, crop=False)
             console.print()
 
 
 def _heading(text: str) -> Text:
     return Text(text, style="bold")
+
+
+def _literally(command: str) -> Text:
+    """A command to copy: never wrapped or cut."""
+    return Text(f"   {command}", no_wrap=True, overflow="ignore")
 
 
 def _table(headings: Sequence[str], rows: Iterable[Sequence[Any]], *, right: int) -> Table:
@@ -185,7 +190,7 @@ def _quarantine(installation: Installation, say: Words) -> Group:
             record.line if record.line is not None else "",
             record.column_name or "",
             record.masked_value or "",
-            record.reason,
+            say.reasons.get(record.reason, record.reason),
         ]
         for record in records[:_SHOWN]
     ]
@@ -216,6 +221,7 @@ def _slice(
                 "cases",
                 "open_cases",
                 "overdue_cases",
+                "resolution_decided",
                 "resolution_on_time_rate",
                 "impossible_dates",
             ],
@@ -251,7 +257,8 @@ def _slice(
             snapshot=snapshot.tag,
         )
     parts: list[Any] = [
-        _heading(say.slice.format(command=_command(installation, asked))),
+        _heading(say.slice),
+        _literally(_command(asked)),
         render_table(result, language=language),
     ]
     if flat:
@@ -285,9 +292,13 @@ def _messages(
     names = _unit_names(installation, language)
     panels: list[Any] = [_heading(say.messages)]
     digests = _digest_labels(installation, language)
-    for message in messages_of(installation):
-        if message["kind"] != "digest" or message["account_id"] not in managers:
-            continue
+    order = list(managers)
+    told = [
+        message
+        for message in messages_of(installation)
+        if message["kind"] == "digest" and message["account_id"] in managers
+    ]
+    for message in sorted(told, key=lambda m: (m["subject_id"], order.index(m["account_id"]))):
         unit = managers[message["account_id"]].unit_id
         panels.append(
             Panel(
@@ -318,7 +329,7 @@ def _alerts(installation: Installation, outcome: Outcome, say: Words, language: 
             names.get(event["unit_id"], event["unit_id"]),
             event["period"],
             say.kinds.get(event["kind"], event["kind"]),
-            _why(event["figures"]),
+            _why(event["figures"], say),
             event["recipients"],
         ]
         for event in alert_events_of(installation)
@@ -326,7 +337,8 @@ def _alerts(installation: Installation, outcome: Outcome, say: Words, language: 
     parts: list[Any] = [_heading(say.alerts)]
     if not rows:
         reasons = "; ".join(
-            f"{one.rule}: " + ", ".join(f"{k} {v}" for k, v in sorted(one.reasons.items()))
+            f"{one.rule}: "
+            + ", ".join(f"{say.outcomes.get(k, k)} {v}" for k, v in sorted(one.reasons.items()))
             for one in outcome.planned.alerts
         )
         parts.append(Text(say.no_alerts.format(reasons=reasons or "-")))
@@ -340,10 +352,10 @@ def _alerts(installation: Installation, outcome: Outcome, say: Words, language: 
 _TEXTS = 3
 
 
-def _why(figures: Mapping[str, Any]) -> str:
+def _why(figures: Mapping[str, Any], say: Words) -> str:
     known = [
-        f"{name} {figures[name]}"
-        for name in ("value", "comparison", "threshold", "volume", "contributor")
+        f"{label} {figures[name]}"
+        for name, label in say.figures.items()
         if figures.get(name) is not None
     ]
     return ", ".join(known)
@@ -359,22 +371,18 @@ def _sending(installation: Installation, say: Words) -> Group:
 
 
 def _next(installation: Installation, say: Words, *, flat: bool) -> Group:
-    prefix = _prefix(installation)
-    commands = say.next_flat if flat else say.next_province
-    return Group(_heading(say.next), *(Text(f"  {prefix}{command}") for command in commands))
+    commands = list(say.next_flat if flat else say.next_province)
+    if installation.home.path != PROJECT_ROOT / "var":
+        commands.insert(0, f"export HUIYIN_HOME={_shown(installation)}")
+    return Group(_heading(say.next), *map(_literally, commands))
 
 
-def _prefix(installation: Installation) -> str:
-    default = installation.home.path == PROJECT_ROOT / "var"
-    return "" if default else f"HUIYIN_HOME={_shown(installation)} "
-
-
-def _command(installation: Installation, asked: Mapping[str, Any]) -> str:
+def _command(asked: Mapping[str, Any]) -> str:
     parts = [f"huiyin cube query {asked['cube']}", f"--measures {','.join(asked['measures'])}"]
     parts.append(f"--by {','.join(asked['by'])}")
     parts.extend(f"--{key} {asked[key]}" for key in ("period", "totals", "limit") if key in asked)
     parts.append(f"--order={','.join(asked['order'])}")
-    return _prefix(installation) + " ".join(parts)
+    return " \\\n     ".join(parts)
 
 
 def _shown(installation: Installation) -> str:

@@ -21,6 +21,7 @@ class Words:
     codes: Mapping[str, str]
     quarantine: str
     quarantine_columns: tuple[str, ...]
+    reasons: Mapping[str, str]
     quarantine_empty: str
     more: str
     slice: str
@@ -32,8 +33,10 @@ class Words:
     no_messages: str
     alerts: str
     alert_columns: tuple[str, ...]
+    figures: Mapping[str, str]
     kinds: Mapping[str, str]
     no_alerts: str
+    outcomes: Mapping[str, str]
     sending: str
     sent: str
     states: Mapping[str, str]
@@ -79,9 +82,23 @@ _WORDS: Mapping[str, Words] = {
         },
         quarantine="2. 隔离区：哪些记录为什么没有落地（值已掩码）",
         quarantine_columns=("数据流", "文件", "行", "列", "值", "原因"),
+        reasons={
+            "not_an_integer": "不是整数",
+            "not_a_decimal": "不是金额或小数",
+            "not_a_timestamp": "不是有效时间",
+            "not_a_date": "不是有效日期",
+            "not_a_boolean": "不是是/否",
+            "missing_value": "缺必填值",
+            "wrong_field_count": "字段数不对",
+            "below_minimum": "小于下限",
+            "above_maximum": "大于上限",
+            "too_long": "太长",
+            "value_not_allowed": "不在允许值之内",
+            "repeated_key": "主键重复",
+        },
         quarantine_empty="   隔离区是空的：每一行都落了地。",
         more="   另有 {count} 条：huiyin quarantine list",
-        slice="3. 立方体切片，合计由数据库算出\n   {command}",
+        slice="3. 立方体切片，合计由数据库算出",
         accounted="   行数 {rows:,} = 工单 {cases:,} + 隔离 {rejected:,}",
         impossible="   不可能的日期（置空并打标，不进入相关度量）：{flags}",
         messages="4. 短信包：同一短信包，各看各的管辖",
@@ -89,9 +106,22 @@ _WORDS: Mapping[str, Words] = {
         segments="{segments} 段，{characters} 字，{encoding}",
         no_messages="   没有到时的短信包：{reasons}",
         alerts="5. 告警：什么触发了，为什么",
+        figures={
+            "value": "本值",
+            "comparison": "对比",
+            "threshold": "预警线",
+            "volume": "基数",
+            "contributor": "主要来自",
+        },
         alert_columns=("规则", "单位", "日期", "状态", "数值", "收信人"),
         kinds={"fired": "触发", "resolved": "恢复"},
         no_alerts="   没有告警触发：{reasons}",
+        outcomes={
+            "decided": "已判定单位数",
+            "not_good": "数据不足不判定",
+            "nobody_to_tell": "无收信人",
+            "no_complete_period": "无完整日期",
+        },
         sending="6. 发送",
         sent="   {states}；文件通道写在 {path}",
         states={
@@ -137,9 +167,23 @@ _WORDS: Mapping[str, Words] = {
         },
         quarantine="2. Quarantine: which records did not land, and why (values masked)",
         quarantine_columns=("stream", "file", "line", "column", "value", "reason"),
+        reasons={
+            "not_an_integer": "not an integer",
+            "not_a_decimal": "not a decimal",
+            "not_a_timestamp": "not a valid time",
+            "not_a_date": "not a valid date",
+            "not_a_boolean": "not a yes or no",
+            "missing_value": "a required value is missing",
+            "wrong_field_count": "wrong number of fields",
+            "value_not_allowed": "not an allowed value",
+            "below_minimum": "below the minimum",
+            "above_maximum": "above the maximum",
+            "too_long": "too long",
+            "repeated_key": "repeated key",
+        },
         quarantine_empty="   Nothing is in quarantine: every row landed.",
         more="   {count} more: huiyin quarantine list",
-        slice="3. A cube slice with totals computed by the database\n   {command}",
+        slice="3. A cube slice with totals computed by the database",
         accounted="   rows {rows:,} = cases {cases:,} + quarantined {rejected:,}",
         impossible="   impossible dates (null with a flag, kept out of the measures): {flags}",
         messages="4. Digests: one digest, each manager's own jurisdiction",
@@ -147,9 +191,22 @@ _WORDS: Mapping[str, Words] = {
         segments="{segments} segments, {characters} characters, {encoding}",
         no_messages="   No digest was due: {reasons}",
         alerts="5. Alerts: what fired, and why",
+        figures={
+            "value": "value",
+            "comparison": "against",
+            "threshold": "limit",
+            "volume": "of",
+            "contributor": "mostly",
+        },
         alert_columns=("rule", "unit", "date", "state", "figures", "recipients"),
         kinds={"fired": "fired", "resolved": "resolved"},
         no_alerts="   No alert fired: {reasons}",
+        outcomes={
+            "decided": "units judged",
+            "not_good": "not judged for want of data",
+            "nobody_to_tell": "nobody to tell",
+            "no_complete_period": "no complete day",
+        },
         sending="6. Sending",
         sent="   {states}; the file transport wrote {path}",
         states={},

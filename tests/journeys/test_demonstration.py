@@ -201,6 +201,6 @@ def test_the_next_day_is_added_and_equals_a_fresh_build(copied: Product) -> None
 
 def test_the_demonstration_refuses_a_home_with_other_data(tmp_path: Path) -> None:
     product = Product(tmp_path / "home")
-    product.run("ingest")
+    product.run("build")
     message = product.run("demo", expect=2)
     assert "was refused" in message and "Nothing was changed" in message

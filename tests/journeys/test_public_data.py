@@ -60,7 +60,7 @@ def test_cfpb_runs_through_and_every_row_ends_in_a_case_or_in_quarantine(
 
 @pytest.mark.parametrize("mapping", ["nyc311", "cfpb"])
 def test_the_hand_made_file_of_each_mapping_runs_through(tmp_path: Path, mapping: str) -> None:
-    product, _ = run_through(tmp_path, mapping, OWN / f"{mapping}.csv")
+    product, _ = run_through(tmp_path, mapping, OWN / f"{mapping}_20_rows.csv")
     rows, cases, quarantined = counts(product)
     assert rows == 20
     assert cases + quarantined == 20

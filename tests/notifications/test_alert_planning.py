@@ -155,7 +155,8 @@ def test_a_high_share_of_overdue_cases_fires_once_and_only_where_it_is_high(worl
         {"unit": "CD1", "category.l1": "宽带", "open_cases": 40, "overdue_cases": 30},
         {"unit": "MY1", "category.l1": "资费", "open_cases": 60, "overdue_cases": 6},
     ]
-    assert world.tick(rules=rules).messages_added == 1
+    # Chengdu's manager and the province above are told.
+    assert world.tick(rules=rules).messages_added == 2
     tomorrow = world.day + timedelta(days=1)
     report = world.tick(
         now=world.now + timedelta(days=1),

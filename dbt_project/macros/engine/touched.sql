@@ -35,9 +35,10 @@
 {%- endmacro %}
 
 
-{#- Hook of an incremental fact by case: takes out the cases that `scope` (source, case_no) lists. -#}
+{#- Hook of an incremental fact by case: takes out the cases of `scope` (source, case_no). -#}
 {% macro delete_cases(scope) -%}
     {% if is_incremental() -%}
-        delete from {{ this }} where (source, case_no) in (select (source, case_no) from {{ scope }})
+        delete from {{ this }}
+        where (source, case_no) in (select (source, case_no) from {{ scope }})
     {%- endif %}
 {%- endmacro %}

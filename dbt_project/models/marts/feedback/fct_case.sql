@@ -107,8 +107,9 @@ final as (
         customer_id,
         reporter_key,
         kind,
-        case when category_path is not null then {{ surrogate_key(['source', 'category_path']) }} end
-            as category_id,
+        case
+            when category_path is not null then {{ surrogate_key(['source', 'category_path']) }}
+        end as category_id,
         channel_id,
         status,
         urgency,
