@@ -125,8 +125,8 @@ def _last_build(warehouse: Path) -> _LastBuild | None:
         return None
     with duckdb.connect(str(warehouse), read_only=True) as connection:
         finished = connection.execute(
-            "select 1 from information_schema.tables "
-            "where table_schema = 'marts' and table_name = 'build'"
+            "select 1 from information_schema.columns where table_schema = 'marts' "
+            "and table_name = 'build' and column_name = 'as_of'"
         ).fetchone()
         if not finished:
             return None

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.box import ROUNDED, SIMPLE_HEAD
 from rich.console import Console, Group
@@ -16,67 +14,14 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from pipelines.demonstration import DemoManager, demo_managers, subscribe_demo_managers
-from pipelines.errors import PipelineError
 from pipelines.home import read_home
 from pipelines.installation import Installation
 from pipelines.settings import PROJECT_ROOT, Language
 from pipelines.story_words import Words, words
-from pipelines.telling import alert_events_of, messages_of, sent_messages, tell
-from pipelines.workflow import PublishReport, build_and_publish, ingest
-
-if TYPE_CHECKING:
-    from connectors.landing import Delivery
-    from notifications.planner import TickReport
-    from pipelines.command_line.output import Steps
+from pipelines.telling import alert_events_of, messages_of, sent_messages
+from pipelines.thread import Outcome
 
 _WIDTH = 100
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What the thread did: deliveries landed now, the snapshot, the plan, the demo managers."""
-
-    deliveries: Sequence[Delivery]
-    published: PublishReport
-    planned: TickReport
-    managers: Sequence[DemoManager]
-
-
-def thread(installation: Installation, steps: Steps, *, language: Language) -> Outcome:
-    """Run the main job from landing to sending; the dispatcher is a process of its own."""
-    with steps.step("ingest"):
-        landed = ingest(installation, say=steps.say)
-    for error in landed.failures.values():
-        raise error
-    with steps.step("build + publish"):
-        published = build_and_publish(installation, say=steps.say, progress=steps.count)
-    with steps.step("plan messages"):
-        managers = demo_managers(installation)
-        subscribe_demo_managers(installation, managers, language=language)
-        told = tell(installation)
-    with steps.step("dispatch"):
-        dispatch_process(installation)
-    return Outcome(landed.deliveries, published, told.report, managers)
-
-
-def dispatch_process(installation: Installation) -> None:
-    """Run the dispatcher until the outbox is empty; raises PipelineError if it fails."""
-    command = [
-        sys.executable,
-        "-m",
-        "pipelines.command_line",
-        "--home",
-        str(installation.home.path),
-    ]
-    finished = subprocess.run(
-        [*command, "dispatch", "--until-empty"], cwd=PROJECT_ROOT, capture_output=True, text=True
-    )
-    if finished.returncode:
-        raise PipelineError(
-            f"Sending the messages failed: {finished.stderr.strip()} Nothing is lost: they stay in "
-            "the outbox. Try `huiyin dispatch --until-empty` again."
-        )
 
 
 def tell_story(installation: Installation, outcome: Outcome, *, language: Language) -> None:
@@ -323,6 +268,20 @@ def _messages(
 
 def _alerts(installation: Installation, outcome: Outcome, say: Words, language: Language) -> Group:
     names = _unit_names(installation, language)
+    levels = _unit_levels(installation)
+    events = sorted(
+        alert_events_of(installation),
+        key=lambda event: (event["period"], event["rule_id"], levels.get(event["unit_id"], 0)),
+    )
+    parts: list[Any] = [_heading(say.alerts)]
+    if not events:
+        reasons = "; ".join(
+            f"{one.rule}: "
+            + ", ".join(f"{say.outcomes.get(k, k)} {v}" for k, v in sorted(one.reasons.items()))
+            for one in outcome.planned.alerts
+        )
+        parts.append(Text(say.no_alerts.format(reasons=reasons or "-")))
+        return Group(*parts)
     rows = [
         [
             event["rule_id"],
@@ -332,20 +291,12 @@ def _alerts(installation: Installation, outcome: Outcome, say: Words, language: 
             _why(event["figures"], say),
             event["recipients"],
         ]
-        for event in alert_events_of(installation)
+        for event in events
     ]
-    parts: list[Any] = [_heading(say.alerts)]
-    if not rows:
-        reasons = "; ".join(
-            f"{one.rule}: "
-            + ", ".join(f"{say.outcomes.get(k, k)} {v}" for k, v in sorted(one.reasons.items()))
-            for one in outcome.planned.alerts
-        )
-        parts.append(Text(say.no_alerts.format(reasons=reasons or "-")))
-        return Group(*parts)
     parts.append(_table(say.alert_columns, rows, right=1))
-    texts = {m["text"] for m in messages_of(installation) if m["kind"] == "alert"}
-    parts.extend(Text(f"  {text}") for text in sorted(texts)[:_TEXTS])
+    texts = [m["text"] for m in messages_of(installation) if m["kind"] == "alert"]
+    shown = list(dict.fromkeys(texts))[:_TEXTS]
+    parts.extend(Panel(Text(text), box=ROUNDED) for text in shown)
     return Group(*parts)
 
 
@@ -401,6 +352,12 @@ def _unit_names(installation: Installation, language: Language) -> dict[str, str
     column = "name" if language == "zh" else "coalesce(name_en, name)"
     with installation.snapshot() as snapshot:
         rows = snapshot.cursor().execute(f"select org_unit_id, {column} from marts.dim_org")
+        return dict(rows.fetchall())
+
+
+def _unit_levels(installation: Installation) -> dict[str, int]:
+    with installation.snapshot() as snapshot:
+        rows = snapshot.cursor().execute("select org_unit_id, level from marts.dim_org")
         return dict(rows.fetchall())
 
 

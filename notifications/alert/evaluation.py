@@ -17,6 +17,7 @@ from notifications.template import Value
 
 _CATCH_UP = 7
 _TENTH = Decimal("0.1")
+_HUNDREDTH = Decimal("0.01")
 
 
 @dataclass(frozen=True)
@@ -150,6 +151,11 @@ def contributor(
     return max(ranked, key=lambda one: sign * (one.value if one.change is None else one.change))
 
 
+def _rounded(mean: Decimal) -> Decimal:
+    """A mean as people read it: one decimal, two below 1, so that a small one is not shown as 0."""
+    return mean.quantize(_TENTH if abs(mean) >= 1 else _HUNDREDTH)
+
+
 def text_values(
     rule: Rule, observation: Observation, unit_name: str, mover: Contributor | None
 ) -> dict[str, Value]:
@@ -160,7 +166,7 @@ def text_values(
         "unit": unit_name,
         "period": observation.period,
         "value": observation.value,
-        "comparison": None if comparison is None else comparison.quantize(_TENTH),
+        "comparison": None if comparison is None else _rounded(comparison),
         "ratio": ratio if rule.condition.against is not None else None,
         "threshold": rule.condition.threshold,
         "recover": rule.condition.recover,

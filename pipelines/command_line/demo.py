@@ -43,7 +43,8 @@ def demo(
     )
     from pipelines.installation import Installation
     from pipelines.settings import read_settings
-    from pipelines.story import tell_story, thread
+    from pipelines.story import tell_story
+    from pipelines.thread import thread
 
     if (mapping is None) != (data is None):
         raise typer.BadParameter("--mapping 与 --data 要一起给出 / belong together")

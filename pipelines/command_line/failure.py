@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from typing import cast
 
-import click
 import typer
 
 from pipelines.errors import exit_code_of
@@ -21,16 +21,12 @@ def run(application: typer.Typer) -> int:
     command: Callable[..., object] = typer.main.get_command(application)
     try:
         outcome = command(standalone_mode=False)
-    except click.exceptions.Exit as error:
-        return error.exit_code
-    except click.exceptions.Abort:
-        return INTERRUPTED
-    except click.ClickException as error:
-        error.show()
+    except typer.TyperException as error:
+        # Every usage error shows itself as a BadParameter does; only that class is public.
+        cast(typer.BadParameter, error).show()
         return 2
-    except KeyboardInterrupt:
-        sys.stderr.write("\n已中断，可以重新执行。 Interrupted; run the same command again.\n")
-        return INTERRUPTED
+    except (typer.Abort, KeyboardInterrupt):
+        outcome = INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()
         return 0
@@ -39,6 +35,9 @@ def run(application: typer.Typer) -> int:
             raise
         sys.stderr.write(f"{error}\n")
         return exit_code_of(error)
+    # typer turns Ctrl-C into this code and says nothing.
+    if outcome == INTERRUPTED:
+        sys.stderr.write("\n已中断，可以重新执行。 Interrupted; run the same command again.\n")
     return outcome if isinstance(outcome, int) else 0
 
 

@@ -1,0 +1,67 @@
+"""The thread of the demonstration: landing, build, publish, planning, sending, in one go."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipelines.demonstration import DemoManager, demo_managers, subscribe_demo_managers
+from pipelines.errors import PipelineError
+from pipelines.installation import Installation
+from pipelines.settings import PROJECT_ROOT, Language
+from pipelines.telling import tell
+from pipelines.workflow import PublishReport, build_and_publish, ingest
+
+if TYPE_CHECKING:
+    from connectors.landing import Delivery
+    from notifications.planner import TickReport
+    from pipelines.command_line.output import Steps
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the thread did: deliveries landed now, the snapshot, the plan, the demo managers."""
+
+    deliveries: Sequence[Delivery]
+    published: PublishReport
+    planned: TickReport
+    managers: Sequence[DemoManager]
+
+
+def thread(installation: Installation, steps: Steps, *, language: Language) -> Outcome:
+    """Run the main job from landing to sending; the dispatcher is a process of its own."""
+    with steps.step("ingest"):
+        landed = ingest(installation, say=steps.say)
+    for error in landed.failures.values():
+        raise error
+    with steps.step("build + publish"):
+        published = build_and_publish(installation, say=steps.say, progress=steps.count)
+    with steps.step("plan messages"):
+        managers = demo_managers(installation)
+        subscribe_demo_managers(installation, managers, language=language)
+        told = tell(installation)
+    with steps.step("dispatch"):
+        dispatch_process(installation)
+    return Outcome(landed.deliveries, published, told.report, managers)
+
+
+def dispatch_process(installation: Installation) -> None:
+    """Run the dispatcher until the outbox is empty; raises PipelineError if it fails."""
+    command = [
+        sys.executable,
+        "-m",
+        "pipelines.command_line",
+        "--home",
+        str(installation.home.path),
+    ]
+    finished = subprocess.run(
+        [*command, "dispatch", "--until-empty"], cwd=PROJECT_ROOT, capture_output=True, text=True
+    )
+    if finished.returncode:
+        raise PipelineError(
+            f"Sending the messages failed: {finished.stderr.strip()} Nothing is lost: they stay in "
+            "the outbox. Try `huiyin dispatch --until-empty` again."
+        )
