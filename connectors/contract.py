@@ -293,6 +293,10 @@ def _case_faults(contract: Contract) -> Iterator[tuple[list[str], str]]:
 
 def _stream_faults(place: list[str], stream: Stream) -> Iterator[tuple[list[str], str]]:
     columns = stream.columns
+    if stream.mode == "full":
+        yield [*place, "mode"], "'full' is not available in this version; use changes or append"
+    if stream.keep is not None:
+        yield [*place, "keep"], "retention is not available in this version; leave 'keep' out"
     for key in stream.key:
         if key not in columns:
             yield [*place, "key"], f"unknown column '{key}'{suggest(key, columns)}"

@@ -3,6 +3,7 @@
 ConnectorError
 ├── StoreError               ledger.db or pii.db cannot be opened or is newer than this program
 ├── LandingBusy              another process lands this source right now (trying again helps)
+├── LandingFailed            the disk or a store failed while a source landed (retry helps)
 ├── RefusedDelivery          a delivery is refused whole; carries `code` and, in a file, `offset`
 ├── SourceUnreachable        a folder or database of a source cannot be reached (retry helps)
 ├── InterfaceMismatch        a table does not have the agreed columns
@@ -31,6 +32,12 @@ class LandingBusy(ConnectorError):
     retryable = True
 
 
+class LandingFailed(ConnectorError):
+    """The disk, the engine or a store failed under a landing; what was finished before stays."""
+
+    retryable = True
+
+
 class RefusedDelivery(ConnectorError):
     """A delivery cannot be accepted; none of its rows is loaded.
 
@@ -55,7 +62,7 @@ class SourceUnreachable(ConnectorError):
 
 
 class InterfaceMismatch(ConnectorError):
-    """A table lacks columns that its contract and the interface agree on."""
+    """A table or its location is not what its contract and the interface agree on."""
 
 
 class PseudonymUnknown(ConnectorError):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date
+from zoneinfo import ZoneInfo
 
 from connectors.errors import RefusedDelivery
 from connectors.file_reading import read_typed
@@ -26,6 +28,8 @@ from connectors.formats.delimited import record_bytes
 from connectors.landing import Delivery, Landing, delivery_of, quarantine_rows
 from connectors.ledger import Batch, Confirmation
 from connectors.validation import Rejected, count_sums, rejected_records
+
+_MOST_NAMED = 100
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,8 @@ class _FileLanding:
         return log
 
     def _note(self, code: str, name: str, detail: str) -> Iterator[Delivery]:
+        # A name whose bytes are not UTF-8 cannot be stored as it is.
+        name = os.fsencode(name).decode("utf-8", errors="replace")
         stream, day, _ = agreed_name(name) or ("", None, 0)
         new = self._ledger.note_event(
             code,
@@ -195,8 +201,7 @@ class _FileLanding:
         named = [agreed_name(name) for name in unread]
         explained = [parts[2] for parts in named if parts and parts[0] == batch.stream]
         known = [item.sequence for item in earlier if item.sequence is not None]
-        for number in missing_sequences(known, batch.sequence or 0, explained):
-            detail = f"sequence {number} of branch {batch.branch} has not come"
+        for detail in _gaps(missing_sequences(known, batch.sequence or 0, explained), batch.branch):
             new = self._ledger.note_event(
                 "sequence_gap",
                 source=batch.source,
@@ -231,6 +236,12 @@ class _FileLanding:
 
     def _check_content(self, item: _Announced) -> None:
         log = item.log
+        today = self._now.astimezone(ZoneInfo(self._contract.zone or self._landing.zone)).date()
+        if log.business_date > today:
+            raise RefusedDelivery(
+                "lying_log",
+                f"its business date {log.business_date} lies after {today}, the arrival",
+            )
         if item.sha256 == log.sha256 and item.waiting.path.stat().st_size == log.bytes:
             return
         landed = self._ledger.batches(source=log.source, stream=log.stream)
@@ -321,7 +332,7 @@ class _FileLanding:
 
     def _settle(self, log: SendLog) -> None:
         """Settle events that this delivery answers: its log came, or its number did."""
-        number = f"sequence {log.sequence} of branch {log.branch} has not come"
+        (number,) = _gaps([range(log.sequence, log.sequence + 1)], log.branch)
         for event in self._ledger.exchange_events(unresolved=True, source=log.source):
             answered = event.file == log.file and event.code in {
                 "missing_log",
@@ -332,6 +343,16 @@ class _FileLanding:
             filled = event.code == "sequence_gap" and event.stream == log.stream
             if answered or (filled and event.detail == number):
                 self._ledger.resolve_event(event.event_id, now=self._now)
+
+
+def _gaps(runs: list[range], branch: str) -> Iterator[str]:
+    """Sentences about numbers that have not come; a wide run, such as a new count, gets one."""
+    for run in runs:
+        if len(run) > _MOST_NAMED:
+            yield f"sequences {run[0]} to {run[-1]} of branch {branch} have not come"
+            continue
+        for number in run:
+            yield f"sequence {number} of branch {branch} has not come"
 
 
 def _places(rejected: list[Rejected]) -> list[tuple[int, int, int]]:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ from connectors.validation import count_sums, local_date, quoted
 
 SEND_LOG = ".send.log"
 READ_LOG = ".read.log"
+_LARGEST_LOG = 1024 * 1024
+_LARGEST_NUMBER = 2**63 - 1
 _AGREED_NAME = re.compile(r"(?P<stream>[a-z][a-z0-9_]*)_(?P<date>\d{8})_(?P<sequence>\d{4})\.\w+")
 
 
@@ -70,7 +73,7 @@ def waiting_files(folder: Path) -> tuple[list[Waiting], list[str]]:
     files = [
         Waiting(
             folder / name,
-            (folder / f"{name}{SEND_LOG}").read_bytes() if f"{name}{SEND_LOG}" in names else None,
+            _read_log_bytes(folder / f"{name}{SEND_LOG}") if f"{name}{SEND_LOG}" in names else None,
         )
         for name in visible
         if not name.endswith((SEND_LOG, READ_LOG))
@@ -83,11 +86,20 @@ def waiting_files(folder: Path) -> tuple[list[Waiting], list[str]]:
     return files, orphans
 
 
+def _read_log_bytes(path: Path) -> bytes:
+    """Read a send log up to one byte more than a log may have."""
+    with path.open("rb") as file:
+        return file.read(_LARGEST_LOG + 1)
+
+
 def parse_send_log(raw: bytes) -> SendLog:
     """Read a send log; raises RefusedDelivery (`unreadable_log`) naming every wrong field."""
+    if len(raw) > _LARGEST_LOG:
+        raise RefusedDelivery("unreadable_log", f"the send log has more than {_LARGEST_LOG} bytes")
     try:
         given = json.loads(raw.decode("utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (ValueError, RecursionError) as error:
+        # ValueError: bytes that are not UTF-8, text that is not JSON, a number without end.
         raise RefusedDelivery("unreadable_log", "the send log is not JSON in UTF-8") from error
     if not isinstance(given, dict):
         raise RefusedDelivery("unreadable_log", "the send log is not a JSON object")
@@ -95,7 +107,13 @@ def parse_send_log(raw: bytes) -> SendLog:
 
     def take(name: str, kind: type, default: Any = None) -> Any:
         value = given.get(name, default)
-        if not isinstance(value, kind) or isinstance(value, bool):
+        usable = isinstance(value, kind) and not isinstance(value, bool)
+        if isinstance(value, int):
+            usable = usable and 0 <= value <= _LARGEST_NUMBER
+        elif isinstance(value, str):
+            # Control characters and halves of characters belong in no name and in no report.
+            usable = usable and value.isprintable() and value != ""
+        if not usable:
             faults.append(name)
             return None
         return value
@@ -110,10 +128,8 @@ def parse_send_log(raw: bytes) -> SendLog:
 
     sums = take("sums", dict, {}) or {}
     for name, value in sums.items():
-        try:
-            Decimal(value if isinstance(value, str) else "?")
-        except InvalidOperation:
-            faults.append(f"sums.{name}")
+        if not _is_number(value):
+            faults.append(f"sums.{name}" if name.isidentifier() else "sums")
     log = {
         "file": take("file", str),
         "source": take("source", str),
@@ -124,7 +140,7 @@ def parse_send_log(raw: bytes) -> SendLog:
         "sequence": take("sequence", int),
         "rows": take("rows", int),
         "bytes": take("bytes", int),
-        "sha256": take("sha256", str),
+        "sha256": parsed("sha256", str.lower),
         "sums": sums,
         "sent_at": parsed("sent_at", datetime.fromisoformat),
     }
@@ -134,6 +150,13 @@ def parse_send_log(raw: bytes) -> SendLog:
         named = ", ".join(dict.fromkeys(faults))
         raise RefusedDelivery("unreadable_log", f"the send log has no usable {named}")
     return SendLog(**log)
+
+
+def _is_number(value: object) -> bool:
+    try:
+        return isinstance(value, str) and Decimal(value).is_finite()
+    except InvalidOperation:
+        return False
 
 
 def agreed_name(name: str) -> tuple[str, date | None, int] | None:
@@ -286,9 +309,11 @@ def announce(
     return log
 
 
-def missing_sequences(known: Iterable[int], sequence: int, explained: Iterable[int]) -> list[int]:
-    """Numbers between the highest known sequence and `sequence` that nothing explains."""
+def missing_sequences(known: Iterable[int], sequence: int, explained: Iterable[int]) -> list[range]:
+    """Runs of numbers between the highest known sequence and `sequence` that nothing explains."""
     highest = max(known, default=None)
     if highest is None:
         return []
-    return sorted(set(range(highest + 1, sequence)) - set(explained))
+    seen = sorted({number for number in explained if highest < number < sequence} | {sequence})
+    runs = [range(before + 1, after) for before, after in pairwise([highest, *seen])]
+    return [run for run in runs if run]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ import duckdb
 import pyarrow as pa
 
 from connectors.contract import Contract, Stream
-from connectors.errors import LandingBusy
+from connectors.errors import LandingBusy, LandingFailed
 from connectors.files import sync_folder
 from connectors.ledger import Batch, Ledger, QuarantineRow
 from connectors.pii_store import PiiStore
@@ -213,24 +214,31 @@ def land_source(
     progress: Callable[[Delivery], None] | None = None,
     at: Step = no_fault,
     worker: str | None = None,
+    memory_limit: str = "1GB",
 ) -> list[Delivery]:
     """Land everything new of one source and return what became of each delivery.
 
     `home` is $HUIYIN_HOME, `now` the aware arrival time, `zone` the operator's IANA zone. `worker`
-    names this reader of flag tables (default: the home). Raises LandingBusy when another process
-    lands this source, SourceUnreachable and InterfaceMismatch for a table interface.
+    names this reader of flag tables (default: the home), `memory_limit` bounds the engine. Raises
+    LandingBusy when another process lands this source, SourceUnreachable and InterfaceMismatch for
+    a table interface.
     """
     # The interfaces import this module for `Landing`, so they are imported when they are used.
     from connectors.file_landing import land_files
     from connectors.table_landing import land_tables
 
     found: list[Delivery] = []
-    (home / "tmp").mkdir(parents=True, exist_ok=True)
+    with _explained(contract.source, home):
+        (home / "tmp").mkdir(parents=True, exist_ok=True)
     settings: dict[str, str | bool | int | float | list[str]] = {
-        "memory_limit": "1GB",
+        "memory_limit": memory_limit,
         "temp_directory": str(home / "tmp"),
     }
-    with _only_one(home, contract.source), duckdb.connect(config=settings) as connection:
+    with (
+        _explained(contract.source, home),
+        _only_one(home, contract.source),
+        duckdb.connect(config=settings) as connection,
+    ):
         landing = Landing(contract, home, ledger, pii, connection, now, zone, at)
         deliveries = (
             land_files(landing)
@@ -242,6 +250,28 @@ def land_source(
             if progress is not None:
                 progress(delivery)
     return found
+
+
+@contextmanager
+def _explained(source: str, home: Path) -> Iterator[None]:
+    """Turn a failing disk, engine or store into one message, without what was being landed."""
+    try:
+        yield
+    except OSError as error:
+        what = f"{error.strerror}: {error.filename or home}"
+        raise _failed(source, what) from error
+    except sqlite3.Error as error:
+        raise _failed(source, f"a store of {home}: {error}") from error
+    except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+        raise _failed(source, str(error).partition("\n")[0]) from error
+
+
+def _failed(source: str, what: str) -> LandingFailed:
+    return LandingFailed(
+        f"Landing source '{source}' stopped: {what}. Deliveries finished before stay landed, the "
+        "others are untouched. Trying again helps once the cause is gone (room on the disk, "
+        "permission, memory)."
+    )
 
 
 @contextmanager

@@ -284,6 +284,22 @@ class Ledger:
                 [as_text(now), event_id],
             )
 
+    # Tables that were read to their end
+
+    def note_read(self, source: str, stream: str, *, now: datetime) -> None:
+        """Note that every row a table offered at `now` has been settled."""
+        with transaction(self._connection):
+            self._connection.execute(
+                "insert into interface_read values (?, ?, ?) on conflict (source, stream) "
+                "do update set read_at = max(read_at, excluded.read_at)",
+                [source, stream, as_text(now)],
+            )
+
+    def last_reads(self) -> dict[tuple[str, str], datetime]:
+        """When each table (source, stream) was last read to its end."""
+        rows = self._connection.execute("select source, stream, read_at from interface_read")
+        return {(row[0], row[1]): as_instant(row[2]) for row in rows}
+
     # Confirmations, checks, snapshots
 
     def confirm(self, confirmation: Confirmation) -> None:

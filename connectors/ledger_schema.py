@@ -97,4 +97,12 @@ MIGRATIONS = (
         outcome text
     )
     """,
+    """
+    create table interface_read (
+        source text not null,
+        stream text not null,
+        read_at text not null,
+        primary key (source, stream)
+    )
+    """,
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 import re
+import sqlite3
 import unicodedata
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -40,6 +41,7 @@ _MIGRATIONS = (
         at text
     )
     """,
+    "create table key_check (kind text primary key, value blob not null)",
 )
 
 
@@ -65,7 +67,7 @@ class PiiStore:
     """The PII store of one home; use one object per thread.
 
     `pseudonym_key` is at least 16 bytes, `encryption_key` a Fernet key. Raises StoreError for a
-    key that cannot be used.
+    key that cannot be used or is not the one the store was made with.
     """
 
     def __init__(self, path: Path, *, pseudonym_key: bytes, encryption_key: bytes) -> None:
@@ -83,6 +85,11 @@ class PiiStore:
             ) from error
         self._key = pseudonym_key
         self._connection = open_store(path, _MIGRATIONS)
+        try:
+            self._check_keys(path)
+        except (StoreError, sqlite3.Error):
+            self.close()
+            raise
 
     def __enter__(self) -> PiiStore:
         return self
@@ -98,6 +105,32 @@ class PiiStore:
     def close(self) -> None:
         """Close the store."""
         self._connection.close()
+
+    def _check_keys(self, path: Path) -> None:
+        """Compare the keys with those the store was made with.
+
+        Under another key the same phone would get a second pseudonym, and nothing would match.
+        """
+        known = dict(self._connection.execute("select kind, value from key_check").fetchall())
+        mark = hmac.digest(self._key, b"key check", "sha256")
+        if not known:
+            with transaction(self._connection):
+                self._connection.executemany(
+                    "insert or ignore into key_check (kind, value) values (?,?)",
+                    [("pseudonym", mark), ("encryption", self._encrypt(b"key check", 0))],
+                )
+            return
+        wrong = [] if hmac.compare_digest(known["pseudonym"], mark) else ["pseudonym key"]
+        try:
+            self._cipher.decrypt(known["encryption"])
+        except InvalidToken:
+            wrong.append("encryption key")
+        if wrong:
+            raise StoreError(
+                f"Opening the PII store {path} failed: it was made with another "
+                f"{' and another '.join(wrong)}. Nothing was changed. Trying again does not help; "
+                "set the keys that this home was made with."
+            )
 
     def pseudonym(self, kind: str, value: str) -> str:
         """Compute the pseudonym of one value: 32 hex digits."""

@@ -9,6 +9,9 @@ from dataclasses import replace
 from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from connectors.errors import SourceUnreachable
 from connectors.formats.delimited import add_records, create_record_table
 from connectors.landing import Delivery, Landing, delivery_of, quarantine_rows, record_as_json
 from connectors.ledger import Batch, Confirmation
@@ -33,11 +36,52 @@ def land_tables(
                 ordinal = len(landing.ledger.batches(source=landing.contract.source, stream=name))
                 token_or_none = table.claim(limit=rows_per_claim, ordinal=ordinal, now=landing.now)
                 if token_or_none is None:
+                    landing.ledger.note_read(landing.contract.source, name, now=landing.now)
                     break
                 landing.at("claimed")
                 yield _land_claim(landing, table, name, token_or_none)
+            yield from _note_unknown_flags(landing, table, name)
+    except SQLAlchemyError as error:
+        raise _unreachable(landing, error) from error
     finally:
         engine.dispose()
+
+
+def _unreachable(landing: Landing, error: SQLAlchemyError) -> SourceUnreachable:
+    # The text of a statement's error quotes its values, so only the database's own word is told.
+    told = error.orig if isinstance(error, DBAPIError) else error
+    return SourceUnreachable(
+        f"Reading the flag tables of source '{landing.contract.source}' at "
+        f"{landing.contract.interface.location} failed: {type(told).__name__}"
+        f"{_sqlite_word(told)}. Claimed rows stay claimed and are taken up again. Trying again "
+        "helps when the database is only busy or down; otherwise its owner must mend it."
+    )
+
+
+def _sqlite_word(error: BaseException | None) -> str:
+    name = getattr(error, "sqlite_errorname", None)
+    return f" ({name})" if name else ""
+
+
+def _note_unknown_flags(landing: Landing, table: FlagTable, name: str) -> Iterator[Delivery]:
+    """Tell of rows that no claim can reach; nothing would ever be heard of them otherwise."""
+    stuck = table.unknown_flags()
+    if not stuck:
+        return
+    source = landing.contract.source
+    detail = f"{stuck} rows have no ifc_seq or an ifc_status other than 0, 1, 2 and 9"
+    new = landing.ledger.note_event(
+        "unknown_flag",
+        source=source,
+        stream=name,
+        file=table.name,
+        detail=detail,
+        now=landing.now,
+    )
+    if new:
+        yield Delivery(
+            source, name, None, table.name, None, None, 0, 0, 0, "waiting", "unknown_flag", detail
+        )
 
 
 def _land_claim(landing: Landing, table: FlagTable, name: str, token: str) -> Delivery:
@@ -121,11 +165,14 @@ def _read(landing: Landing, table: FlagTable, token: str) -> tuple[str, int]:
                 [None] * len(block),
                 [row[1] for row in block],
                 [row[2] for row in block],
-                [None if row[1] in {"I", "U", "D"} else "unknown_operation" for row in block],
+                [
+                    row[3] or (None if row[1] in {"I", "U", "D"} else "unknown_operation")
+                    for row in block
+                ],
             ],
         )
         number += len(block)
-        digest.update(json.dumps(block, ensure_ascii=False).encode())
+        digest.update(json.dumps([row[:3] for row in block], ensure_ascii=False).encode())
     return digest.hexdigest(), number
 
 

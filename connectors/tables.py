@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from connectors.contract import Column, Stream
 from connectors.errors import InterfaceMismatch, SourceUnreachable
@@ -37,9 +37,15 @@ _WRITTEN = "%Y-%m-%d %H:%M:%S"
 def open_database(location: str, home: Path) -> sa.Engine:
     """Open the database of a table interface; a relative SQLite path starts at the home.
 
-    Raises SourceUnreachable when it is not there.
+    Raises SourceUnreachable when it is not there, InterfaceMismatch when no URL or driver fits.
     """
-    url = sa.make_url(location)
+    try:
+        url = sa.make_url(location)
+    except ArgumentError as error:
+        raise InterfaceMismatch(
+            "Connecting to an interface database failed: its location is not a database URL. "
+            "Trying again does not help; correct 'location' in its contract."
+        ) from error
     if url.get_backend_name() == "sqlite" and url.database:
         path = home / url.database
         if not path.is_file():
@@ -49,8 +55,9 @@ def open_database(location: str, home: Path) -> sa.Engine:
                 "in its contract."
             )
         engine = sa.create_engine(url.set(database=str(path)), connect_args={"timeout": 10})
+        sa.event.listen(engine, "connect", _keep_undecodable_text)
     else:
-        engine = sa.create_engine(url)
+        engine = _create_engine(url)
     try:
         with engine.connect():
             return engine
@@ -60,6 +67,22 @@ def open_database(location: str, home: Path) -> sa.Engine:
             f"Connecting to {shown} failed: {type(error).__name__}. Trying again helps when the "
             "database is only down; otherwise correct 'location' in its contract."
         ) from error
+
+
+def _create_engine(url: sa.URL) -> sa.Engine:
+    try:
+        return sa.create_engine(url)
+    except (ArgumentError, ImportError) as error:
+        raise InterfaceMismatch(
+            f"Connecting to {url.render_as_string(hide_password=True)} failed: no driver for it is "
+            "installed. Trying again does not help; install its Python driver or correct "
+            "'location' in its contract."
+        ) from error
+
+
+def _keep_undecodable_text(connection: Any, _record: Any) -> None:
+    """Let SQLite hand over text that is not UTF-8, so that one row is rejected not the table."""
+    connection.text_factory = lambda raw: raw.decode("utf-8", errors="surrogateescape")
 
 
 class FlagTable:
@@ -144,8 +167,22 @@ class FlagTable:
             claimed = connection.execute(statement).rowcount
         return token if claimed else self.claim(limit=limit, ordinal=ordinal, now=now)
 
+    def unknown_flags(self) -> int:
+        """Count rows that no reader can ever claim: no number, or a status nobody agreed on."""
+        flags = self._table.c
+        agreed = flags.ifc_status.in_([NEW, READING, DONE, ERROR])
+        query = sa.select(sa.func.count()).where(
+            sa.or_(flags.ifc_seq.is_(None), flags.ifc_status.is_(None), sa.not_(agreed))
+        )
+        with self._engine.connect() as connection:
+            return int(connection.execute(query.select_from(self._table)).scalar_one())
+
     def rows(self, token: str, *, block: int = 10_000) -> Iterator[list[tuple[Any, ...]]]:
-        """Stream the rows of a claim in blocks: (ifc_seq, op, [texts in contract order])."""
+        """Stream the rows of a claim in blocks: (ifc_seq, op, [texts in contract order], flaw).
+
+        `flaw` says why a row's values are no text, else None. Raises InterfaceMismatch when rows
+        have no numbers of their own.
+        """
         flags = self._table.c
         query = (
             sa.select(flags.ifc_seq, flags.ifc_op, *(flags[name] for name in self._stream.columns))
@@ -154,18 +191,24 @@ class FlagTable:
         )
         columns = list(self._stream.columns.values())
         with self._engine.connect().execution_options(yield_per=block) as connection:
+            last: Any = None
             for part in connection.execute(query).partitions():
-                yield [
-                    (
-                        int(row[0]),
-                        str(row[1] or "I").upper(),
-                        [
-                            _text(value, column)
-                            for value, column in zip(row[2:], columns, strict=True)
-                        ],
-                    )
-                    for row in part
-                ]
+                rows = []
+                for number, op, *values in part:
+                    if not isinstance(number, int) or number == last:
+                        raise InterfaceMismatch(
+                            f"Reading the flag table {self.name} failed: ifc_seq must be a number "
+                            "of its own in every row. Trying again helps once the source system "
+                            "has numbered its rows; none of these was landed."
+                        )
+                    last = number
+                    texts = [
+                        _text(value, column) for value, column in zip(values, columns, strict=True)
+                    ]
+                    flaw = next(filter(None, map(_flaw, texts)), None)
+                    known = [_replaced(text) for text in texts]
+                    rows.append((number, _replaced(str(op or "I").upper()), known, flaw))
+                yield rows
 
     def mark(self, token: str, errors: Mapping[int, str], *, now: datetime) -> None:
         """Mark the rows of a claim done, those in `errors` (by ifc_seq) as errors with reason."""
@@ -210,6 +253,9 @@ def _text(value: Any, column: Column) -> str | None:
     """Bring what a driver returns to the text that the contract's rules read."""
     if value is None or isinstance(value, str):
         return value
+    if isinstance(value, bytes | memoryview):
+        # A blob is no text, whatever its bytes spell: its half character rejects the row.
+        return "\udcff"
     if isinstance(value, bool):
         return "1" if value else "0"
     if isinstance(value, datetime):
@@ -219,3 +265,17 @@ def _text(value: Any, column: Column) -> str | None:
     if isinstance(value, Decimal):
         return format(value, "f")
     return str(value)
+
+
+def _flaw(text: str | None) -> str | None:
+    """Say why a value cannot stand as text, else None."""
+    if text is None:
+        return None
+    if "\0" in text:
+        return "nul_byte"
+    # Bytes that are not UTF-8 arrive as halves of characters.
+    return "broken_encoding" if any("\ud800" <= one <= "\udfff" for one in text) else None
+
+
+def _replaced(text: str | None) -> str | None:
+    return text and text.encode("utf-8", errors="replace").decode("utf-8")
