@@ -1,5 +1,6 @@
 -- A day's balance is its opening plus what fell due less what was recovered; the months hold the
--- same; and the last balances equal bills past due less payments, account by account.
+-- same; and the last balances equal bills past due less payments, account by account. Credit notes and
+-- refunds make what fell due or was recovered negative, a balance never.
 with
 
 days as (
@@ -39,7 +40,7 @@ final as (
     from days
     where
         balance <> opening + newly_due - recovered
-        or least(opening, newly_due, recovered, balance) < 0
+        or least(opening, balance) < 0
     union all
     select
         'month',

@@ -7,7 +7,11 @@ events as (
 ),
 
 cases as (
-    select * from {{ ref('fct_case') }}
+    select
+        source,
+        case_no
+    from events
+    where event_type = 'created'
 ),
 
 final as (

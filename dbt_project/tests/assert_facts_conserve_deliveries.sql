@@ -1,5 +1,6 @@
--- Rows and sums of every fact equal those of staging, each key once. A difference means that a
--- batch was missed or written twice.
+-- Rows and sums of every fact equal those of staging, each key once in its last version; every case
+-- that has begun by the instant of the build is there. A difference means that a batch was missed or
+-- written twice.
 with
 
 delivered as (
@@ -13,19 +14,19 @@ delivered as (
         'fct_bill',
         count(*),
         sum(amount)
-    from ({{ latest_version(ref('stg_billing__bills'), ['billed_on', 'bill_id']) }})
+    from ({{ latest_version(ref('stg_billing__bills'), ['bill_id']) }})
     union all
     select
         'fct_payment',
         count(*),
         sum(amount)
-    from ({{ latest_version(ref('stg_billing__payments'), ['paid_on', 'payment_id']) }})
+    from ({{ latest_version(ref('stg_billing__payments'), ['payment_id']) }})
     union all
     select
         'fct_usage',
         count(*),
         sum(charge)
-    from ({{ latest_version(ref('stg_cdr__usage'), ['used_on', 'usage_id']) }})
+    from ({{ latest_version(ref('stg_cdr__usage'), ['usage_id']) }})
     union all
     select
         'fct_feedback_event',
@@ -38,7 +39,7 @@ delivered as (
         count(*),
         0
     from {{ ref('int_feedback__events') }}
-    where event_type = 'created'
+    where event_type = 'created' and event_at <= {{ as_of() }}
     union all
     select
         'case_text',

@@ -58,6 +58,15 @@ BUILD_TABLES = {
     "source_setting": "source varchar, label_zh varchar, label_en varchar, shape varchar, "
     "zone varchar, calendar_id varchar, currency varchar",
 }
+# Tables in which a record may be sent again, with its key; raw keeps every version.
+RAW_KEYS = {
+    "hall__orders": "order_line_no",
+    "billing__bills": "bill_no",
+    "billing__payments": "payment_no",
+    "cdr__usage": "usage_no",
+    "hotline__cases": "case_no",
+    "hotline__events": "event_no",
+}
 Row = Mapping[str, Any]
 # Raw tables and marts hold instants as naive UTC.
 FIRST_ARRIVAL = datetime(2026, 1, 1)  # noqa: DTZ001
@@ -111,6 +120,7 @@ class RawHome:
     ) -> None:
         """Append rows of one delivery, with `_business_date` from the column `day`; touch them."""
         with duckdb.connect(str(self.work)) as connection:
+            statements: dict[str, list[Any]] = {}
             for number, row in enumerate(rows, start=1):
                 values: dict[str, Any] = {
                     "_batch_id": batch,
@@ -120,9 +130,12 @@ class RawHome:
                     **row,
                 }
                 names = ", ".join(values)
-                marks = ", ".join("?" for _ in values)
+                statements.setdefault(names, []).append(list(values.values()))
+            for names, records in statements.items():
+                marks = ", ".join("(" + ", ".join("?" for _ in row) + ")" for row in records)
                 connection.execute(
-                    f"insert into raw.{table} ({names}) values ({marks})", list(values.values())
+                    f"insert into raw.{table} ({names}) values {marks}",
+                    [value for row in records for value in row],
                 )
             if day:
                 connection.execute(
@@ -147,16 +160,21 @@ class RawHome:
             )
             return
         source, stream = table.split("__")
+        key = RAW_KEYS.get(table)
+        # The days and cases of all versions of a delivered record, as the build derives them.
+        versions = f"from raw.{table} where _batch_id = ?" + (
+            f" or {key} in (select {key} from raw.{table} where _batch_id = ?)" if key else ""
+        )
+        batches = [batch, batch] if key else [batch]
         connection.execute(
-            f"insert into raw.touched_day select distinct '{source}', '{stream}', _business_date "
-            f"from raw.{table} where _batch_id = ?",
-            [batch],
+            f"insert into raw.touched_day "
+            f"select distinct '{source}', '{stream}', _business_date {versions}",
+            batches,
         )
         if source == "hotline":
             connection.execute(
-                f"insert into raw.touched_case select distinct 'hotline', case_no from raw.{table} "
-                "where _batch_id = ?",
-                [batch],
+                f"insert into raw.touched_case select distinct 'hotline', case_no {versions}",
+                batches,
             )
 
     def dbt(self, command: str = "build", *arguments: str) -> list[tuple[str, str]]:

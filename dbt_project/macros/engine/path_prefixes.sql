@@ -7,7 +7,7 @@
     select distinct
         source,
         array_to_string(parts, '/') as path,
-        parts[depth] as name,
+        {{ list_part('parts', 'depth') }} as name,
         depth,
         case when depth > 1 then array_to_string(parts[1:depth - 1], '/') end as parent_path,
         parts

@@ -8,7 +8,8 @@
 
 {#-
     Hook of an incremental fact by day: takes out the touched days before they are written anew,
-    so that a day whose last batch is gone vanishes too.
+    so that a day whose last batch is gone vanishes too. A record that moved to another day is gone
+    from its old one because the build touches the days of all its versions.
 -#}
 {% macro delete_touched_days(source_name, stream, day_column) -%}
     {% if is_incremental() -%}
@@ -18,19 +19,28 @@
 
 
 {#-
-    Hook of an incremental fact of a stream whose rows change: also takes out the rows whose new
-    version lies on another day.
+    A select of the last version of each key (see latest_version); an incremental run gives only
+    those that lie on a touched day. All versions of a key compete, on whatever day they lie, but
+    only keys that have one on a touched day are read, so that the cost is that of the touched days.
 -#}
-{% macro delete_touched_rows(source_name, stream, day_column, key_column, raw_key) -%}
+{% macro latest_on_touched_days(relation, key, day_column, source_name, stream) -%}
     {% if is_incremental() -%}
-        delete from {{ this }}
-        where
-            {{ day_column }} in ({{ touched_days(source_name, stream) }})
-            or {{ key_column }} in (
-                select {{ raw_key }}
-                from {{ source(source_name, stream) }}
-                where _business_date in ({{ touched_days(source_name, stream) }})
+        {%- set competing -%}
+            (
+                select *
+                from {{ relation }}
+                where {{ key }} in (
+                    select {{ key }}
+                    from {{ relation }}
+                    where {{ day_column }} in ({{ touched_days(source_name, stream) }})
+                )
             )
+        {%- endset -%}
+        select *
+        from ({{ latest_version(competing, [key]) }})
+        where {{ day_column }} in ({{ touched_days(source_name, stream) }})
+    {%- else -%}
+        {{ latest_version(relation, [key]) }}
     {%- endif %}
 {%- endmacro %}
 

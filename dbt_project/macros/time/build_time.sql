@@ -15,6 +15,15 @@
 {%- endmacro %}
 
 
+{#-
+    The first date of the calendar and of every series of days or months; what partners date before
+    it makes no row by day.
+-#}
+{% macro first_date() -%}
+    date '2007-01-01'
+{%- endmacro %}
+
+
 {#- The operator's IANA zone. -#}
 {% macro operator_zone() -%}
     (select zone from {{ source('build', 'build') }})

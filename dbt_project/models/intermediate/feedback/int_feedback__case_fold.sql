@@ -38,7 +38,7 @@ known as (
     from in_scope
     left join event_types
         on in_scope.event_type = event_types.event_type
-    where in_scope.event_at <= {{ as_of() }} or in_scope.event_type = 'created'
+    where in_scope.event_at <= {{ as_of() }}
 ),
 
 later as (

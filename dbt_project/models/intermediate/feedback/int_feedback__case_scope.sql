@@ -1,8 +1,8 @@
 {{ config(materialized='table') }}
 
 {#-
-    The unsettled cases are read from the mart as the last build left it, which is why this is not a
-    ref: the mart is built from this list.
+    The cases are read from the mart as the last build left it, which is why this is not a ref: the
+    mart is built from this list.
 -#}
 {%- set last_build = adapter.get_relation(
     database=target.database, schema='marts', identifier='fct_case'
@@ -10,12 +10,16 @@
 
 with
 
+events as (
+    select * from {{ ref('fct_feedback_event') }}
+),
+
 {% if last_build is none or flags.FULL_REFRESH -%}
 final as (
     select distinct
         source,
         case_no
-    from {{ ref('int_feedback__events') }}
+    from events
 )
 {%- else -%}
 final as (
@@ -29,6 +33,15 @@ final as (
         case_no
     from {{ last_build }}
     where not is_settled
+    union
+    -- Cases whose creation lay after the last build's instant were none yet.
+    select
+        events.source,
+        events.case_no
+    from events
+    anti join {{ last_build }} as known
+        on events.source = known.source and events.case_no = known.case_no
+    where events.event_type = 'created'
 )
 {%- endif %}
 

@@ -51,7 +51,8 @@ final as (
         case when cases.org_path is not null then cases.path_key end as org_unit_id,
         cast(null as string) as holder_unit_id,
         case when milestones.event_type = 'created' then cases.channel end as channel,
-        case when milestones.event_type = 'created' then cases.kind end as kind,
+        case when milestones.event_type = 'created' then coalesce(cases.kind, 'unrecognised') end
+            as kind,
         case when milestones.event_type = 'created' then cases.category_path end as category_path,
         cast(null as string) as customer_id,
         cast(null as string) as reporter_key,

@@ -34,7 +34,7 @@ created as (
         cast(null as integer) as score,
         cast(null as timestamp) as promised_due_at,
         cast(null as string) as date_flag,
-        cast(null as string) as attributes
+        attributes
     from cases
 ),
 
@@ -64,7 +64,7 @@ followed as (
         events.score,
         cast(null as timestamp) as promised_due_at,
         cast(null as string) as date_flag,
-        cast(null as string) as attributes
+        events.attributes
     from events
     left join cases
         on events.case_no = cases.case_no

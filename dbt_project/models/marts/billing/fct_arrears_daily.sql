@@ -78,22 +78,19 @@ on_moved_days as (
         owed_before_payment - balance as recovered,
         balance
     from owed
-    where owed_before_payment > 0
+    -- A refund may bring arrears without anything newly due, a credit note may take them away
+    -- without a payment.
+    where opening <> 0 or owed_before_payment <> 0 or balance <> 0
 ),
 
 -- Between two movements the balance only stands.
 on_still_days as (
     select
         customer_id,
-        cast(
-            unnest(
-                generate_series(
-                    cast(moved_on + 1 as timestamp),
-                    cast(coalesce(next_moved_on - 1, {{ business_date() }}) as timestamp),
-                    interval 1 day
-                )
-            ) as date
-        ) as balance_on,
+        {{ each_day(
+            'greatest(moved_on + 1, ' ~ first_date() ~ ')',
+            'coalesce(next_moved_on - 1, ' ~ business_date() ~ ')'
+        ) }} as balance_on,
         balance as opening,
         0 as newly_due,
         0 as recovered,
@@ -121,6 +118,7 @@ final as (
     from all_days
     left join accounts
         on all_days.customer_id = accounts.customer_id
+    where all_days.balance_on >= {{ first_date() }}
 )
 
 select * from final

@@ -9,13 +9,10 @@ with
 
 bills as (
     select * from {{ ref('stg_billing__bills') }}
-    {% if is_incremental() -%}
-    where billed_on in ({{ touched_days('billing', 'bills') }})
-    {%- endif %}
 ),
 
 latest as (
-    {{ latest_version('bills', ['billed_on', 'bill_id']) }}
+    {{ latest_on_touched_days('bills', 'bill_id', 'billed_on', 'billing', 'bills') }}
 ),
 
 final as (

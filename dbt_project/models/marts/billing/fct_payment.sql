@@ -10,9 +10,6 @@ with
 
 payments as (
     select * from {{ ref('stg_billing__payments') }}
-    {% if is_incremental() -%}
-    where paid_on in ({{ touched_days('billing', 'payments') }})
-    {%- endif %}
 ),
 
 accounts as (
@@ -20,7 +17,7 @@ accounts as (
 ),
 
 latest as (
-    {{ latest_version('payments', ['paid_on', 'payment_id']) }}
+    {{ latest_on_touched_days('payments', 'payment_id', 'paid_on', 'billing', 'payments') }}
 ),
 
 final as (

@@ -32,12 +32,8 @@ placed as (
         accounts.org_unit_id,
         customers.joined_on,
         customers.left_on,
-        cast(
-            date_trunc('month', greatest(customers.joined_on, date '2007-01-01')) as timestamp
-        ) as first_month_at,
-        cast(
-            date_trunc('month', least(customers.left_on, build.business_date)) as timestamp
-        ) as last_month_at
+        greatest(customers.joined_on, {{ first_date() }}) as first_on,
+        least(customers.left_on, build.business_date) as last_on
     from customers
     cross join build
     left join accounts
@@ -51,9 +47,7 @@ member_months as (
         org_unit_id,
         joined_on,
         left_on,
-        cast(
-            unnest(generate_series(first_month_at, last_month_at, interval 1 month)) as date
-        ) as month_on
+        {{ each_month('first_on', 'last_on') }} as month_on
     from placed
 ),
 
@@ -70,7 +64,8 @@ billed_besides as (
         on billed.customer_id = accounts.customer_id
     where
         placed.customer_id is null
-        or billed.month_on not between placed.first_month_at and placed.last_month_at
+        or billed.month_on
+        not between date_trunc('month', placed.first_on) and date_trunc('month', placed.last_on)
 ),
 
 months as (

@@ -25,9 +25,9 @@ final as (
         path,
         name,
         depth,
-        parts[1] as l1_name,
-        parts[2] as l2_name,
-        parts[3] as l3_name
+        {{ list_part('parts', 1) }} as l1_name,
+        {{ list_part('parts', 2) }} as l2_name,
+        {{ list_part('parts', 3) }} as l3_name
     from prefixes
 )
 

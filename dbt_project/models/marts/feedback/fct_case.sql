@@ -70,11 +70,11 @@ judged as (
         -- neither met nor breached.
         first_resolved_at is null and (
             (not is_open and status_precision = 'unknown')
-            or coalesce(regexp_matches(date_flag, '(^|,)resolved'), false)
+            or coalesce({{ text_matches('date_flag', '(^|,)resolved') }}, false)
         ) as is_resolution_unknown,
         first_reply_at is null and (
             (not is_open and status_precision = 'unknown')
-            or coalesce(regexp_matches(date_flag, '(^|,)(first_reply|resolved)'), false)
+            or coalesce({{ text_matches('date_flag', '(^|,)(first_reply|resolved)') }}, false)
         ) as is_reply_unknown
     from joined
 ),

@@ -2,25 +2,15 @@
     materialized='incremental',
     incremental_strategy='append',
     on_schema_change='fail',
-    pre_hook="{{ delete_touched_rows(
-        'hall', 'orders', day_column='sold_on', key_column='sale_id', raw_key='order_line_no'
-    ) }}"
+    pre_hook="{{ delete_touched_days('hall', 'orders', day_column='sold_on') }}"
 ) }}
 
 with
 
 orders as (
     select * from {{ ref('stg_hall__orders') }}
-),
-
-selected as (
-    select orders.*
-    from orders
     {% if is_incremental() -%}
-    -- A withdrawn batch may bring an older version back on a day that no batch names, so all that
-    -- is missing is added, not only the touched days.
-    anti join {{ this }} as known
-        on orders.sale_id = known.sale_id
+    where sold_on in ({{ touched_days('hall', 'orders') }})
     {%- endif %}
 ),
 
@@ -38,7 +28,7 @@ final as (
         {{ currency_of('hall') }} as currency,
         sold_at,
         sold_on
-    from selected
+    from orders
 )
 
 select * from final

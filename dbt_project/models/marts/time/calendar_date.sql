@@ -18,7 +18,7 @@ notices as (
 
 spine as (
     {{ day_spine(
-        "date '2007-01-01'",
+        first_date(),
         "make_date(cast(year(" ~ local_date(as_of()) ~ ") as integer) + 1, 12, 31)"
     ) }}
 ),
@@ -51,7 +51,7 @@ days as (
     left join working_weekdays
         on
             calendars.calendar_id = working_weekdays.calendar_id
-            and isodow(spine.date_on) = working_weekdays.weekday
+            and {{ iso_weekday('spine.date_on') }} = working_weekdays.weekday
     left join exceptions
         on
             calendars.calendar_id = exceptions.calendar_id

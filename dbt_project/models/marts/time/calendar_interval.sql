@@ -38,7 +38,7 @@ working as (
         days.date_on,
         case
             when days.is_makeup then calendars.makeup_weekday
-            else isodow(days.date_on)
+            else {{ iso_weekday('days.date_on') }}
         end as weekday
     from days
     inner join calendars

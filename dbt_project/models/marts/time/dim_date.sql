@@ -12,7 +12,7 @@ final as (
         cast(month(date_on) as integer) as month,
         cast(isoyear(date_on) as integer) as iso_year,
         cast(weekofyear(date_on) as integer) as iso_week,
-        cast(isodow(date_on) as integer) as weekday,
+        cast({{ iso_weekday('date_on') }} as integer) as weekday,
         cast(date_trunc('year', date_on) as date) as year_on,
         cast(date_trunc('quarter', date_on) as date) as quarter_on,
         cast(date_trunc('month', date_on) as date) as month_on,

@@ -9,13 +9,10 @@ with
 
 usage as (
     select * from {{ ref('stg_cdr__usage') }}
-    {% if is_incremental() -%}
-    where used_on in ({{ touched_days('cdr', 'usage') }})
-    {%- endif %}
 ),
 
 latest as (
-    {{ latest_version('usage', ['used_on', 'usage_id']) }}
+    {{ latest_on_touched_days('usage', 'usage_id', 'used_on', 'cdr', 'usage') }}
 ),
 
 final as (

@@ -9,7 +9,7 @@ final as (
         bill_no as bill_id,
         customer_no as customer_id,
         unit_code as org_unit_id,
-        cast(try_strptime(billing_month || '01', '%Y%m%d') as date) as billing_month_on,
+        {{ date_of_text("billing_month || '01'", '%Y%m%d') }} as billing_month_on,
         billed_at,
         _business_date as billed_on,
         due_on,

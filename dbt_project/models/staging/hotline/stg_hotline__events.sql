@@ -12,7 +12,7 @@ final as (
     select
         events.event_no as event_id,
         events.case_no,
-        event_types.value as event_type,
+        coalesce(event_types.value, 'unrecognised') as event_type,
         events.event_at,
         events.actor_no as actor_id,
         events.actor_role,
@@ -20,6 +20,10 @@ final as (
         events.holder_unit_code as holder_unit_id,
         statuses.value as status,
         events.score,
+        {{ json_text({
+            'event_code': 'case when event_types.value is null then events.event_code end',
+            'status_code': 'case when statuses.value is null then events.status_code end',
+        }) }} as attributes,
         events._recorded_at as recorded_at,
         events._batch_id as batch_id
     from events
