@@ -10,7 +10,7 @@ from typing import Literal
 from cubes.catalogue import Catalogue
 from cubes.cube import FACT, GRAINS, Cube
 from cubes.declaration import suggest
-from cubes.dimension import Dimension, Hierarchy, localised, variants
+from cubes.dimension import Attribute, Dimension, Hierarchy, localised, variants
 from cubes.errors import QueryError
 from cubes.label import Label, named
 from cubes.warehouse import Warehouse
@@ -86,7 +86,7 @@ def _resolved(
         label = inline.label or named(role)
         return Axis(
             name, "inline", role, label, inline.sql,
-            identity=("inline", role), values=tuple(inline.values.items()),
+            identity=("inline", role, inline.sql), values=tuple(inline.values.items()),
         )  # fmt: skip
     if role in cube.joins:
         dimension = catalogue.dimensions[cube.dimension_of(role)]
@@ -182,7 +182,7 @@ def _member_axis(
         return Axis(
             name, "member", role, attribute.label or named(part), localised(sql, language),
             key=attribute.key, steps=(Step(part, variants(sql), keys),),
-            identity=identity, values=tuple(attribute.values.items()), dimension=dimension,
+            identity=identity, values=_values(attribute, warehouse), dimension=dimension,
         )  # fmt: skip
     for hierarchy_name, hierarchy in dimension.hierarchies.items():
         axis = _level_axis(warehouse, dimension, hierarchy, name, role, part, language)
@@ -223,9 +223,15 @@ def _level_axis(
                 name, "member", role, level.label or named(part),
                 localised(level.sql or level.name, language), key=level.key,
                 steps=steps[: index + 1], identity=(role, dimension.dimension, part),
-                position=index + 1, values=tuple(level.values.items()), dimension=dimension,
+                position=index + 1, values=_values(level, warehouse), dimension=dimension,
             )  # fmt: skip
     return None
+
+
+def _values(attribute: Attribute, warehouse: Warehouse) -> tuple[tuple[str, Label], ...]:
+    if isinstance(attribute.values, str):
+        return tuple((level.name, level.label) for level in warehouse.org_levels)
+    return tuple(attribute.values.items())
 
 
 def _position(part: str) -> int:

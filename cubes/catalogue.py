@@ -118,9 +118,9 @@ def describe_cube(
 ) -> dict[str, Any]:
     """What a cube offers, as plain values.
 
-    Keys: name, label, description, fact, owner, version, measures (name, label, definition,
-    description, format, good) and dimensions (name, label, levels; times are among them). With a
-    `warehouse` the organisation's levels appear by their own names.
+    Keys: name, label, description, fact, owner, version, change_note, measures (name, label,
+    definition, description, format, good, owner) and dimensions (name, label, levels; times are
+    among them). With a `warehouse` the organisation's levels appear by their own names.
     """
     cube = catalogue.cube(name)
     dimensions = []
@@ -145,6 +145,7 @@ def describe_cube(
             "description": _text(measure.description, language),
             "format": measure.shown_as,
             "good": measure.good,
+            "owner": measure.owner or cube.owner,
         }
         for measure_name, measure in cube.measures.items()
     ]
@@ -155,6 +156,7 @@ def describe_cube(
         "fact": cube.fact,
         "owner": cube.owner,
         "version": cube.version,
+        "change_note": cube.change_note,
         "measures": measures,
         "dimensions": dimensions,
     }

@@ -187,8 +187,10 @@ def cube_expressions(cube: Cube) -> Iterator[tuple[tuple[str, ...], str]]:
 def dimension_expressions(dimension: Dimension) -> Iterator[tuple[tuple[Any, ...], str]]:
     """Every expression of the dimension with its place in the file."""
     yield ("key",), dimension.key
-    if dimension.code is not None:
-        yield ("code",), dimension.code
+    for place in ("code", "unit"):
+        text = getattr(dimension, place)
+        if text is not None:
+            yield (place,), text
     if dimension.name is not None:
         for text in variants(dimension.name):
             yield ("name",), text

@@ -90,7 +90,9 @@ def _counterpart(binding: Binding, plan: Plan, axis: Axis, other: Cube) -> Axis 
             grain = "month"
         return binding.axis(other, f"{other.default_time}.{grain}")
     if axis.kind == "inline":
-        return binding.axis(other, axis.name) if axis.role in other.dimensions else None
+        # Two facts may use one word for two things, so the expressions must agree as well.
+        found = binding.axis(other, axis.name) if axis.role in other.dimensions else None
+        return found if found is not None and found.identity == axis.identity else None
     if axis.role not in other.joins:
         return None
     if other.dimension_of(axis.role) != plan.cube.dimension_of(axis.role):

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import AliasChoices, ConfigDict, Field, field_validator, model_validator
 
-from cubes.dimension import Frozen, Name
+from cubes.dimension import Frozen, Name, NotAvailable
 from cubes.label import Label, with_label
 
 Grain = Literal["year", "quarter", "month", "week", "day"]
@@ -28,12 +28,22 @@ class TimeRole(Frozen):
 
 
 class Join(Frozen):
-    """A dimension in a role: `on` is the fact's column that holds the dimension's key."""
+    """A dimension in a role: `on` is the fact's column that holds the dimension's key.
+
+    A scope applies on the first role of a scoped dimension whose own `scope` is not `none`.
+    """
 
     on: str
     dimension: Name | None = None
     label: Label | None = None
-    scope: Literal["first", "second", "none"] = "first"
+    scope: Literal["first", "none"] = "first"
+
+    @field_validator("scope", mode="before")
+    @classmethod
+    def _one_scope(cls, value: object) -> object:
+        if value == "second":
+            raise ValueError("'second' is not available in this version; write 'none'")
+        return value
 
 
 class InlineDimension(Frozen):
@@ -128,13 +138,6 @@ class Measure(Frozen):
         return "integer" if self.agg in ("count", "count_distinct") else "decimal"
 
 
-class Aggregate(Frozen):
-    """A declared pre-aggregation."""
-
-    by: tuple[str, ...]
-    measures: Literal["additive"] | tuple[str, ...] = "additive"
-
-
 class Cube(Frozen):
     """One fact, its times (the first is the default), joined and inline dimensions, measures.
 
@@ -153,7 +156,7 @@ class Cube(Frozen):
     joins: dict[Name, Join] = Field(default_factory=dict)
     dimensions: dict[Name, InlineDimension] = Field(default_factory=dict)
     measures: dict[Name, Measure]
-    aggregates: dict[Name, Aggregate] = Field(default_factory=dict)
+    aggregates: NotAvailable = None
 
     @model_validator(mode="before")
     @classmethod

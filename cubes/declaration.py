@@ -8,12 +8,13 @@ fault unless that file says `replaces: true`. Files whose name starts with `_` a
 from __future__ import annotations
 
 import difflib
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from yaml.events import CollectionEndEvent, CollectionStartEvent
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from cubes.errors import DeclarationError, Fault
@@ -21,6 +22,9 @@ from cubes.errors import DeclarationError, Fault
 Model = TypeVar("Model", bound=BaseModel)
 
 _BASE_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# Far beyond any declaration, and far below what a hostile file needs to hold up a process.
+_DEEPEST = 50
+_MOST_VALUES = 100_000
 
 
 class LocatedMapping(dict[Any, Any]):
@@ -55,16 +59,17 @@ def read_yaml(path: Path, faults: list[Fault]) -> LocatedMapping | None:
         faults.append(Fault(str(path), 0, f"cannot be read as UTF-8 text: {error}"))
         return None
     try:
+        _refuse_deep_nesting(text)
         loader = _BASE_LOADER(text)
         try:
             node = loader.get_single_node()
-            value = None if node is None else _located(loader, node, path, faults)
+            value = None if node is None else _Locator(loader, path, faults).locate(node)
         finally:
             loader.dispose()
     except (yaml.YAMLError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 0
-        problem = getattr(error, "problem", None) or str(error)
+        problem = getattr(error, "problem", None) or " ".join(str(error).split())
         faults.append(Fault(str(path), line, f"is not valid YAML: {problem}"))
         return None
     if not isinstance(value, LocatedMapping):
@@ -73,32 +78,78 @@ def read_yaml(path: Path, faults: list[Fault]) -> LocatedMapping | None:
     return value
 
 
-def _located(loader: Any, node: Node, path: Path, faults: list[Fault]) -> Any:
-    line = node.start_mark.line + 1
-    if isinstance(node, MappingNode):
-        mapping = LocatedMapping(line)
+def _refuse_deep_nesting(text: str) -> None:
+    """Raise MarkedYAMLError where values nest too deeply; composing them would end the process."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_BASE_LOADER):
+        if isinstance(event, CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, CollectionEndEvent):
+            depth -= 1
+        if depth > _DEEPEST:
+            raise _too_much(event.start_mark, f"values nest deeper than {_DEEPEST} levels")
+
+
+def _too_much(mark: Any, problem: str) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
+
+
+class _Locator:
+    """Turns the nodes of one file into located values; aliases cannot make it run for ever."""
+
+    def __init__(self, loader: Any, path: Path, faults: list[Fault]) -> None:
+        self._loader = loader
+        self._path = path
+        self._faults = faults
+        self._values = 0
+
+    def locate(self, node: Node, depth: int = 1) -> Any:
+        self._values += 1
+        if self._values > _MOST_VALUES:
+            raise _too_much(node.start_mark, f"more than {_MOST_VALUES} values, aliases included")
+        if depth > _DEEPEST:
+            raise _too_much(node.start_mark, "an alias stands inside the value it names")
+        if isinstance(node, MappingNode):
+            return self._mapping(node, depth)
+        if isinstance(node, SequenceNode):
+            sequence = LocatedSequence(_line(node))
+            for item in node.value:
+                sequence.append(self.locate(item, depth + 1))
+                sequence.item_lines.append(_line(item))
+            return sequence
+        assert isinstance(node, ScalarNode)
+        return self._plain(node)
+
+    def _mapping(self, node: MappingNode, depth: int) -> LocatedMapping:
+        mapping = LocatedMapping(_line(node))
         for key_node, value_node in node.value:
-            key = loader.construct_object(key_node, deep=True)
+            if not isinstance(key_node, ScalarNode):
+                self._fault(key_node, "a key must be a plain value")
+                continue
+            key = self._plain(key_node)
             if isinstance(key, bool):
                 # YAML 1.1 reads the key `on` as true; a key is always the word that was written.
                 key = key_node.value
-            key_line = key_node.start_mark.line + 1
-            if not isinstance(key, Hashable):
-                faults.append(Fault(str(path), key_line, "a key must be a plain value"))
-                continue
             if key in mapping:
-                faults.append(Fault(str(path), key_line, f"'{key}' stands twice"))
-            mapping[key] = _located(loader, value_node, path, faults)
-            mapping.key_lines[key] = key_line
+                self._fault(key_node, f"'{key}' stands twice")
+            mapping[key] = self.locate(value_node, depth + 1)
+            mapping.key_lines[key] = _line(key_node)
         return mapping
-    if isinstance(node, SequenceNode):
-        sequence = LocatedSequence(line)
-        for item in node.value:
-            sequence.append(_located(loader, item, path, faults))
-            sequence.item_lines.append(item.start_mark.line + 1)
-        return sequence
-    assert isinstance(node, ScalarNode)
-    return loader.construct_object(node, deep=True)
+
+    def _plain(self, node: ScalarNode) -> Any:
+        try:
+            return self._loader.construct_object(node, deep=True)
+        except ValueError as error:
+            # What looks like a date or number and is none, such as 2026-02-30.
+            self._fault(node, f"'{node.value}' cannot be read: {error}")
+            return node.value
+
+    def _fault(self, node: Node, message: str) -> None:
+        self._faults.append(Fault(str(self._path), _line(node), message))
+
+
+def _line(node: Node) -> int:
+    return int(node.start_mark.line) + 1
 
 
 def line_of(value: Any, location: Sequence[Any]) -> int:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -18,6 +19,14 @@ from cubes.label import Label, with_label
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 
 FROM_ORG_LEVEL = "from org_level"
+
+
+def _refuse(value: object) -> None:
+    raise ValueError("is not available in this version; leave it out")
+
+
+NotAvailable = Annotated[None, BeforeValidator(_refuse)]
+"""A key that is known but has no effect yet: written in a file it is a fault, never ignored."""
 
 
 class Frozen(BaseModel):
@@ -34,12 +43,15 @@ class LocalisedSql(Frozen):
 
 
 class Attribute(Frozen):
-    """A property of a member: `sql` gives its value, `key` (optional) tells equal values apart."""
+    """A property of a member: `sql` gives its value, `key` (optional) tells equal values apart.
+
+    `values` labels its codes: a mapping, or `from org_level` for names of organisation levels.
+    """
 
     sql: str | LocalisedSql | None = None
     key: str | None = None
     label: Label | None = None
-    values: dict[str, Label] = Field(default_factory=dict)
+    values: Literal["from org_level"] | dict[str, Label] = Field(default_factory=dict)
 
 
 class Level(Attribute):
@@ -51,13 +63,13 @@ class Level(Attribute):
 class Hierarchy(Frozen):
     """Levels, coarsest first: a list, or `from org_level` (columns l1_id, l1_name, ... l8_name).
 
-    `closure` names a table (ancestor_id, descendant_id, valid_from, valid_to) used for scope.
+    A branch may end early: its lower levels are null. `closure` names a table (ancestor_id,
+    descendant_id, valid_from, valid_to) used for scope.
     """
 
     levels: Literal["from org_level"] | tuple[Level, ...]
-    ragged: bool = False
+    ragged: NotAvailable = None
     closure: str | None = None
-    label: Label | None = None
 
     @field_validator("levels", mode="before")
     @classmethod
@@ -84,7 +96,9 @@ class Dimension(Frozen):
     """A table with one row per member, joined many-to-one from facts by `key`.
 
     `name` gives the text that people see for a key; `code` is a second column that `#CODE` matches.
-    With `scope: true` an account's jurisdiction applies on this dimension.
+    With `scope: true` an account's jurisdiction applies on this dimension. `unit` is a column with
+    the unit a member belongs to: a restricted account knows the members of its own units and those
+    in rows it may see; without `unit` everybody knows all members.
     """
 
     dimension: Name
@@ -95,8 +109,9 @@ class Dimension(Frozen):
     key: str
     code: str | None = None
     name: str | LocalisedSql | None = None
-    history: str | None = None
+    history: NotAvailable = None
     scope: bool = False
+    unit: str | None = None
     parent: Parent | None = None
     hierarchies: dict[Name, Hierarchy] = Field(default_factory=dict)
     attributes: dict[Name, Attribute] = Field(default_factory=dict)

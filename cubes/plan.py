@@ -28,9 +28,9 @@ from cubes.result import Column
 MOST_SETS = 64
 
 COMPARISON_LABELS = {
-    "previous": Label(zh="（上期）", en=" (previous)"),
-    "change": Label(zh="（变化）", en=" (change)"),
-    "change_ratio": Label(zh="（变化率）", en=" (change %)"),
+    "previous": Label(zh="上期", en="previous"),
+    "change": Label(zh="变化", en="change"),
+    "change_ratio": Label(zh="变化率", en="change %"),
 }
 
 
@@ -159,15 +159,18 @@ def result_columns(plan: Plan, language: str) -> tuple[Column, ...]:
         columns.append(Column(name, label, "", "measure", shown, measure.good, unit))
         if plan.compared is not None:
             for suffix, words in COMPARISON_LABELS.items():
+                word = words.text(language)
+                is_ratio = suffix == "change_ratio"
                 columns.append(
                     Column(
                         f"{name}__{suffix}",
-                        label + words.text(language),
+                        f"{label}（{word}）" if language == "zh" else f"{label} ({word})",
                         "",
                         "measure",
-                        "percent" if suffix == "change_ratio" else shown,
+                        "percent" if is_ratio else shown,
                         None if suffix == "previous" else measure.good,
-                        unit,
+                        None if is_ratio else unit,
+                        heading=f"{label}\n{word}",
                     )
                 )
     return tuple(columns)

@@ -14,6 +14,7 @@ from sqlglot import exp
 from cubes.axis import Axis, Step
 from cubes.binding import Binding
 from cubes.cube import FACT, Cube
+from cubes.dimension import Dimension
 from cubes.errors import QueryError
 from cubes.expression import parse_expression
 from cubes.member import Member, parse_member, split_range
@@ -179,7 +180,7 @@ def _range(binding: Binding, cube: Cube, axis: Axis, bounds: tuple[str, str]) ->
 
 
 def existence(binding: Binding, cube: Cube, axis: Axis, value: str) -> exp.Select | None:
-    """A query with a row if the member exists; None where existence is no question."""
+    """A query with a row if the account may know the member; None where that is no question."""
     if split_range(value) is not None:
         return None
     member = parse_member(value)
@@ -189,13 +190,19 @@ def existence(binding: Binding, cube: Cube, axis: Axis, value: str) -> exp.Selec
         if wanted in dict(axis.values):
             return None
         condition = _equals(binding, cube, axis.sql, FACT, wanted)
-        return _limited(select([one], *binding.source(cube, set(cube.joins)), [condition]))
+        return _limited(
+            select(
+                [one],
+                *binding.source(cube, set(cube.joins)),
+                [condition, *scope_predicate(binding, cube)],
+            )
+        )
     assert axis.dimension is not None
     if axis.kind == "member" and (member.code or member.literal) in dict(axis.values):
         return None
-    return _limited(
-        binding.members(axis.dimension, axis.role, [member_conditions(binding, cube, axis, member)])
-    )
+    wanted_member = member_conditions(binding, cube, axis, member)
+    visible = visible_members(binding, cube, axis.dimension, axis.role)
+    return _limited(binding.members(axis.dimension, axis.role, [wanted_member, *visible]))
 
 
 def _limited(query: exp.Select) -> exp.Select:
@@ -234,15 +241,46 @@ def scope_predicate(binding: Binding, cube: Cube) -> list[Node]:
     unit_ids = binding.scope.unit_ids
     if unit_ids is None:
         return []
+    role = _scoping_role(binding, cube)
+    key = parse_expression(cube.joins[role].on, FACT)
+    return [inside(key, _visible_units(binding, cube, role, unit_ids))]
+
+
+def visible_members(binding: Binding, cube: Cube, dimension: Dimension, role: str) -> list[Node]:
+    """The conditions on a dimension's members that a restricted account may know of.
+
+    Those of its own units, and those in rows of the cube that it may see (a case may be held by
+    another unit). Reference data that belong to no unit are known to everybody.
+    """
+    unit_ids = binding.scope.unit_ids
+    unit = dimension.key if dimension.scope else dimension.unit
+    if unit_ids is None or unit is None:
+        return []
+    scoping = _scoping_role(binding, cube)
+    own = inside(parse_expression(unit, role), _visible_units(binding, cube, scoping, unit_ids))
+    if role == scoping:
+        return [own]
+    seen = select(
+        [parse_expression(cube.joins[role].on, FACT)],
+        binding.warehouse.table(cube.fact, FACT),
+        (),
+        scope_predicate(binding, cube),
+    )
+    return [any_of([own, inside(parse_expression(dimension.key, role), seen)])]
+
+
+def _scoping_role(binding: Binding, cube: Cube) -> str:
     for role, declared in cube.joins.items():
-        dimension = binding.dimension(cube, role)
-        if not dimension.scope or declared.scope != "first":
-            continue
-        key = parse_expression(declared.on, FACT)
-        units = unnest(binding.bind(list(unit_ids)))
-        if dimension.closure is None:
-            return [inside(key, units)]
-        return [inside(key, _units_below(binding, dimension.closure, units))]
+        if binding.dimension(cube, role).scope and declared.scope == "first":
+            return role
     raise QueryError(
         f"Cube '{cube.cube}' has no dimension with a scope, so a restricted account may not see it."
     )
+
+
+def _visible_units(
+    binding: Binding, cube: Cube, role: str, unit_ids: tuple[str, ...]
+) -> exp.Select:
+    units = unnest(binding.bind(list(unit_ids)))
+    closure = binding.dimension(cube, role).closure
+    return units if closure is None else _units_below(binding, closure, units)

@@ -23,7 +23,7 @@ from cubes.expression import parse_expression
 from cubes.figures import MASK, key_name
 from cubes.member import format_member, parse_member
 from cubes.period import needs_working_days, working_days_needed
-from cubes.predicate import existence
+from cubes.predicate import existence, scope_predicate, visible_members
 from cubes.question import CubeQuery
 from cubes.result import Column, CubeResult
 from cubes.scope import Scope
@@ -58,6 +58,36 @@ def run_query(
     catalogue again; `snapshot` is the tag told in the result. Raises QueryError for whatever
     cannot be answered as asked.
     """
+    try:
+        return _answer(
+            catalogue, connection, query, scope, business_date, language, warehouse, snapshot
+        )
+    except duckdb.Error as error:
+        raise _refused(query, error) from error
+
+
+def _refused(query: CubeQuery, error: duckdb.Error) -> QueryError:
+    """What the database said, and what to do about it."""
+    said = next(iter(str(error).splitlines()), "") or type(error).__name__
+    advice = (
+        "Try again once the database can be read and has memory and disk space"
+        if isinstance(error, duckdb.OperationalError | duckdb.InterruptException)
+        else "Trying again does not help; check the query and the declarations against this "
+        "database"
+    )
+    return QueryError(f"Cube '{query.cube}' could not be queried: {said} {advice}.")
+
+
+def _answer(
+    catalogue: Catalogue,
+    connection: Connection,
+    query: CubeQuery,
+    scope: Scope,
+    business_date: date | None,
+    language: str,
+    warehouse: Warehouse | None,
+    snapshot: str | None,
+) -> CubeResult:
     warehouse = warehouse or read_warehouse(connection)
     _check_fact(catalogue, warehouse, query)
     working_days = _working_days(connection, warehouse, query, business_date)
@@ -70,16 +100,10 @@ def run_query(
         language=language,
         working_days=working_days,
     )
-    _check_members(catalogue, connection, warehouse, query, language)
-    try:
-        cursor = connection.execute(statement.sql, dict(statement.parameters))
-        types = {item[0]: str(item[1]) for item in cursor.description or ()}
-        records = cursor.fetchall()
-    except (duckdb.BinderException, duckdb.ConversionException, duckdb.CatalogException) as error:
-        raise QueryError(
-            f"Cube '{query.cube}' could not be queried: {error}. Trying again does not help; check "
-            "the declarations against this database."
-        ) from error
+    _check_members(catalogue, connection, warehouse, query, scope, language)
+    cursor = connection.execute(statement.sql, dict(statement.parameters))
+    types = {item[0]: str(item[1]) for item in cursor.description or ()}
+    records = cursor.fetchall()
     return _result(
         connection, warehouse, statement, list(types), types, records, language, snapshot
     )
@@ -121,11 +145,15 @@ def _check_members(
     connection: Connection,
     warehouse: Warehouse,
     query: CubeQuery,
+    scope: Scope,
     language: str,
 ) -> None:
-    """Refuse a cut on a member that does not exist, and suggest the nearest."""
+    """Refuse a cut on a member that does not exist for the account, and suggest the nearest.
+
+    A member the scope hides and one that does not exist give the same answer.
+    """
     cube = catalogue.cube(query.cube)
-    binding = Binding(catalogue, warehouse, Scope.all(), None, language)
+    binding = Binding(catalogue, warehouse, scope, None, language)
     asked: list[tuple[Axis, str]] = []
     columns = []
     for name, values in query.cuts:
@@ -145,7 +173,10 @@ def _check_members(
     for (axis, value), is_known in zip(asked, answer, strict=True):
         if not is_known and not _is_empty(connection, binding, cube, axis):
             known = member_names(connection, binding, cube, axis)
-            raise QueryError(f"'{axis.name}' has no member '{value}'{_nearest(value, known)}.")
+            seen = "" if scope.is_all else " that this account may see"
+            raise QueryError(
+                f"'{axis.name}' has no member '{value}'{seen}{_nearest(value, known)}."
+            )
 
 
 def _nearest(value: str, known: Sequence[str]) -> str:
@@ -158,22 +189,37 @@ def _nearest(value: str, known: Sequence[str]) -> str:
 
 def _is_empty(connection: Connection, binding: Binding, cube: Cube, axis: Axis) -> bool:
     # Before the first delivery no member is known, and a cut simply gives no rows.
-    table = cube.fact if axis.dimension is None else axis.dimension.table
-    sql = select([exp.Star()], binding.warehouse.table(table)).limit(1).sql(dialect="duckdb")
-    return connection.execute(sql).fetchone() is None
+    if axis.dimension is None:
+        conditions = scope_predicate(binding, cube)
+        query = select([exp.Star()], binding.warehouse.table(cube.fact, FACT), (), conditions)
+    else:
+        query = select([exp.Star()], binding.warehouse.table(axis.dimension.table))
+    return connection.execute(*_with_values(query.limit(1), binding)).fetchone() is None
+
+
+def _with_values(query: exp.Select, binding: Binding) -> tuple[str, dict[str, Any]]:
+    """The statement, and those bound values that it names."""
+    names = {node.name for node in query.find_all(exp.Placeholder)}
+    values = {name: value for name, value in binding.parameters.items() if name in names}
+    return query.sql(dialect="duckdb"), values
 
 
 def member_names(
     connection: Connection, binding: Binding, cube: Cube, axis: Axis, limit: int = 20_000
 ) -> list[str]:
-    """How members of an axis may be written in a cut, for suggestions and completion."""
+    """How members of an axis may be written in a cut, for suggestions and completion.
+
+    Only members that the binding's scope lets the account know of.
+    """
     dimension = axis.dimension
     if axis.kind == "inline" or dimension is None:
+        conditions = scope_predicate(binding, cube)
         table, joins = binding.source(cube, set(cube.joins))
         lists = [[parse_expression(axis.sql, FACT)]]
     else:
         table = binding.warehouse.table(dimension.table, axis.role)
         joins = binding.parent_join(dimension, axis.role)
+        conditions = visible_members(binding, cube, dimension, axis.role)
         paths = [axis.steps[: size + 1] for size in range(len(axis.steps))]
         if axis.kind == "member":
             paths = [axis.steps[-1:], axis.steps]
@@ -193,9 +239,11 @@ def member_names(
             [alias(node, f"c{index}") for index, node in enumerate(nodes)],
             table.copy(),
             [item.copy() for item in joins],
+            [item.copy() for item in conditions],
         )
         statement.set("distinct", exp.Distinct())
-        for row in connection.execute(statement.limit(limit).sql(dialect="duckdb")).fetchall():
+        found = connection.execute(*_with_values(statement.limit(limit), binding)).fetchall()
+        for row in found:
             if all(part is not None for part in row):
                 path = tuple(str(part) for part in row)
                 names[format_member(path) if len(path) > 1 else path[0]] = None
@@ -236,7 +284,7 @@ def _result(
         parameters=dict(statement.parameters),
         snapshot=snapshot,
         language=language,
-        member_labels=_member_labels(connection, warehouse, statement, rows, language),
+        member_labels=_member_labels(connection, warehouse, statement, [*rows, *totals], language),
     )
 
 
@@ -252,6 +300,11 @@ def _type(name: str) -> str:
     )
 
 
+def _code(value: Any) -> str:
+    """A value as declarations write it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def _member_labels(
     connection: Connection,
     warehouse: Warehouse,
@@ -262,10 +315,15 @@ def _member_labels(
     """What people read for codes: declared values, or the name column of a dimension's key."""
     labels: dict[str, dict[Any, str]] = {}
     for axis in statement.axes:
+        present = {row[axis.name] for row in rows if axis.name in row} - {None}
         if axis.values:
-            labels[axis.name] = {code: label.text(language) for code, label in axis.values}
+            declared = dict(axis.values)
+            labels[axis.name] = {
+                value: declared[code].text(language)
+                for value in present
+                if (code := _code(value)) in declared
+            }
         elif axis.kind == "key" and axis.dimension is not None and axis.dimension.name is not None:
-            present = {row[axis.name] for row in rows} - {None}
             dimension = axis.dimension
             name = parse_expression(localised(axis.dimension.name, language), "member")
             key = parse_expression(dimension.key, "member")

@@ -20,6 +20,7 @@ class Column:
 
     `kind` is member, time, key, or measure; `type` is string, integer, decimal, number, date,
     timestamp or boolean; `format` says how a measure is shown; `good` which direction is good.
+    `heading` is the label in short lines for a table, where it differs from the label.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Column:
     format: str | None = None
     good: str | None = None
     unit: str | None = None
+    heading: str | None = None
 
 
 @dataclass(frozen=True)

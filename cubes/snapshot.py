@@ -16,7 +16,7 @@ import duckdb
 from cubes.errors import SnapshotError
 from cubes.warehouse import Warehouse, read_warehouse
 
-_LOCKED = {
+LOCKED = {
     "enable_external_access": "false",
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
@@ -80,7 +80,7 @@ def current_folder(published: Path) -> Path:
         ) from error
     if not folder.is_dir():
         raise SnapshotError(
-            f"{link} is not a link to a snapshot's folder. Publish again with `huiyin publish`."
+            f"{link} is not a link to a snapshot's folder. Publish again with `huiyin build`."
         )
     return folder
 
@@ -100,12 +100,13 @@ def open_snapshot(
     folder = current_folder(published)
     try:
         info = json.loads((folder / "published.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        date.fromisoformat(info["business_date"])
+    except (OSError, ValueError, TypeError, KeyError) as error:
         raise SnapshotError(
-            f"Snapshot {folder.name} has no readable published.json: {error}. Publish again with "
-            "`huiyin publish`."
+            f"Snapshot {folder.name} has no readable published.json: {_cause(error)}. Publish "
+            "again with `huiyin build`."
         ) from error
-    config: dict[str, str | bool | int | float | list[str]] = dict(_LOCKED)
+    config: dict[str, str | bool | int | float | list[str]] = dict(LOCKED)
     if memory_limit is not None:
         config["memory_limit"] = memory_limit
     if threads is not None:
@@ -115,7 +116,12 @@ def open_snapshot(
         connection = duckdb.connect(str(file), read_only=True, config=config)
     except duckdb.Error as error:
         raise SnapshotError(
-            f"Snapshot {folder.name} could not be opened: {error}. If it stays so, publish again "
-            "with `huiyin publish`."
+            f"Snapshot {folder.name} could not be opened: {error} If it stays so, publish again "
+            "with `huiyin build`."
         ) from error
     return Snapshot(str(info.get("tag", folder.name)), folder, info, connection)
+
+
+def _cause(error: Exception) -> str:
+    wrong = isinstance(error, TypeError | KeyError)
+    return "its business_date is missing or no date" if wrong else str(error)

@@ -41,9 +41,9 @@ def render_table(
     for index, column in enumerate(result.columns):
         is_number = column.kind == "measure"
         widest = max((cell_len(line[index]) for line in [*cells, *totals]), default=1)
-        heading = column.label + (f"（{column.unit}）" if column.unit and language == "zh" else "")
-        if column.unit and language != "zh":
-            heading += f" ({column.unit})"
+        heading = column.heading or column.label
+        if column.unit and column.heading is None:
+            heading += f"（{column.unit}）" if language == "zh" else f" ({column.unit})"
         # Figures keep their width and headings wrap: a figure cut short would be a wrong one.
         table.add_column(
             escape(heading),

@@ -18,8 +18,9 @@ from pydantic import Field
 from sqlalchemy.engine import Connection
 
 from cubes.declaration import load_declarations
+from cubes.label import Label
+from notifications.declared import Declared
 from notifications.errors import RosterError
-from notifications.language import Bilingual, Declared
 from notifications.schema import account, audit_event, contact, role_assignment
 
 WHOLE = "*"
@@ -32,7 +33,7 @@ class Role(Declared):
     """What holders of certain positions may do."""
 
     role: str
-    label: Bilingual
+    label: Label
     positions: tuple[str, ...] = Field(min_length=1)
     permissions: tuple[str, ...]
 

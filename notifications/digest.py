@@ -13,12 +13,13 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from cubes.declaration import load_declarations, suggest
+from cubes.label import LANGUAGES, Label, Language
 from notifications import wording
 from notifications.account import WHOLE
-from notifications.language import Bilingual, Declared, Language
-from notifications.publication import Publication, as_decimal
+from notifications.declared import Declared
+from notifications.publication import Freshness, Publication, as_decimal
 from notifications.sms import Body, fit
-from notifications.template import Line, Value, check_lines, render_lines, words
+from notifications.template import Line, Value, check_lines, render_lines, used, words
 
 Units = frozenset[str]
 
@@ -30,10 +31,15 @@ _FIXED_NAMES = ("unit", "business_date")
 
 
 class Table(Declared):
-    """One grouped answer: a named query, split further by `by` within each recipient's unit."""
+    """One grouped answer: a named query, split further by `by` within each recipient's unit.
+
+    A `stock` is as of the snapshot whatever the business date, so under an older date its values
+    are unknown and the lines that use them are left out.
+    """
 
     query: str
     by: tuple[str, ...] = Field(default=(), max_length=1)
+    stock: bool = False
 
 
 class Top(Declared):
@@ -42,7 +48,7 @@ class Top(Declared):
     count: int = Field(ge=1, le=5)
     order: Literal["largest", "smallest"] = "largest"
     format: Literal["money", "number", "percent"] = "number"
-    words: dict[str, Bilingual] = Field(default_factory=dict)
+    words: dict[str, Label] = Field(default_factory=dict)
 
 
 class DigestValue(Declared):
@@ -54,14 +60,13 @@ class DigestValue(Declared):
     top: Top | None = None
 
 
-class Freshness(Declared):
-    """Which sources must be complete for the business date.
+class DigestFreshness(Freshness):
+    """What must be complete for the business date, and what the figures cover.
 
-    `span` says what the figures cover. A gap earlier in the month does not hold a digest of the
-    month back, but the text names the days that are missing.
+    With `span: month` a gap earlier in the month does not hold the digest back, but the text names
+    the days that are missing.
     """
 
-    sources: tuple[str, ...] = Field(min_length=1)
     span: Literal["day", "month"] = "day"
 
 
@@ -73,14 +78,14 @@ class Digest(Declared):
     """
 
     digest: str
-    label: Bilingual
-    category: Bilingual
-    description: Bilingual
+    label: Label
+    category: Label
+    description: Label
     tables: dict[str, Table]
     values: dict[str, DigestValue]
     lines: tuple[Line, ...] = Field(min_length=1)
     segments: int = Field(ge=1, le=6)
-    freshness: Freshness
+    freshness: DigestFreshness
     deadline: Literal["stamp", "skip"] = "stamp"
     empty: Literal["send", "skip"] = "send"
     expires_after_hours: int = Field(default=12, ge=1)
@@ -99,6 +104,10 @@ class Digest(Declared):
         if all(line.priority != 1 for line in self.lines):
             raise ValueError("one line must have priority 1")
         check_lines(self.lines, self.value_names())
+        if self.deadline == "stamp" and all(
+            line.priority != 1 or _uses(line, self.stock_names()) for line in self.lines
+        ):
+            raise ValueError("a stamped text needs a line of priority 1 that uses no stock")
         return self
 
     def value_names(self) -> tuple[str, ...]:
@@ -106,6 +115,15 @@ class Digest(Declared):
         plain = [name for name, value in self.values.items() if value.top is None]
         compared = [f"{name}_{part}" for name in plain for part in _COMPARISONS]
         return (*_FIXED_NAMES, *self.values, *compared)
+
+    def stock_names(self) -> frozenset[str]:
+        """Names of values that are as of the snapshot."""
+        stocks = [name for name, value in self.values.items() if self.tables[value.table].stock]
+        return frozenset([*stocks, *(f"{name}_{part}" for name in stocks for part in _COMPARISONS)])
+
+
+def _uses(line: Line, names: frozenset[str]) -> bool:
+    return any(used(line.source(language)) & names for language in LANGUAGES)
 
 
 _STAMP = Line(
@@ -246,14 +264,19 @@ def write_text(
         else:
             by = digest.tables[value.table].by[0]
             values[name] = _top(value, value.top, by, query, figures, publication, language)
-    lines = render_lines(digest.lines, values, language, publication.currency)
+    template_lines = digest.lines
+    if business_date < max(expected_date, publication.business_date):
+        stocks = digest.stock_names()
+        values |= dict.fromkeys(stocks & set(values))
+        template_lines = tuple(line for line in digest.lines if not _uses(line, stocks))
+    lines = render_lines(template_lines, values, language, publication.currency)
     if business_date < expected_date:
         stamp = {"business_date": business_date, "missing": expected_date}
         marked = render_lines([_STAMP], stamp, language, publication.currency)
         lines = (*lines[:1], *marked, *lines[1:])
     if digest.freshness.span == "month":
         first = business_date.replace(day=1)
-        missing = publication.gaps(digest.freshness.sources, first, business_date)
+        missing = publication.gaps(digest.freshness, first, business_date)
         values["missing_days"] = ", ".join(day.isoformat() for day in missing) or None
         if missing:
             named = {"days": _days_in_words(missing, language)}
@@ -328,7 +351,7 @@ def preview(
     The default business date is the newest that is complete for the digest.
     """
     expected = business_date or publication.business_date
-    newest = publication.newest_complete(digest.freshness.sources, expected) or expected
+    newest = publication.newest_complete(digest.freshness, expected) or expected
     key = frozenset({WHOLE}) if WHOLE in units else units
     figures = collect(digest, [key], publication, newest).get(key)
     if figures is None:

@@ -1,6 +1,7 @@
 """The error tree of `notifications`.
 
 NotificationError
+├── StoreError           the operational store cannot be opened or is damaged
 ├── RosterError          the roster holds a row that cannot become an account
 ├── TemplateError        a text cannot be rendered from the values at hand
 ├── FigureError          a named query did not answer with the columns a text or rule needs
@@ -18,6 +19,10 @@ class NotificationError(Exception):
     """Base of all errors raised by `notifications`."""
 
     retryable: bool = False
+
+
+class StoreError(NotificationError):
+    """ops.db cannot be used; it must be restored or the cause removed."""
 
 
 class RosterError(NotificationError):

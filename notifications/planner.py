@@ -16,12 +16,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from cubes.errors import CubeError
+from cubes.label import Language
 from notifications.account import WHOLE, Recipient, recipients
 from notifications.alert.planning import AlertOutcome, Audiences, plan_alerts
 from notifications.alert.rule import Rule
 from notifications.digest import Digest, DigestText, UnitFigures, collect, write_text
 from notifications.errors import NotificationError
-from notifications.language import Language
 from notifications.outbox import NewMessage, enqueue, message_id
 from notifications.publication import Publication
 from notifications.schema import digest_run, subscription
@@ -35,6 +35,7 @@ Decision = Literal[
     "merged_into_newer_slot",
     "data_missing_at_deadline",
     "no_complete_data",
+    "source_not_here",
     "nothing_to_tell",
     "unit_unknown",
     "no_recipient",
@@ -219,14 +220,16 @@ def _decide(
         return replace(outcome, reason="unknown_digest")
     if wish.account_id not in people:
         return replace(outcome, reason="no_recipient")
+    if not publication.needed(digest.freshness):
+        return replace(outcome, reason="source_not_here")
     expected = expected_date(outcome.slot_at, publication)
-    if publication.is_complete(digest.freshness.sources, expected):
+    if publication.is_complete(digest.freshness, expected):
         return replace(outcome, business_date=expected)
     if now < outcome.slot_at + wish.deadline:
         return replace(outcome, reason="waiting_for_data")
     if digest.deadline == "skip":
         return replace(outcome, reason="data_missing_at_deadline")
-    newest = publication.newest_complete(digest.freshness.sources, expected)
+    newest = publication.newest_complete(digest.freshness, expected)
     if newest is None:
         return replace(outcome, reason="no_complete_data")
     return replace(outcome, reason="queued_with_stamp", business_date=newest)

@@ -12,11 +12,14 @@ from decimal import Decimal
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
-from notifications.account import WHOLE
-from notifications.errors import FigureError
-from notifications.language import Bilingual, Language
+from pydantic import Field
 
-_WHOLE_LABEL = Bilingual(zh="全部", en="All units")
+from cubes.label import Label, Language
+from notifications.account import WHOLE
+from notifications.declared import Declared
+from notifications.errors import FigureError
+
+_WHOLE_LABEL = Label(zh="全部", en="All units")
 
 
 class FigureResult(Protocol):
@@ -91,7 +94,7 @@ class Org:
     def name(self, unit_id: str, language: Language) -> str:
         """Name of a unit, its id if the snapshot does not know it."""
         if unit_id == WHOLE:
-            return _WHOLE_LABEL.in_language(language)
+            return _WHOLE_LABEL.text(language)
         unit = self.units.get(unit_id)
         if unit is None:
             return unit_id
@@ -119,16 +122,28 @@ class Org:
         )
 
 
+class Freshness(Declared):
+    """What must have arrived before figures of a day are told.
+
+    `sources` names sources. An installation that has none of them waits for all its sources that
+    deliver the stream named by `otherwise`; without `otherwise` it has nothing to tell.
+    """
+
+    sources: tuple[str, ...] = Field(min_length=1)
+    otherwise: str | None = None
+
+
 @dataclass(frozen=True)
 class SourceState:
     """Up to which local date a source is complete without a gap, and its incomplete days.
 
     If the day after `complete_through` is listed as incomplete, that gap alone ended the run: the
-    list then says everything about the later days.
+    list then says everything about the later days. `streams` are the names of what it delivers.
     """
 
     complete_through: date | None
     incomplete_dates: frozenset[date] = frozenset()
+    streams: frozenset[str] = frozenset()
 
     def is_complete(self, day: date) -> bool:
         """Whether everything of `day` has arrived; `day` must not be after the business date."""
@@ -172,6 +187,7 @@ class Publication:
                     if source["complete_through"] is None
                     else _date(source["complete_through"]),
                     frozenset(_date(day) for day in source.get("incomplete_dates", ())),
+                    frozenset(source.get("streams", ())),
                 )
                 for name, source in info["sources"].items()
             },
@@ -180,34 +196,39 @@ class Publication:
             is_working_day=is_working_day,
         )
 
-    def needed(self, sources: Sequence[str]) -> tuple[str, ...]:
-        """Those of `sources` this installation has, or all it has if it has none of them.
-
-        A digest of complaints names the hotline; an installation that knows only one flat source
-        of cases waits for that one.
-        """
-        present = tuple(name for name in sources if name in self.sources)
-        return present or tuple(sorted(self.sources))
-
-    def is_complete(self, sources: Sequence[str], day: date) -> bool:
-        """Whether every needed source is complete for `day` and the snapshot reaches it."""
-        return day <= self.business_date and all(
-            self.sources[name].is_complete(day) for name in self.needed(sources)
+    def needed(self, freshness: Freshness) -> tuple[str, ...]:
+        """The sources of this installation to wait for; none means that it has none that fits."""
+        named = tuple(name for name in freshness.sources if name in self.sources)
+        return named or tuple(
+            sorted(
+                name
+                for name, state in self.sources.items()
+                if freshness.otherwise is not None and freshness.otherwise in state.streams
+            )
         )
 
-    def gaps(self, sources: Sequence[str], first: date, last: date) -> tuple[date, ...]:
+    def is_complete(self, freshness: Freshness, day: date) -> bool:
+        """Whether every needed source is complete for `day` and the snapshot reaches it."""
+        needed = self.needed(freshness)
+        return (
+            bool(needed)
+            and day <= self.business_date
+            and all(self.sources[name].is_complete(day) for name in needed)
+        )
+
+    def gaps(self, freshness: Freshness, first: date, last: date) -> tuple[date, ...]:
         """Days from `first` to `last` that a needed source lists as incomplete."""
         listed = {
-            day for name in self.needed(sources) for day in self.sources[name].incomplete_dates
+            day for name in self.needed(freshness) for day in self.sources[name].incomplete_dates
         }
         return tuple(sorted(day for day in listed if first <= day <= last))
 
-    def newest_complete(self, sources: Sequence[str], until: date) -> date | None:
+    def newest_complete(self, freshness: Freshness, until: date) -> date | None:
         """The newest day up to `until` that is complete, within the last 31 days."""
         newest = min(until, self.business_date)
         for back in range(31):
             day = newest - timedelta(days=back)
-            if self.is_complete(sources, day):
+            if self.is_complete(freshness, day):
                 return day
         return None
 

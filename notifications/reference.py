@@ -8,10 +8,10 @@ from cubes.catalogue import Catalogue
 from cubes.cube import Cube
 from cubes.declaration import suggest
 from cubes.errors import DeclarationError, Fault
+from cubes.label import LANGUAGES
 from cubes.named_query import NamedQuery
 from notifications.alert.rule import Rule
 from notifications.digest import BELOW, Digest
-from notifications.language import LANGUAGES
 from notifications.template import used
 
 

@@ -9,8 +9,12 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.util.exc import CommandError
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import DatabaseError
+
+from notifications.errors import StoreError
 
 _CHUNK = 500
 
@@ -48,7 +52,10 @@ def reading(engine: Engine) -> Connection:
 
 
 def migrate(url: str) -> None:
-    """Bring the tables at `url` to the newest version; run once before any process starts."""
+    """Bring the tables at `url` to the newest version; run once before any process starts.
+
+    Raises StoreError when the store cannot be opened.
+    """
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     engine = open_store(url)
@@ -56,6 +63,14 @@ def migrate(url: str) -> None:
         with engine.begin() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+    except (DatabaseError, CommandError) as error:
+        shown = sa.make_url(url).render_as_string(hide_password=True)
+        cause = error.orig if isinstance(error, DatabaseError) else error
+        raise StoreError(
+            f"Opening the operational store {shown} failed: {cause}. Trying again helps only if "
+            "another process held it or the disk was full; otherwise restore the file from a "
+            "backup. Messages already sent are recorded there: do not simply delete it."
+        ) from error
     finally:
         engine.dispose()
 

@@ -17,7 +17,8 @@ import sqlalchemy as sa
 from pydantic import Field, field_validator, model_validator
 from sqlalchemy.engine import Connection
 
-from notifications.language import Declared, Language
+from cubes.label import Language
+from notifications.declared import Declared
 from notifications.schema import audit_event, subscription
 
 WorkingDay = Callable[[date], bool]

@@ -17,8 +17,9 @@ from jinja2 import nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from cubes.declaration import suggest
+from cubes.label import LANGUAGES, Label, Language
+from notifications.declared import Declared
 from notifications.errors import TemplateError
-from notifications.language import LANGUAGES, Bilingual, Declared, Language
 from notifications.sms import TextLine
 from notifications.wording import wordings
 
@@ -170,7 +171,7 @@ def render_lines(
     return tuple(done)
 
 
-def words(mapping: Mapping[str, Bilingual], value: Any, language: Language) -> str:
+def words(mapping: Mapping[str, Label], value: Any, language: Language) -> str:
     """Say a code in words if the mapping has it, otherwise the code itself."""
     known = mapping.get(str(value))
-    return known.in_language(language) if known else str(value)
+    return known.text(language) if known else str(value)

@@ -14,7 +14,7 @@ from babel import Locale
 from babel.dates import format_skeleton
 from babel.numbers import get_currency_symbol, parse_pattern
 
-from notifications.language import Language
+from cubes.label import Language
 
 _LOCALES: Mapping[Language, Locale] = {
     "zh": Locale.parse("zh_CN"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -35,18 +35,24 @@ def periods(rule: Rule, publication: Publication, last: date | None) -> tuple[da
     A stock has no past: a rule without `day` looks at the snapshot's own business date or at
     nothing. At most 7 missed days are caught up. Empty if no day is complete.
     """
-    newest = publication.newest_complete(rule.sources, publication.business_date)
+    newest = publication.newest_complete(rule.freshness, publication.business_date)
     if newest is None or (rule.day is None and newest != publication.business_date):
         return ()
     if rule.day is None or last is None or last >= newest:
         return (newest,)
     first = max(last + timedelta(days=1), newest - timedelta(days=_CATCH_UP))
     days = [first + timedelta(days=step) for step in range((newest - first).days + 1)]
-    return tuple(day for day in days if publication.is_complete(rule.sources, day))
+    return tuple(day for day in days if publication.is_complete(rule.freshness, day))
 
 
-def observe(rule: Rule, publication: Publication, period: date) -> dict[str, Observation]:
-    """Return the observation of every series of the rule for one period, by unit id."""
+def observe(
+    rule: Rule, publication: Publication, period: date, known: Iterable[str] = ()
+) -> dict[str, Observation]:
+    """Return the observation of every series of the rule for one period, by unit id.
+
+    `known` are the units of series that exist already: they are observed also when no row is left
+    of them, for a row that has vanished is how a matter ends that a query no longer counts.
+    """
     found: dict[str, Observation] = {}
     for level in rule.levels:
         if level > 0 and level not in publication.org.levels:
@@ -66,6 +72,10 @@ def observe(rule: Rule, publication: Publication, period: date) -> dict[str, Obs
         past = _past_days(rule, publication, period, answer)
         for unit_id in sorted(units):
             found[unit_id] = _observation(rule, period, rows.get(unit_id, []), past)
+    for unit_id in set(known) - set(found):
+        # A unit the snapshot no longer knows has no level, and its series must end too.
+        if publication.org.level(unit_id) in (None, *rule.levels):
+            found[unit_id] = _observation(rule, period, [], ())
     return found
 
 
@@ -83,7 +93,7 @@ def _past_days(
     oldest = min(told, default=period)
     days = (period - timedelta(days=back) for back in range(against.mean_of_previous, 0, -1))
     return tuple(
-        day for day in days if day >= oldest and publication.is_complete(rule.sources, day)
+        day for day in days if day >= oldest and publication.is_complete(rule.freshness, day)
     )
 
 
@@ -94,13 +104,17 @@ def _observation(
     if rule.day is None:
         row = rows[0] if rows else None
         value = missing if row is None else as_decimal(row, rule.measure, rule.query)
-        volume = missing if row is None else as_decimal(row, rule.volume_measure, rule.query)
-        return Observation(period, value, None, volume)
+        return Observation(period, value, None, _volume(rule, row))
     by_day = {as_date(row[rule.day]): row for row in rows}
     today = by_day.get(period)
     value = missing if today is None else as_decimal(today, rule.measure, rule.query)
-    volume = missing if today is None else as_decimal(today, rule.volume_measure, rule.query)
-    return Observation(period, value, _mean(by_day, rule.measure, rule, past, missing), volume)
+    mean = _mean(by_day, rule.measure, rule, past, missing)
+    return Observation(period, value, mean, _volume(rule, today))
+
+
+def _volume(rule: Rule, row: Mapping[str, Any] | None) -> Decimal | None:
+    """The volume of a row; where a complete period has no row there was none."""
+    return Decimal(0) if row is None else as_decimal(row, rule.volume_measure, rule.query)
 
 
 def _mean(

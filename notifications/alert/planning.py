@@ -11,11 +11,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
+from cubes.label import Language
 from notifications.account import Recipient
 from notifications.alert.evaluation import Contributor, contributor, observe, periods, text_values
 from notifications.alert.rule import Rule
 from notifications.alert.state import Observation, Position, Series, Step, evaluate
-from notifications.language import Language
 from notifications.outbox import NewMessage, enqueue
 from notifications.publication import Org, Publication
 from notifications.schema import alert_event, alert_state
@@ -55,6 +55,8 @@ def plan_alerts(
     engine: Engine, rule: Rule, publication: Publication, audiences: Audiences, now: datetime
 ) -> AlertOutcome:
     """Evaluate a rule and store what follows. Figures are read before the write lock is taken."""
+    if not publication.needed(rule.freshness):
+        return AlertOutcome(rule.rule, (), 0, {"source_not_here": 1})
     with reading(engine) as connection:
         known = _load(connection, rule.rule)
     last = max((series.period for series in known.values() if series.period), default=None)
@@ -63,7 +65,7 @@ def plan_alerts(
         return AlertOutcome(rule.rule, (), 0, {"no_complete_period": 1})
     observations: dict[str, list[Observation]] = defaultdict(list)
     for day in days:
-        for unit_id, observation in observe(rule, publication, day).items():
+        for unit_id, observation in observe(rule, publication, day, known).items():
             observations[unit_id].append(observation)
     if days[-1] < publication.business_date:
         for unit_id, seen in observations.items():
@@ -105,7 +107,7 @@ def _store(
             _save(connection, rule.rule, unit_id, step.series, now, is_new=old is None)
         if step.kind is None:
             continue
-        good = [one for one in seen if one.health == "good"][-1]
+        good = [one for one in seen if one.can_be_decided][-1]
         key = f"{rule.rule}:{unit_id}:{step.firing_id}:{step.kind}"
         if step.number > 1:
             key = f"{key}:{step.number}"

@@ -11,9 +11,11 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from cubes.declaration import load_declarations
+from cubes.label import LANGUAGES, Label
 from notifications.alert.state import Observation, Policy, Series, evaluate
-from notifications.language import Bilingual, Declared
-from notifications.template import Line, check_lines
+from notifications.declared import Declared
+from notifications.publication import Freshness
+from notifications.template import Line, check_lines, required
 
 Outcome = Literal["fires", "resolves", "quiet"]
 
@@ -30,6 +32,10 @@ TEXT_NAMES = (
     "contributor_value",
     "contributor_change",
 )
+
+
+_ALWAYS_KNOWN = frozenset({"unit", "period", "threshold", "recover", "volume"})
+"""What every decided observation has, also one whose value cannot be formed."""
 
 
 class Against(Declared):
@@ -124,14 +130,14 @@ class Rule(Declared):
     """
 
     rule: str
-    label: Bilingual
+    label: Label
     query: str
     measure: str
     volume: str | None = None
     day: str | None = None
     zero: bool = False
     levels: tuple[int, ...] = Field(min_length=1)
-    sources: tuple[str, ...] = Field(min_length=1)
+    freshness: Freshness
     condition: Condition
     severity: Literal["info", "warning", "critical"]
     audience: Audience
@@ -160,6 +166,15 @@ class Rule(Declared):
             if all(line.priority != 1 for line in lines):
                 raise ValueError("one line of each text must have priority 1")
             check_lines(lines, TEXT_NAMES)
+        may_lack_a_value = self.volume is not None or not self.zero
+        if may_lack_a_value and not any(
+            all(_ALWAYS_KNOWN.issuperset(required(line.source(one))) for one in LANGUAGES)
+            for line in self.text.resolved
+        ):
+            raise ValueError(
+                "one line of 'text.resolved' must not need 'value': without a row, or as a share "
+                "of nothing, there is none"
+            )
         expected = {period.expect for test in self.tests for period in test.periods}
         for outcome in ("fires", "quiet"):
             if outcome not in expected:

@@ -37,13 +37,22 @@ class Policy:
 
 @dataclass(frozen=True)
 class Observation:
-    """What one period says about a series; `value` is null when the data has no row."""
+    """What one period says about a series.
+
+    `value` is null when it cannot be formed, as a share of nothing; while the `volume` is known
+    that is still an answer. Both are null when nothing is known.
+    """
 
     period: date
     value: Decimal | None
     comparison: Decimal | None = None
     volume: Decimal | None = None
     health: Health = "good"
+
+    @property
+    def can_be_decided(self) -> bool:
+        """Whether the state may move by this period."""
+        return self.health == "good" and (self.value is not None or self.volume is not None)
 
     @property
     def fingerprint(self) -> str:
@@ -124,7 +133,12 @@ def _breaches(policy: Policy, observation: Observation) -> bool:
 def _recovers(policy: Policy, observation: Observation) -> bool:
     number = measured(policy, observation)
     volume = observation.volume if observation.volume is not None else Decimal(0)
-    if number is None or volume < policy.minimum_volume:
+    if volume < policy.minimum_volume:
+        return True
+    if observation.value is None:
+        # Nothing of what is too much is over; enough volume without a value proves nothing.
+        return policy.is_above and volume == 0
+    if number is None:
         return not _breaches(policy, observation)
     return number <= policy.recover if policy.is_above else number >= policy.recover
 
@@ -161,7 +175,7 @@ def evaluate(policy: Policy, series: Series, observations: Sequence[Observation]
         if series.period is not None and observation.period < series.period:
             reason = "older_period"
             continue
-        if observation.health != "good" or observation.value is None:
+        if not observation.can_be_decided:
             health = observation.health if observation.health != "good" else "nodata"
             series, reason = replace(series, health=health), "not_good"
             continue

@@ -98,7 +98,8 @@ def _organisation(connection: duckdb.DuckDBPyConnection) -> None:
         while at is not None:
             line.append(by_id[at])
             at = by_id[at][4]
-        values: list[object] = [unit[0], unit[0], unit[1], unit[2], unit[3], "x", "company"]
+        level_name = ("province", "prefecture", "county")[unit[3] - 1]
+        values: list[object] = [unit[0], unit[0], unit[1], unit[2], unit[3], level_name, "company"]
         values.append(unit[4])
         above = line[::-1]
         for number in range(8):

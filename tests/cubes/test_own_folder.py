@@ -204,3 +204,55 @@ def test_an_absent_fact_and_a_missing_calendar_are_told(
         run_query(
             catalogue, empty, CubeQuery("trips", ("trips",)), scope=Scope.all(), business_date=None
         )
+
+
+@pytest.mark.parametrize(("sql", "visits"), [("kind", [2, 1]), ("upper(kind)", [3, 3])])
+def test_a_word_two_facts_share_counts_only_if_it_means_the_same(
+    tmp_path: Path, sql: str, visits: list[int]
+) -> None:
+    (tmp_path / "definitions").mkdir()
+    (tmp_path / "definitions" / "sale.yml").write_text(
+        "cube: sale\nfact: sale\ndimensions: {kind: {sql: kind}}\n"
+        "measures:\n  sales: {agg: count}\n  visits_per_sale: {ratio: [visit.visits, sales]}\n"
+    )
+    (tmp_path / "definitions" / "visit.yml").write_text(
+        f"cube: visit\nfact: visit\ndimensions: {{kind: {{sql: {sql}}}}}\n"
+        "measures:\n  visits: {agg: count}\n"
+    )
+    with duckdb.connect() as connection:
+        connection.execute("create table sale as select unnest(['a', 'b']) as kind")
+        connection.execute("create table visit as select unnest(['a', 'a', 'b']) as kind")
+        query = CubeQuery("sale", ("visits_per_sale",), by=("kind",))
+        result = run_query(
+            load_catalogue([tmp_path]), connection, query, scope=Scope.all(), business_date=None
+        )
+    assert [row["visits_per_sale"] for row in result.rows] == visits
+
+
+def test_whatever_the_database_refuses_is_a_query_error_with_its_cause(tmp_path: Path) -> None:
+    (tmp_path / "definitions").mkdir()
+    (tmp_path / "definitions" / "sale.yml").write_text(
+        "cube: sale\nfact: sale\ndimensions: {kind: {sql: kind}}\n"
+        "measures: {total: {agg: sum, sql: amount}, low: {agg: min, sql: cast(kind as integer)}}\n"
+    )
+    catalogue = load_catalogue([tmp_path])
+    connection = duckdb.connect()
+
+    def refused(**query: Any) -> QueryError:
+        with pytest.raises(QueryError) as caught:
+            run_query(
+                catalogue,
+                connection,
+                CubeQuery.from_mapping({"cube": "sale", **query}),
+                scope=Scope.all(),
+                business_date=None,
+            )
+        assert isinstance(caught.value.__cause__, duckdb.Error)
+        return caught.value
+
+    big = "9223372036854775807::bigint::decimal(38, 0) * 10000000000000000000"
+    connection.execute(f"create table sale as select 'a' as kind, {big} as amount from range(9)")
+    assert "Trying again does not help" in str(refused(measures="low"))
+    assert "could not be queried: Out of Range Error" in str(refused(measures="total"))
+    connection.close()
+    assert "Try again once the database can be read" in str(refused(measures="total"))

@@ -10,6 +10,7 @@ from cubes.errors import QueryError
 from cubes.query import CubeQuery, run_query
 from cubes.scope import Scope
 from tests.cubes.conftest import BUSINESS_DATE, Ask
+from tests.cubes.marts import make_marts
 
 
 def test_a_restricted_total_is_the_total_of_the_visible_rows(ask: Ask) -> None:
@@ -52,6 +53,81 @@ def test_unit_ids_are_bound_as_one_list(ask: Ask) -> None:
     assert "5101" not in result.sql
 
 
+def refusal(ask: Ask, cut: dict[str, str], cube: str = "cases") -> str:
+    """What an account of Chengdu is told about a member."""
+    with pytest.raises(QueryError) as caught:
+        ask(cube, "cases" if cube == "cases" else "orders", cuts=cut, scope=Scope.units(["5101"]))
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "foreign", "nobody"),
+    [
+        ("org", "#510201", "#999999"),
+        ("org.l2", "绵阳", "自贡"),
+        ("org.l3", "绵阳/城区", "自贡/城区"),
+        ("org.unit", "绵阳", "自贡"),
+    ],
+)
+def test_a_hidden_member_and_one_that_does_not_exist_get_the_same_answer(
+    ask: Ask, name: str, foreign: str, nobody: str
+) -> None:
+    hidden = refusal(ask, {name: foreign})
+    assert "has no member" in hidden and "that this account may see" in hidden
+    assert (
+        hidden.split("(")[0].replace(foreign, nobody)
+        == (refusal(ask, {name: nobody}).split("(")[0])
+    )
+    suggested = hidden.partition("did you mean")[2]
+    assert "绵阳" not in suggested and "5102" not in suggested
+
+
+def test_suggestions_name_own_units_only(ask: Ask) -> None:
+    assert "did you mean '四川/成都/城区'?" in refusal(ask, {"org.l3": "四川/绵阳/城区"})
+    assert "成都" in refusal(ask, {"org.l2": "成者"})
+    with pytest.raises(QueryError, match="did you mean '绵阳'"):
+        ask("cases", "cases", cuts={"org.l2": "绵羊"})
+
+
+def test_own_members_and_the_units_above_them_stay_known(ask: Ask) -> None:
+    chengdu = Scope.units(["5101"])
+    for name, member in (("org.l1", "四川"), ("org", "#510101"), ("product", "broadband/光纤")):
+        ask("sales", "orders", cuts={name: member}, scope=chengdu)
+    # No product of the kind was sold here, but products belong to no unit.
+    assert ask(
+        "sales", "orders", cuts={"product": "broadband"}, scope=Scope.units(["510102"])
+    ).rows == [{"orders": 0}]
+
+
+def test_a_customer_of_another_unit_is_not_known_unless_a_visible_row_names_it(
+    catalogue: Catalogue,
+) -> None:
+    def orders(connection: duckdb.DuckDBPyConnection, customer: str) -> int:
+        query = CubeQuery("sales", ("orders",), cuts=(("customer", (customer,)),))
+        scope = Scope.units(["510201"])
+        result = run_query(catalogue, connection, query, scope=scope, business_date=BUSINESS_DATE)
+        return int(result.rows[0]["orders"])
+
+    with duckdb.connect() as connection:
+        make_marts(connection)
+        # k1 lives in Chengdu and bought in Mianyang, k2 did not.
+        assert orders(connection, "k1") == 3
+        with pytest.raises(QueryError) as caught:
+            orders(connection, "k2")
+        assert "has no member 'k2' that this account may see" in str(caught.value)
+        assert "k3" not in str(caught.value) and "k4" not in str(caught.value)
+        connection.execute("update marts.dim_customer set org_unit_id = '510201'")
+        assert orders(connection, "k2") == 0
+
+
+def test_a_value_in_the_fact_is_known_only_from_visible_rows(ask: Ask) -> None:
+    assert "has no member 'o'" in refusal(ask, {"source": "o"})
+    assert "hotline" not in refusal(ask, {"source": "o"}).partition("did you mean")[2]
+    assert ask("cases", "cases", cuts={"source": "hotline"}, scope=Scope.units(["99"])).rows == [
+        {"cases": 0}
+    ]
+
+
 def test_a_cube_without_a_scoped_dimension_is_closed_to_restricted_accounts(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
@@ -77,8 +153,6 @@ def test_a_cube_without_a_scoped_dimension_is_closed_to_restricted_accounts(
 def test_a_closed_unit_stays_visible_and_a_moved_one_only_at_its_new_place(
     catalogue: Catalogue,
 ) -> None:
-    from tests.cubes.marts import make_marts
-
     def cases(connection: duckdb.DuckDBPyConnection, unit: str) -> int:
         result = run_query(
             catalogue,

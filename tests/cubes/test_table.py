@@ -70,6 +70,30 @@ def test_a_table_speaks_english_and_says_what_it_left_out(ask: Ask) -> None:
     assert "2 more rows" in text
 
 
+def test_nothing_raw_stands_in_a_chinese_table(ask: Ask) -> None:
+    result = ask("cases", "cases", "source,is_open,org.level_name")
+    text = "\n".join(drawn(result))
+    for shown in ("10000 号客服热线", "未结", "已结", "县公司", "市公司"):
+        assert shown in text
+    for raw in ("hotline", "true", "false", "county", "prefecture"):
+        assert raw not in text
+    english = "\n".join(drawn(ask("cases", "cases", "is_open,org.level_name", language="en")))
+    assert "Closed" in english and "County" in english and "false" not in english
+
+
+def test_headings_of_a_comparison_stand_in_lines_of_their_own(ask: Ask) -> None:
+    result = ask("cases", "complaints", period="2026-03-30", compare="previous")
+    lines = drawn(result)
+    words = [part.strip() for part in lines[2].replace("│", "┃").split("┃")[1:-1]]
+    assert words == ["投诉数（件）", "上期", "变化", "变化率"]
+    assert [column.label for column in result.columns][1:] == [
+        "投诉数（上期）",
+        "投诉数（变化）",
+        "投诉数（变化率）",
+    ]
+    assert [column.unit for column in result.columns] == ["件", "件", "件", None]
+
+
 def test_a_null_member_is_told_apart_from_a_total(ask: Ask) -> None:
     text = "\n".join(drawn(ask("cases", "cases", "org.l2", totals="grand")))
     assert "（空）" in text and "合计" in text

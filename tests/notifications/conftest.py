@@ -99,7 +99,8 @@ class Warehouse:
         for row in groups.values():
             for name, (above, below) in self.ratios.items():
                 if above in row:
-                    row[name] = row[above] / sum(row[one] for one in below)
+                    base = sum(row[one] for one in below)
+                    row[name] = row[above] / base if base else None
         return Answer(list(groups.values()))
 
 

@@ -79,6 +79,44 @@ def test_an_incomplete_period_freezes_the_state_both_ways() -> None:
     assert found == [("ok", None), ("firing", "fired"), ("firing", None), ("firing", None)]
 
 
+def share(number: int, value: str | None, volume: int | None) -> Observation:
+    """A share of a volume."""
+    return Observation(
+        FIRST + timedelta(days=number),
+        None if value is None else Decimal(value),
+        volume=None if volume is None else Decimal(volume),
+    )
+
+
+def test_a_share_of_nothing_ends_a_firing_and_the_next_breach_is_told_again() -> None:
+    rule = policy(threshold=Decimal("0.4"), recover=Decimal("0.3"), minimum_volume=Decimal(20))
+    found = run(rule, share(0, "0.5", 40), share(1, None, 0), share(2, "0.6", 50))
+    assert found == [("firing", "fired"), ("ok", "resolved"), ("firing", "fired")]
+    without_minimum = policy(threshold=Decimal("0.4"), recover=Decimal("0.3"))
+    assert run(without_minimum, share(0, "0.5", 40), share(1, None, 0))[-1] == ("ok", "resolved")
+
+
+def test_a_share_of_nothing_is_a_good_period_and_a_share_of_the_unknown_is_none() -> None:
+    rule = policy(minimum_volume=Decimal(20))
+    nothing = evaluate(rule, Series(), [share(0, None, 0)])
+    assert (nothing.reason, nothing.series.health) == ("decided", "good")
+    assert nothing.series.period == FIRST
+    unknown = evaluate(rule, Series(), [share(0, None, None)])
+    assert (unknown.reason, unknown.series.health) == ("not_good", "nodata")
+    assert unknown.series.period is None
+
+
+def test_a_missing_value_with_enough_volume_neither_fires_nor_ends_a_firing() -> None:
+    rule = policy(minimum_volume=Decimal(20))
+    found = run(rule, share(0, None, 30), share(1, "11", 30), share(2, None, 30), share(3, "5", 30))
+    assert found == [("ok", None), ("firing", "fired"), ("firing", None), ("ok", "resolved")]
+
+
+def test_nothing_is_not_enough_where_too_little_is_the_matter() -> None:
+    rule = policy(is_above=False, threshold=Decimal(5), recover=Decimal(10))
+    assert run(rule, share(0, "4", 4), share(1, None, 0))[-1] == ("firing", None)
+
+
 def test_the_same_data_never_speaks_twice() -> None:
     step = evaluate(policy(), Series(), [seen(0, 50)])
     again = evaluate(policy(), step.series, [seen(0, 50)])

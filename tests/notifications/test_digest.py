@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from cubes.errors import DeclarationError
 from notifications.account import WHOLE
@@ -122,6 +123,42 @@ def test_figures_of_a_month_name_the_days_that_are_missing_in_them(world: Any) -
     assert english[1] == "Without data of Mar 24, Mar 26, Mar 27 and 1 more"
     complete = text(world, "monthly_arrears", {"MY"})
     assert "未到" not in complete
+
+
+def test_a_stock_is_not_told_under_an_older_date(world: Any) -> None:
+    facts(world)
+    stale = {"hotline": SourceState(date(2026, 3, 29))}
+    written = preview(
+        world.digests["complaints"],
+        frozenset({"SC"}),
+        world.publication(sources=stale),
+        language="zh",
+        signature="【回音】",
+    )
+    assert written is not None
+    assert "截至3月29日，3月30日数据未到" in written.body.text
+    assert "在途" not in written.body.text
+    assert (written.figures["open_cases"], written.figures["complaints"]) == (None, "15")
+    assert "在途工单27件，其中超期3件" in text(world, "complaints", {"SC"})
+
+
+def test_a_digest_of_stocks_alone_cannot_be_stamped(tmp_path: Path) -> None:
+    good = (Path(__file__).parents[2] / "notifications/digests/complaints.yml").read_text("utf-8")
+    bad = good.replace("unit: {query: complaints}", "unit: {query: complaints, stock: true}")
+    (tmp_path / "complaints.yml").write_text(bad, encoding="utf-8")
+    with pytest.raises(DeclarationError, match="line of priority 1 that uses no stock"):
+        load_digests([tmp_path])
+
+
+def test_the_names_of_shipped_digests_rules_and_roles_stand_in_both_languages() -> None:
+    package = Path(__file__).parents[2] / "notifications"
+    files = [path for part in ("digests", "alerts", "roles") for path in package.glob(f"{part}/*")]
+    assert len(files) >= 6
+    for path in files:
+        declared = yaml.safe_load(path.read_text("utf-8"))
+        for key in ("label", "category", "description"):
+            if key in declared:
+                assert set(declared[key]) == {"zh", "en"}, (path.name, key)
 
 
 def test_a_unit_the_snapshot_does_not_know_has_no_text(world: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from notifications.publication import SourceState
+from notifications.publication import Publication, SourceState
 from notifications.subscription import unsubscribe
 
 YESTERDAY = date(2026, 3, 29)
@@ -154,11 +154,30 @@ def test_a_digest_without_figures_can_be_left_out(world: Any) -> None:
 
 
 def test_an_installation_without_the_named_source_waits_for_the_one_it_has(world: Any) -> None:
-    world.subscribe("C2")
-    assert world.tick(sources={"nyc311": SourceState(YESTERDAY)}).reasons() == {
-        "waiting_for_data": 1
+    world.subscribe("C2", "complaints")
+    cases = frozenset({"cases"})
+    late = {
+        "nyc311": SourceState(YESTERDAY, streams=cases),
+        "shop": SourceState(world.day, streams=frozenset({"orders"})),
     }
-    assert world.tick(sources={"nyc311": SourceState(world.day)}).reasons() == {"queued": 1}
+    assert world.tick(sources=late).reasons() == {"waiting_for_data": 1}
+    # The shop delivers no cases, so nothing waits for it.
+    here = {"nyc311": SourceState(world.day, streams=cases), "shop": SourceState(None)}
+    assert world.tick(sources=here).reasons() == {"queued": 1}
+
+
+def test_the_named_source_alone_counts_where_it_is_here(world: Any) -> None:
+    world.subscribe("C2", "complaints")
+    example = SourceState(date(2014, 1, 1), streams=frozenset({"cases"}))
+    both = {"hotline": SourceState(world.day, streams=frozenset({"cases"})), "nyc311": example}
+    assert world.tick(sources=both).reasons() == {"queued": 1}
+
+
+def test_a_digest_none_of_whose_sources_is_here_is_named_and_never_sent(world: Any) -> None:
+    world.subscribe("C2", deadline=timedelta(0))
+    flat = {"nyc311": SourceState(world.day, streams=frozenset({"cases"}))}
+    assert world.tick(sources=flat).reasons() == {"source_not_here": 1}
+    assert world.messages() == []
 
 
 def test_a_digest_whose_figures_fail_does_not_stop_the_others_and_is_tried_again(
@@ -200,3 +219,30 @@ def test_two_ticks_at_once_on_different_snapshots_tell_a_slot_once(world: Any) -
     outer = world.tick(publication=replace(stale, figures=figures))
     assert (inner[0].messages_added, outer.messages_added) == (1, 0)
     assert [message.snapshot for message in world.messages()] == ["new"]
+
+
+def test_what_a_source_delivers_is_read_from_the_published_snapshot(world: Any) -> None:
+    whole = world.publication()
+    source = {"complete_through": "2026-03-30", "incomplete_dates": [], "streams": {"cases": {}}}
+    published = Publication.from_published(
+        {
+            "tag": "s1",
+            "business_date": "2026-03-30",
+            "zone": "America/New_York",
+            "currency": "USD",
+            "sources": {"nyc311": source},
+        },
+        org=whole.org,
+        figures=whole.figures,
+        is_working_day=whole.is_working_day,
+    )
+    waited_for = {
+        name: published.needed(one.freshness) for name, one in (world.digests | world.rules).items()
+    }
+    assert waited_for == {
+        "complaints": ("nyc311",),
+        "complaints_surge": ("nyc311",),
+        "overdue_cases": ("nyc311",),
+        "daily_sales": (),
+        "monthly_arrears": (),
+    }
