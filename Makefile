@@ -7,7 +7,7 @@ RUN := .venv/bin/
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 export UV_COMPILE_BYTECODE := 1
 
-.PHONY: help setup demo test check format bench clean
+.PHONY: help setup setup-bi demo test check format bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -24,6 +24,13 @@ $(UV):
 	@touch $@
 
 setup: .venv/.ready ## Install everything into .venv
+
+.venv-bi/.ready: pyproject.toml uv.lock | $(UV)
+	@echo "installing the locked packages of the analysts' tool into .venv-bi ..." >&2
+	@UV_PROJECT_ENVIRONMENT=.venv-bi $(UV) sync --frozen --quiet --no-default-groups --group bi --no-install-project --python "$(PYTHON)"
+	@touch $@
+
+setup-bi: .venv-bi/.ready ## Install the analysts' tool into .venv-bi
 
 demo: setup ## Simulate a province, run the whole thread, print the story
 	@$(RUN)huiyin demo

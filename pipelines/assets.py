@@ -2,9 +2,9 @@
 
 A partition is a business date. Landing takes whatever a source offers, and a chosen range of
 days is rebuilt in one run whether or not new batches touch it.
-"""
 
-from __future__ import annotations
+Annotations are not postponed in this module: Dagster reads those of an asset's body as types.
+"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
@@ -16,14 +16,13 @@ import yaml
 from connectors.contract import Contract
 from pipelines.resources import InstallationResource
 
-FIRST_DAY = "2020-01-01"
 SNAPSHOT = dg.AssetKey(["published", "snapshot"])
 _MARTS = Path("models") / "marts"
 
 
-def daily_partitions(zone: str) -> dg.DailyPartitionsDefinition:
-    """One partition a business date in the operator's zone."""
-    return dg.DailyPartitionsDefinition(start_date=FIRST_DAY, timezone=zone)
+def daily_partitions(first_day: date, zone: str) -> dg.DailyPartitionsDefinition:
+    """One partition a business date in the operator's zone, from `first_day` on."""
+    return dg.DailyPartitionsDefinition(start_date=first_day.isoformat(), timezone=zone)
 
 
 def landing_assets(
@@ -47,6 +46,7 @@ def _landing(contract: Contract, days: dg.DailyPartitionsDefinition) -> dg.Asset
             for stream, declared in contract.streams.items()
         ],
         backfill_policy=dg.BackfillPolicy.single_run(),
+        can_subset=True,
     )
     def land(
         context: dg.AssetExecutionContext, installation: InstallationResource
@@ -56,7 +56,11 @@ def _landing(contract: Contract, days: dg.DailyPartitionsDefinition) -> dg.Asset
         landed = ingest(installation.open(), say=_say(context), source=contract.source)
         for error in landed.failures.values():
             raise error
-        for stream in contract.streams:
+        # A source is read as a whole; a run of some of its streams reports on these.
+        chosen = context.selected_asset_keys
+        for stream in (
+            name for name in contract.streams if _raw_key(contract.source, name) in chosen
+        ):
             own = [delivery for delivery in landed.deliveries if delivery.stream == stream]
             yield dg.MaterializeResult(
                 asset_key=_raw_key(contract.source, stream),
@@ -146,7 +150,7 @@ def _models(dbt_project: Path) -> list[tuple[str, str, str]]:
 
 
 def _days(context: dg.AssetExecutionContext) -> Sequence[date]:
-    if not context.has_partition_key_range:
+    if not (context.has_partition_key or context.has_partition_key_range):
         return []
     return [date.fromisoformat(key) for key in context.partition_keys]
 

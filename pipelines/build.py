@@ -7,7 +7,8 @@ A build that was killed before it leaves its batches unmarked, so the same comma
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,8 +21,12 @@ from cubes.catalogue import Catalogue, check_catalogue
 from cubes.view import create_views
 from pipelines.build_input import BuildInput, BuildRequest, as_naive, freeze
 from pipelines.dbt_run import DBT_PROJECT, NodeResult, run_dbt
+from pipelines.errors import BuildFailedError
 from pipelines.home import Home
-from pipelines.settings import Settings
+from pipelines.settings import PROJECT_ROOT, Settings
+
+_CUBES = PROJECT_ROOT / "cubes"
+_MOST_NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,6 @@ class BuildReport:
 
     frozen: BuildInput
     nodes: tuple[NodeResult, ...]
-    definition_version: str
     full: bool
 
 
@@ -50,14 +54,19 @@ def build(
 
     The caller holds the build lock. Raises BuildFailedError for a structural fault.
     """
-    version = definition_version(home)
+    version = model_version(home, contracts)
     signature = f"{version}/{request.zone}/{request.calendar}/{request.currency}"
-    last = _last_build(home.warehouse)
+    with _explained(home.warehouse):
+        last = _last_build(home.warehouse)
     # Incremental tables know nothing of definitions, settings or a moment that went back.
     full = last is not None and (
         last.signature != signature or last.as_of > as_naive(request.as_of)
     )
-    with duckdb.connect(str(home.work), config=_configuration(settings)) as work:
+    _require_raw(batches, home)
+    with (
+        _explained(home.work),
+        duckdb.connect(str(home.work), config=_configuration(settings)) as work,
+    ):
         frozen = freeze(
             work,
             request,
@@ -81,30 +90,80 @@ def build(
         threads=settings.threads,
         progress=progress,
     )
-    with duckdb.connect(str(home.warehouse), config=_configuration(settings)) as warehouse:
+    with (
+        _explained(home.warehouse),
+        duckdb.connect(str(home.warehouse), config=_configuration(settings)) as warehouse,
+    ):
         create_views(catalogue, warehouse)
         check_catalogue(catalogue, warehouse)
         _mark_built(warehouse, frozen, signature)
         warehouse.execute("checkpoint")
-    return BuildReport(frozen, tuple(nodes), version, full)
+    return BuildReport(frozen, tuple(nodes), full)
 
 
-def definition_version(home: Home) -> str:
-    """A hash over all models, macros and seeds: incremental tables made by others are stale."""
-    digest = hashlib.sha256()
-    for folder in (DBT_PROJECT, home.site("dbt_project/models")):
-        for path in sorted(_definition_files(folder)):
-            digest.update(str(path.relative_to(folder)).encode() + b"\0")
-            digest.update(path.read_bytes() + b"\0")
+def _require_raw(batches: Sequence[Batch], home: Home) -> None:
+    """Raise BuildFailedError naming every loaded batch whose Parquet file is gone."""
+    lost = [batch for batch in batches if batch.path and not (home.path / batch.path).is_file()]
+    if not lost:
+        return
+    named = "\n".join(
+        f"  {batch.path} ({batch.source} {batch.stream}, delivered as {batch.place})"
+        for batch in lost[:_MOST_NAMED]
+    )
+    more = f"\n  and {len(lost) - _MOST_NAMED} more" if len(lost) > _MOST_NAMED else ""
+    raise BuildFailedError(
+        f"Building was not started: {len(lost)} landed file(s) are gone from {home.path}:\n"
+        f"{named}{more}\nNothing was published; the last good snapshot serves on. Trying again "
+        "helps once the files are restored from a backup."
+    )
+
+
+@contextmanager
+def _explained(database: Path) -> Iterator[None]:
+    """Turn a database that cannot be used into one message; both files are made from raw/."""
+    try:
+        yield
+    except duckdb.Error as error:
+        cause = str(error).partition("\n")[0]
+        raise BuildFailedError(
+            f"Building with {database} failed: {cause}. Nothing was published; the last good "
+            "snapshot serves on. Trying again helps if memory or the disk was full; if the file "
+            f"named above is damaged: delete it if it is {database.name}, which the next build "
+            "makes anew from raw/, else restore it from a backup."
+        ) from error
+
+
+def model_version(home: Home, contracts: Mapping[str, Contract]) -> str:
+    """A hash over models, macros, seeds and what contracts say of whole sources.
+
+    Incremental tables made under another version are stale and are rebuilt in full.
+    """
+    digest = _hashed([DBT_PROJECT, home.site("dbt_project/models")], {".sql", ".csv"})
+    for source, contract in sorted(contracts.items()):
+        levels = list(contract.org.levels) if contract.org else []
+        said = (source, contract.shape, contract.zone, contract.calendar, contract.currency, levels)
+        digest.update(repr(said).encode() + b"\0")
     return digest.hexdigest()[:12]
 
 
-def _definition_files(folder: Path) -> list[Path]:
-    return [
-        path
-        for path in folder.rglob("*")
-        if path.suffix in {".sql", ".csv"} and "target" not in path.parts
-    ]
+def definition_version(home: Home, contracts: Mapping[str, Contract]) -> str:
+    """A hash over everything a snapshot is made by: the models, their docs, and the cubes."""
+    digest = _hashed(
+        [DBT_PROJECT, home.site("dbt_project/models"), _CUBES, home.site("cubes")],
+        {".sql", ".csv", ".yml"},
+    )
+    digest.update(model_version(home, contracts).encode())
+    return digest.hexdigest()[:12]
+
+
+def _hashed(folders: Sequence[Path], suffixes: set[str]) -> hashlib._Hash:
+    digest = hashlib.sha256()
+    for folder in folders:
+        for path in sorted(folder.rglob("*")):
+            if path.suffix in suffixes and "target" not in path.parts:
+                digest.update(str(path.relative_to(folder)).encode() + b"\0")
+                digest.update(path.read_bytes() + b"\0")
+    return digest
 
 
 def _configuration(settings: Settings) -> dict[str, str | bool | int | float | list[str]]:

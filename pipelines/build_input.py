@@ -269,13 +269,13 @@ def _write_touched(
             files = _files(changed, source, name, home)
             delta = _select(raw_columns(stream), files)
             days = [f"select distinct _business_date as business_date from ({delta})"]
-            if stream.key and stream.mode != "append":
-                # An earlier version of a changed record may stand on another day.
+            versions = ""
+            if stream.key and files:
+                # A record sent again, even in mode append, may stand on another day or in another
+                # case in its other versions. Reads the key columns only.
                 keys = ", ".join(_quoted(column) for column in stream.key)
-                days.append(
-                    f"select distinct _business_date from {relation} "
-                    f"where ({keys}) in (select ({keys}) from ({delta}))"
-                )
+                versions = f"from {relation} where ({keys}) in (select ({keys}) from ({delta}))"
+                days.append(f"select distinct _business_date {versions}")
             days.extend(f"select date {_literal(day.isoformat())}" for day in forced_days)
             work.execute(
                 f"insert into raw.touched_day select ?, ?, business_date from "
@@ -291,6 +291,8 @@ def _write_touched(
                     if forced
                     else ""
                 )
+                if versions:
+                    also += f" union select {_quoted(case_key)} {versions}"
                 work.execute(
                     f"insert into raw.touched_case select ?, case_no from (select distinct "
                     f"{_quoted(case_key)} as case_no from ({delta}){also}) "

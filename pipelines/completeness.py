@@ -2,62 +2,105 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from connectors.contract import Contract
+from connectors.contract import Contract, Stream
 from connectors.ledger import Batch
 
 _WINDOW_DAYS = 31
 
 
 def source_health(
-    contracts: Mapping[str, Contract], batches: Sequence[Batch], business_date: date
+    contracts: Mapping[str, Contract],
+    batches: Sequence[Batch],
+    business_date: date,
+    *,
+    last_reads: Mapping[tuple[str, str], datetime],
+    zone: str,
 ) -> dict[str, dict[str, Any]]:
     """Per source: rows, missing days of the last 31 and the last complete date of each stream.
 
-    Only streams with a `delivery` are expected every day; the others are complete through the
-    last day they delivered.
+    A stream with a `delivery` is complete for a day that loaded batches of every branch it ever
+    had cover. A table, which announces nothing, is complete for the days before the local date on
+    which it was last read to its end (`last_reads`). Others are complete through the last day they
+    delivered. `zone` is the operator's.
     """
-    return {
-        source: _source(contract, batches, business_date)
-        for source, contract in sorted(contracts.items())
-    }
-
-
-def _source(contract: Contract, batches: Sequence[Batch], business_date: date) -> dict[str, Any]:
-    streams = {}
-    incomplete: set[date] = set()
-    through: list[date | None] = []
-    for name, stream in contract.streams.items():
-        own = [b for b in batches if b.source == contract.source and b.stream == name]
-        covered = {day for batch in own for day in _days(batch.covers_from, batch.business_date)}
-        missing: list[date] = []
-        complete_through = max(covered, default=None)
-        if stream.delivery is not None and covered:
-            first = max(min(covered), business_date - timedelta(days=_WINDOW_DAYS - 1))
-            missing = [day for day in _days(first, business_date) if day not in covered]
-            if missing:
-                incomplete.update(missing)
-                complete_through = missing[0] - timedelta(days=1)
-        if stream.delivery is not None or stream.business_date_from is not None:
-            through.append(complete_through)
-        streams[name] = {
-            "complete_through": complete_through.isoformat() if complete_through else None,
-            "missing": [day.isoformat() for day in missing],
-            "rows": sum(batch.rows_loaded for batch in own),
-            "rejected": sum(batch.rejected for batch in own),
+    health = {}
+    for source, contract in sorted(contracts.items()):
+        streams: dict[str, dict[str, Any]] = {}
+        missing: set[date] = set()
+        through: list[date | None] = []
+        for name, stream in contract.streams.items():
+            holes: set[date] = set()
+            own = [b for b in batches if (b.source, b.stream) == (source, name)]
+            if contract.interface.type == "table":
+                complete = _read_through(last_reads.get((source, name)), zone)
+            else:
+                complete, holes = _delivered_through(stream, own, business_date)
+            missing |= holes
+            through.append(complete)
+            streams[name] = {
+                "complete_through": _iso(complete),
+                "missing": _isos(holes),
+                "rows": sum(batch.rows_loaded for batch in own),
+                "rejected": sum(batch.rejected for batch in own),
+            }
+        health[source] = {
+            "label": {"zh": contract.label.zh, "en": contract.label.en},
+            "streams": streams,
+            "complete_through": _iso(_earliest(through)),
+            "incomplete_dates": _isos(missing),
         }
-    known = [day for day in through if day is not None]
-    complete = min(known) if known and len(known) == len(through) else None
-    return {
-        "label": {"zh": contract.label.zh, "en": contract.label.en},
-        "streams": streams,
-        "complete_through": complete.isoformat() if complete else None,
-        "incomplete_dates": [day.isoformat() for day in sorted(incomplete)],
-    }
+    return health
+
+
+def _read_through(read_at: datetime | None, zone: str) -> date | None:
+    if read_at is None:
+        return None
+    return read_at.astimezone(ZoneInfo(zone)).date() - timedelta(days=1)
+
+
+def _delivered_through(
+    stream: Stream, batches: Sequence[Batch], business_date: date
+) -> tuple[date | None, set[date]]:
+    """The last complete day of all branches, and the days of the window some branch lacks."""
+    through: list[date | None] = []
+    missing: set[date] = set()
+    for branch in sorted({batch.branch for batch in batches}):
+        covered = {
+            day
+            for batch in batches
+            if batch.branch == branch
+            for day in _days(batch.covers_from, batch.business_date)
+        }
+        complete = max(covered)
+        if stream.delivery is not None:
+            first = max(min(covered), business_date - timedelta(days=_WINDOW_DAYS - 1))
+            holes = {day for day in _days(first, business_date) if day not in covered}
+            missing |= holes
+            if holes:
+                complete = max(day for day in covered if day < min(holes))
+        through.append(complete)
+    return _earliest(through), missing
+
+
+def _earliest(days: Iterable[date | None]) -> date | None:
+    """The earliest day; None if there is none or one is unknown."""
+    known = list(days)
+    found = [day for day in known if day is not None]
+    return min(found) if found and len(found) == len(known) else None
 
 
 def _days(first: date, last: date) -> list[date]:
     return [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
+
+
+def _iso(day: date | None) -> str | None:
+    return None if day is None else day.isoformat()
+
+
+def _isos(days: Iterable[date]) -> list[str]:
+    return [day.isoformat() for day in sorted(days)]

@@ -12,7 +12,7 @@ from pipelines.installation import Installation
 from pipelines.resources import InstallationResource
 
 _installation = Installation.open(os.environ)
-_days = daily_partitions(_installation.settings.timezone)
+_days = daily_partitions(_installation.settings.first_day, _installation.settings.timezone)
 
 definitions = dg.Definitions(
     assets=[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Sequence
@@ -151,6 +152,13 @@ def prepare_mapping_home(installation: Installation, mapping: Path, data: Path) 
     contract = load_contract(mapping)
     home = installation.home
     _refuse_other_data(home, contract.source)
+    content = content_of(mapping, data)
+    if read_home(home).get("content") not in (None, content):
+        raise HomeError(
+            f"Demonstrating {data.name} in {home.path} was refused: the home holds another file or "
+            f"another mapping of {contract.source}. Nothing was changed. Choose another home, for "
+            f"example HUIYIN_HOME={home.path}-{content}."
+        )
     home.ensure()
     _install_mapping(home, mapping)
     zone = contract.zone or installation.settings.timezone
@@ -168,6 +176,7 @@ def prepare_mapping_home(installation: Installation, mapping: Path, data: Path) 
         {
             "demo": True,
             "demonstrates": contract.source,
+            "content": content,
             "clock": f"from:{moment.isoformat()}",
             "timezone": zone,
             "calendar": contract.calendar,
@@ -208,14 +217,26 @@ def _employ_demo_manager(installation: Installation) -> None:
     write_home(installation.home, {"roster": [member]})
 
 
-def default_mapping_home(settings: Settings, mapping: Path, *, home_given: bool) -> Home:
-    """Where a mapping's demonstration lives: the home that was given, else one beside the default.
+def content_of(mapping: Path, data: Path) -> str:
+    """Eight hexadecimal digits that change with the mapping or the data."""
+    digest = hashlib.sha256(mapping.read_bytes())
+    with data.open("rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()[:8]
 
-    The simulated province keeps the default home, so both demonstrations can stand side by side.
+
+def default_mapping_home(
+    settings: Settings, mapping: Path, data: Path, *, home_given: bool
+) -> Home:
+    """Where a data set's demonstration lives: the home that was given, else one of its own.
+
+    The simulated province keeps the default home, and a mended file or mapping gets a fresh one,
+    so that no figure of an earlier try is told as if it came from the new file.
     """
-    if home_given:
+    if home_given or not data.is_file():
         return Home(settings.home)
-    return Home(PROJECT_ROOT / "var" / "demos" / mapping.stem)
+    return Home(PROJECT_ROOT / "var" / "demos" / f"{mapping.stem}-{content_of(mapping, data)}")
 
 
 def _refuse_other_data(home: Home, wanted: str) -> None:

@@ -99,6 +99,19 @@ class Home:
         """Whether anything was ever landed or built here."""
         return any(path.exists() for path in (self.ledger, self.warehouse, self.raw, self.pii))
 
+    def require_store(self, path: Path) -> None:
+        """Raise HomeError if a store that landing writes is gone while its batches are there.
+
+        An empty one in its place would say that nothing was ever delivered.
+        """
+        if path.exists() or not self.raw.is_dir() or not any(self.raw.iterdir()):
+            return
+        raise HomeError(
+            f"Opening {path} failed: it is gone, but {self.raw} holds landed batches that it "
+            "accounts for. Nothing was changed. Trying again helps once the file is restored from "
+            "a backup; to start over, use an empty home."
+        )
+
     def ensure(self) -> None:
         """Create the home; raises HomeError if that is impossible."""
         try:

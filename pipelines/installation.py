@@ -85,6 +85,7 @@ class Installation:
         from connectors.ledger import Ledger
 
         self.home.ensure()
+        self.home.require_store(self.home.ledger)
         ledger = Ledger(self.home.ledger)
         try:
             yield ledger
@@ -97,6 +98,7 @@ class Installation:
         from connectors.pii_store import PiiStore
 
         keys = self.secrets
+        self.home.require_store(self.home.pii)
         store = PiiStore(
             self.home.pii, pseudonym_key=keys.pseudonym, encryption_key=keys.encryption
         )
@@ -110,7 +112,11 @@ class Installation:
         """The published snapshot, open for reading; raises SnapshotError if there is none."""
         from cubes.snapshot import open_snapshot
 
-        snapshot = open_snapshot(self.home.published)
+        snapshot = open_snapshot(
+            self.home.published,
+            memory_limit=self.settings.memory_limit,
+            threads=self.settings.threads,
+        )
         try:
             yield snapshot
         finally:

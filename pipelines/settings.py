@@ -7,6 +7,7 @@ demo chose for itself), defaults. All faults are reported together.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -30,6 +31,7 @@ class Settings(BaseModel):
     timezone: str = "Asia/Shanghai"
     calendar: Literal["china", "weekdays", "always"] = "china"
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "CNY"
+    first_day: date = date(2020, 1, 1)
     language: Language = "zh"
     sources: tuple[str, ...] = ()
     secrets_file: Path | None = None

@@ -364,7 +364,4 @@ def _unit_levels(installation: Installation) -> dict[str, int]:
 def _digest_labels(installation: Installation, language: Language) -> dict[str, str]:
     from pipelines.telling import digests_of
 
-    return {
-        name: digest.label.in_language(language)
-        for name, digest in digests_of(installation).items()
-    }
+    return {name: digest.label.text(language) for name, digest in digests_of(installation).items()}

@@ -18,7 +18,7 @@ from pipelines.workflow import PublishReport, build_and_publish, ingest
 if TYPE_CHECKING:
     from connectors.landing import Delivery
     from notifications.planner import TickReport
-    from pipelines.command_line.output import Steps
+    from pipelines.progress import Steps
 
 
 @dataclass(frozen=True)

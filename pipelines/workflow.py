@@ -5,21 +5,22 @@ The command line, the demo and the Dagster assets call the same functions.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from pipelines.build_input import BuildRequest, build_id_of
-from pipelines.errors import BuildFailedError
+from pipelines.errors import BuildFailedError, PublishError
 from pipelines.home import Home
 from pipelines.installation import Installation
 from pipelines.lock import build_lock
-from pipelines.publish import current_tag, publish
+from pipelines.publish import publish
 
 if TYPE_CHECKING:
     from connectors.landing import Delivery
+    from connectors.ledger import Batch, Ledger
 
 Say = Callable[[str], None]
 
@@ -73,6 +74,7 @@ def ingest(installation: Installation, *, say: Say, source: str | None = None) -
                     pii=pii,
                     now=installation.now(),
                     zone=installation.settings.timezone,
+                    memory_limit=installation.settings.memory_limit,
                 )
             except ConnectorError as error:
                 failures[name] = error
@@ -93,7 +95,7 @@ def build_and_publish(
     With the same batches, moment and definitions as the published snapshot and no forced days,
     nothing is done. Raises BuildLockedError, BuildFailedError or PublishError.
     """
-    from connectors.ledger import CheckResult, SnapshotLogRow
+    from connectors.ledger import CheckResult
     from pipelines.build import build, definition_version
     from pipelines.completeness import source_health
 
@@ -115,13 +117,15 @@ def build_and_publish(
             if batch.source in contracts and batch.stream in contracts[batch.source].streams
         ]
         build_id = build_id_of(request, batches)
-        previous = published_information(home)
-        version = definition_version(home)
+        previous = published_information(installation)
+        version = definition_version(home, contracts)
         same = (
             previous.get("build_id") == build_id and previous.get("definition_version") == version
         )
-        if same and not forced_days:
+        if same and not forced_days and home.warehouse.exists():
             tag = str(previous["tag"])
+            # A process that was killed right after the swap left this to the next one.
+            _log_snapshot(ledger, previous, batches)
             return PublishReport(tag, False, 0, 0, 0, 0, False, previous)
 
         def note(status: str, detail: str) -> None:
@@ -154,8 +158,15 @@ def build_and_publish(
             "business_date": request.business_date.isoformat(),
             "zone": request.zone,
             "currency": request.currency,
-            "definition_version": report.definition_version,
-            "sources": source_health(contracts, batches, request.business_date),
+            "code_version": metadata.version("huiyin"),
+            "definition_version": version,
+            "sources": source_health(
+                contracts,
+                batches,
+                request.business_date,
+                last_reads=ledger.last_reads(),
+                zone=request.zone,
+            ),
             "batches": len(batches),
         }
         publish(
@@ -166,16 +177,7 @@ def build_and_publish(
             now=datetime.now(UTC),
             keep=settings.keep_snapshots,
         )
-        ledger.append_snapshot(
-            SnapshotLogRow(
-                tag=tag,
-                build_id=build_id,
-                published_at=request.as_of,
-                batches=len(batches),
-                code_version=version,
-                detail={"batch_ids": [batch.batch_id for batch in batches]},
-            )
-        )
+        _log_snapshot(ledger, information, batches)
         return PublishReport(
             tag=tag,
             published=True,
@@ -188,21 +190,51 @@ def build_and_publish(
         )
 
 
-def published_information(home: Home) -> dict[str, Any]:
-    """`published.json` of the snapshot that serves now; empty before the first publish."""
-    if current_tag(home.published) is None:
+def _log_snapshot(ledger: Ledger, information: Mapping[str, Any], batches: Sequence[Batch]) -> None:
+    """Append the snapshot of `information` to the log that is kept for ever."""
+    from connectors.ledger import SnapshotLogRow
+
+    ledger.append_snapshot(
+        SnapshotLogRow(
+            tag=information["tag"],
+            build_id=information["build_id"],
+            published_at=datetime.fromisoformat(information["published_at"]),
+            batches=len(batches),
+            code_version=information["definition_version"],
+            detail={"batch_ids": [batch.batch_id for batch in batches]},
+        )
+    )
+
+
+def published_information(installation: Installation) -> dict[str, Any]:
+    """`published.json` of the snapshot that serves now.
+
+    Empty before the first publish and for a snapshot that is damaged: it must be made anew.
+    """
+    from cubes.errors import SnapshotError
+
+    try:
+        with installation.snapshot() as snapshot:
+            return dict(snapshot.info)
+    except SnapshotError:
         return {}
-    path = home.published / "current" / "published.json"
-    data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return data
 
 
 def _next_tag(home: Home, business_date: date) -> str:
     """`<business date>-<running number>`: higher than every snapshot this home ever made."""
     counter = home.published / "sequence"
-    home.published.mkdir(parents=True, exist_ok=True)
-    last = int(counter.read_text()) if counter.exists() else 0
-    temporary = counter.with_name(".sequence")
-    temporary.write_text(str(last + 1))
-    temporary.replace(counter)
+    try:
+        home.published.mkdir(parents=True, exist_ok=True)
+        counted = counter.read_text(encoding="utf-8").strip() if counter.exists() else "0"
+        # A counter that was lost or damaged goes on behind the snapshots that are there.
+        tags = [path.name.rpartition("-")[2] for path in home.published.glob("snapshots/*-*")]
+        last = max(int(number) for number in ["0", counted, *tags] if number.isdecimal())
+        temporary = counter.with_name(".sequence")
+        temporary.write_text(str(last + 1))
+        temporary.replace(counter)
+    except OSError as error:
+        raise PublishError(
+            f"Publishing into {home.published} failed: {error.strerror}: {error.filename}. The "
+            "last good snapshot serves on. Trying again helps once the cause is gone."
+        ) from error
     return f"{business_date:%Y%m%d}-{last + 1:04d}"

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
-from pipelines.command_line.application import application
+from pipelines.command_line.interrupt import end_on_interrupt
 
 
 def main() -> None:
     """Entry point: runs the command, turns errors into one message and an exit code."""
+    end_on_interrupt()
+    from pipelines.command_line.application import application
+
+    # What a command writes is for its own user only: a home holds personal data.
+    os.umask(0o077)
     from pipelines.command_line.failure import run
 
     sys.exit(run(application))

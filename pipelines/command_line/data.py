@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -11,7 +12,6 @@ from pipelines.command_line.output import (
     Format,
     FormatOption,
     LanguageOption,
-    Steps,
     language_of,
     open_installation,
     print_error,
@@ -21,6 +21,7 @@ from pipelines.command_line.output import (
     vars_of,
 )
 from pipelines.errors import exit_code_of
+from pipelines.progress import Steps
 
 quarantine = typer.Typer(
     name="quarantine", help="隔离区 / records set aside with their reason", no_args_is_help=True
@@ -60,7 +61,7 @@ def simulate(
     from pipelines.demonstration import deliver_next_day, prepare_home, simulate_sources
 
     installation = open_installation(context)
-    steps = Steps()
+    steps = Steps(installation.settings.log_format)
     if next_day:
         with steps.step("simulate"):
             moment = deliver_next_day(installation)
@@ -87,7 +88,7 @@ def ingest(
     if source is not None and source not in installation.contracts:
         known = ", ".join(installation.contracts)
         raise typer.BadParameter(f"{source!r}: {known}", param_hint="--source")
-    steps = Steps()
+    steps = Steps(installation.settings.log_format)
     with steps.step("ingest"):
         report = land(installation, say=steps.say, source=source)
     landed = report.deliveries
@@ -119,7 +120,7 @@ def build(
     from pipelines.workflow import build_and_publish
 
     installation = open_installation(context)
-    steps = Steps()
+    steps = Steps(installation.settings.log_format)
     with steps.step("build and publish"):
         report = build_and_publish(
             installation, say=steps.say, progress=steps.count, forced_days=days_between(days)
@@ -166,6 +167,7 @@ def deliveries(
     """
     installation = open_installation(context)
     chinese = language_of(installation, language) == "zh"
+    zone = ZoneInfo(installation.settings.timezone)
     with installation.ledger() as ledger:
         batches = [b for b in ledger.batches() if source in (None, b.source)]
         events = [e for e in ledger.exchange_events() if source in (None, e.source)]
@@ -181,22 +183,37 @@ def deliveries(
         return
     print_table(
         "交付批次" if chinese else "Batches",
-        ["来源", "数据流", "业务日期", "状态", "行数", "隔离", "代码"]
+        ["数据流", "业务日期", "文件或表", "状态", "行数", "隔离", "代码"]
         if chinese
-        else ["source", "stream", "business date", "status", "rows", "rejected", "code"],
+        else ["stream", "business date", "file or table", "status", "rows", "rejected", "code"],
         [
-            [b.source, b.stream, b.business_date, b.status, b.rows, b.rejected, b.code]
+            [
+                f"{b.source}.{b.stream}",
+                b.business_date,
+                b.place,
+                b.status,
+                b.rows,
+                b.rejected,
+                b.code,
+            ]
             for b in batches
         ],
         empty="还没有交付。" if chinese else "Nothing was delivered yet.",
     )
     print_table(
         "交换事件" if chinese else "Exchange events",
-        ["代码", "来源", "数据流", "业务日期", "文件", "时间", "解决"]
+        ["代码", "数据流", "业务日期", "文件", "说明", "时间"]
         if chinese
-        else ["code", "source", "stream", "business date", "file", "at", "resolved"],
+        else ["code", "stream", "business date", "file", "detail", "at"],
         [
-            [e.code, e.source, e.stream, e.business_date, e.file, e.at, e.resolved_at]
+            [
+                e.code,
+                f"{e.source}.{e.stream}",
+                e.business_date,
+                e.file,
+                e.detail,
+                e.at.astimezone(zone).replace(tzinfo=None),
+            ]
             for e in events
         ],
         empty="没有交换事件。" if chinese else "No exchange events.",
@@ -214,27 +231,30 @@ def quarantine_list(
 
     例 / example: huiyin quarantine list --source billing
     """
+    from pipelines.story_words import words
+
     installation = open_installation(context)
     chinese = language_of(installation, language) == "zh"
     with installation.ledger() as ledger:
-        sources = {batch.batch_id: batch.source for batch in ledger.batches()}
-        records = [r for r in ledger.quarantine() if source in (None, sources.get(r.batch_id))]
+        batches = {batch.batch_id: batch for batch in ledger.batches()}
+        records = [r for r in ledger.quarantine() if source in (None, batches[r.batch_id].source)]
     if output is Format.json:
         print_json([vars_of(record) for record in records])
         return
+    reasons = words("zh" if chinese else "en").reasons
     print_table(
         "隔离区" if chinese else "Quarantine",
-        ["来源", "批次", "行", "列", "代码", "值（掩码）", "状态"]
+        ["数据流", "文件或表", "行", "列", "值（掩码）", "原因", "状态"]
         if chinese
-        else ["source", "batch", "line", "column", "code", "masked value", "state"],
+        else ["stream", "file or table", "line", "column", "masked value", "reason", "state"],
         [
             [
-                sources.get(r.batch_id),
-                r.batch_id[:12],
+                f"{batches[r.batch_id].source}.{batches[r.batch_id].stream}",
+                batches[r.batch_id].place,
                 r.line,
                 r.column_name,
-                r.code,
                 r.masked_value,
+                reasons.get(r.reason, r.reason),
                 r.state,
             ]
             for r in records

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from pipelines.command_line.output import LanguageOption, Steps, language_of, open_installation
+from pipelines.command_line.output import LanguageOption, language_of, open_installation
+from pipelines.progress import Steps
 
 
 def add_to(application: typer.Typer) -> None:
@@ -50,10 +51,10 @@ def demo(
         raise typer.BadParameter("--mapping 与 --data 要一起给出 / belong together")
     installation = open_installation(context)
     chosen = language_of(installation, language)
-    steps = Steps()
+    steps = Steps(installation.settings.log_format)
     if mapping is not None and data is not None:
         given = context.obj is not None or "HUIYIN_HOME" in os.environ
-        home = default_mapping_home(installation.settings, mapping, home_given=given)
+        home = default_mapping_home(installation.settings, mapping, data, home_given=given)
         installation = Installation(read_settings(os.environ, home=home.path))
         with steps.step("deliver"):
             installation = prepare_mapping_home(installation, mapping, data)

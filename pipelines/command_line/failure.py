@@ -11,9 +11,11 @@ from typing import cast
 
 import typer
 
+from pipelines.command_line.interrupt import INTERRUPTED
 from pipelines.errors import exit_code_of
 
-INTERRUPTED = 130
+TEMPORARY = 3
+_MACHINE_ERRORS = {"IOException", "OutOfMemoryException"}
 
 
 def run(application: typer.Typer) -> int:
@@ -25,20 +27,45 @@ def run(application: typer.Typer) -> int:
         # Every usage error shows itself as a BadParameter does; only that class is public.
         cast(typer.BadParameter, error).show()
         return 2
-    except (typer.Abort, KeyboardInterrupt):
-        outcome = INTERRUPTED
+    except typer.Abort:
+        return INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()
         return 0
     except Exception as error:
-        if not is_known(error):
+        if is_known(error):
+            sys.stderr.write(f"{error}\n")
+            return exit_code_of(error)
+        told = surroundings(error)
+        if told is None:
             raise
-        sys.stderr.write(f"{error}\n")
-        return exit_code_of(error)
-    # typer turns Ctrl-C into this code and says nothing.
-    if outcome == INTERRUPTED:
-        sys.stderr.write("\n已中断，可以重新执行。 Interrupted; run the same command again.\n")
+        sys.stderr.write(
+            f"The command stopped because the machine or a store failed it: {told}. What was "
+            "finished before stays; a published snapshot is never half. Trying again helps once "
+            "the cause is gone (room on the disk, permission, memory, another process).\n"
+        )
+        return TEMPORARY
     return outcome if isinstance(outcome, int) else 0
+
+
+def surroundings(error: Exception) -> str | None:
+    """What failed around the program: disk, memory or a store. None for a defect of its own.
+
+    Only the machine's own words are told: a statement's error would quote the values in it.
+    """
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    if isinstance(error, MemoryError):
+        return "no memory is left"
+    package = type(error).__module__.partition(".")[0]
+    if package == "sqlalchemy":
+        original = getattr(error, "orig", None)
+        return surroundings(original) if isinstance(original, Exception) else None
+    if package == "sqlite3" and type(error).__name__ in {"OperationalError", "DatabaseError"}:
+        return str(error)
+    if package in {"duckdb", "_duckdb"} and type(error).__name__ in _MACHINE_ERRORS:
+        return str(error).partition("\n")[0]
+    return None
 
 
 def is_known(error: Exception) -> bool:

@@ -18,11 +18,15 @@ from pipelines.command_line.output import (
     print_json,
     print_table,
     print_text,
+    wide_console,
 )
 
 if TYPE_CHECKING:
     import duckdb
+
     from cubes.catalogue import Catalogue
+    from cubes.warehouse import Warehouse
+    from pipelines.installation import Installation
 
 cube = typer.Typer(name="cube", help="立方体 / cubes", no_args_is_help=True)
 query = typer.Typer(name="query", help="命名查询 / named queries", no_args_is_help=True)
@@ -63,8 +67,9 @@ def _opened(
 ) -> Iterator[tuple[Catalogue, duckdb.DuckDBPyConnection, dict[str, Any], str | None]]:
     """The catalogue, a connection, what was published, and the snapshot's tag."""
     import duckdb
-    from cubes.catalogue import load_catalogue
 
+    from cubes.catalogue import load_catalogue
+    from cubes.snapshot import LOCKED
     from pipelines.errors import HomeError
 
     installation = open_installation(context)
@@ -76,11 +81,25 @@ def _opened(
             yield catalogue, snapshot.cursor(), dict(snapshot.info), snapshot.tag
         return
     try:
-        connection = duckdb.connect(str(database), read_only=True)
+        connection = duckdb.connect(str(database), read_only=True, config=dict(LOCKED))
     except duckdb.Error as error:
         raise HomeError(f"Opening {database} failed: {error}. Check the path.") from error
     with connection:
         yield catalogue, connection, {}, None
+
+
+@contextmanager
+def _warehouse(context: typer.Context, installation: Installation) -> Iterator[Warehouse | None]:
+    """What the database at hand holds, such as the names of org levels; None if there is none."""
+    from cubes.errors import SnapshotError
+    from cubes.warehouse import read_warehouse
+
+    try:
+        with _opened(context) as (_, connection, _, _):
+            found = read_warehouse(connection)
+    except SnapshotError:
+        found = None
+    yield found
 
 
 @cube.command("list")
@@ -137,7 +156,8 @@ def cube_describe(
     chosen = language_of(installation, language)
     folder: Path | None = context.meta.get("definitions")
     catalogue = load_catalogue([folder]) if folder is not None else installation.catalogue
-    description = describe_cube(catalogue, name, language=chosen)
+    with _warehouse(context, installation) as warehouse:
+        description = describe_cube(catalogue, name, language=chosen, warehouse=warehouse)
     if output is Format.json:
         print_json(description)
         return
@@ -173,6 +193,12 @@ def cube_query(
     time: Annotated[str | None, typer.Option(help="时间角色 / time role")] = None,
     compare: Annotated[str | None, typer.Option(help="previous | same_weekday | year")] = None,
     totals: Annotated[str, typer.Option(help="none | grand | all")] = "none",
+    fill: Annotated[
+        str | None, typer.Option(help="zero: 无数据的日期补零 / zero for dates without rows")
+    ] = None,
+    keys: Annotated[
+        bool, typer.Option("--keys", help="带单位编号 / with the ids of units")
+    ] = False,
     order: Annotated[str | None, typer.Option(help="排序 / order: -complaints")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="行数 / rows")] = None,
     scope: ScopeOption = None,
@@ -197,6 +223,8 @@ def cube_query(
             "time": time,
             "compare": compare,
             "totals": totals,
+            "fill": fill,
+            "keys": keys,
             "order": _split(order or ""),
             "limit": limit,
         }
@@ -290,9 +318,7 @@ def _print_result(result: Any, output: Format, language: str, show_sql: bool) ->
     if output is Format.json:
         print_text(result.to_json())
         return
-    from rich.console import Console
-
-    console = Console()
+    console = wide_console()
     console.print(render_table(result, language=language))
     if show_sql:
         console.print(result.sql, markup=False, highlight=False, soft_wrap=True)

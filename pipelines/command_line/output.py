@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pipelines.installation import Installation
 from pipelines.settings import Language
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_PIPED_WIDTH = 140
 
 
 class Format(StrEnum):
@@ -88,11 +91,10 @@ def print_table(
 ) -> None:
     """Print rows as a table, or the sentence `empty`; numbers stand to the right."""
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console()
+    console = wide_console()
     if not rows:
         console.print(empty, markup=False)
         return
@@ -103,6 +105,13 @@ def print_table(
     for row in rows:
         table.add_row(*(Text(cell_text(cell)) for cell in row))
     console.print(table)
+
+
+def wide_console() -> Console:
+    """A console as wide as the terminal; output that is piped is wide enough not to be folded."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH)
 
 
 def cell_text(cell: Any) -> str:
@@ -118,38 +127,3 @@ def cell_text(cell: Any) -> str:
     if isinstance(cell, datetime):
         return cell.isoformat(sep=" ", timespec="minutes")
     return str(cell)
-
-
-class Steps:
-    """Progress of long work on stderr: one line a step, with its duration."""
-
-    def __init__(self) -> None:
-        self.live = sys.stderr.isatty()
-        self.durations: dict[str, float] = {}
-
-    @contextmanager
-    def step(self, label: str) -> Iterator[None]:
-        """Show that `label` runs, then how long it took."""
-        begun = time.monotonic()
-        self._write(f"  … {label}", end="" if self.live else "\n")
-        yield
-        seconds = time.monotonic() - begun
-        self.durations[label] = seconds
-        self._write(
-            f"\r\033[K  ✓ {label}  {seconds:.1f} s"
-            if self.live
-            else f"  ✓ {label}  {seconds:.1f} s"
-        )
-
-    def say(self, text: str) -> None:
-        """Show a detail of the running step."""
-        if self.live:
-            self._write(f"\r\033[K  … {text}", end="")
-
-    def count(self, done: int, total: int) -> None:
-        """Show a count within the running step."""
-        self.say(f"{done}" if not total else f"{done}/{total}")
-
-    def _write(self, text: str, end: str = "\n") -> None:
-        sys.stderr.write(text + end)
-        sys.stderr.flush()

@@ -14,7 +14,6 @@ from pipelines.command_line.output import (
     open_installation,
     print_error,
     print_json,
-    print_table,
     print_text,
     vars_of,
 )
@@ -93,24 +92,15 @@ def message_list(
     if output is Format.json:
         print_json(rows)
         return
-    print_table(
-        "",
-        ["编号", "来自", "账号", "状态", "段", "内容"]
-        if chinese
-        else ["id", "from", "account", "state", "segments", "text"],
-        [
-            [
-                row["message_id"],
-                row["subject_id"],
-                row["account_id"],
-                row["state"],
-                row["segments"],
-                row["text"],
-            ]
-            for row in rows
-        ],
-        empty="还没有消息。" if chinese else "No messages yet.",
-    )
+    if not rows:
+        print_text("还没有消息。" if chinese else "No messages yet.")
+    for row in rows:
+        segments = f"{row['segments']} 段" if chinese else f"{row['segments']} segments"
+        print_text(
+            f"{row['message_id']}  {row['subject_id']}  {row['account_id']}  "
+            f"{row['state']}  {segments}"
+        )
+        print_text("  " + row["text"].replace("\n", "\n  ") + "\n")
 
 
 @message.command("explain")

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.installation import Installation
 from pipelines.settings import PROJECT_ROOT
-from tests.journeys.product import SCALE, Product
+from tests.journeys.product import SCALE, Product, clean_environment
 
 
 @pytest.fixture(scope="session")
@@ -40,3 +41,32 @@ def public_data() -> Callable[[str], Path]:
         return path.resolve()
 
     return find
+
+
+@pytest.fixture(scope="session")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Product:
+    """A small province whose sources have delivered and from which nothing was read yet."""
+    product = Product(tmp_path_factory.mktemp("small") / "home")
+    product.run("simulate", "--scale", "0.05")
+    # Copies share the keys, so that their pseudonyms can be compared.
+    assert Installation.open(clean_environment(product.home)).secrets
+    return product
+
+
+@pytest.fixture(scope="session")
+def unharmed(simulated: Product, tmp_path_factory: pytest.TempPathFactory) -> Product:
+    """The small province, built incrementally: the files of the last two days came later."""
+    product = simulated.copy(tmp_path_factory.mktemp("unharmed") / "home")
+    late = [
+        path
+        for day in ("20260329", "20260330")
+        for path in (product.home / "exchange").glob(f"*/*_{day}_*")
+    ]
+    for path in late:
+        path.rename(path.with_name(f".{path.name}"))
+    product.run("ingest")
+    product.run("build")
+    for path in late:
+        path.with_name(f".{path.name}").rename(path)
+    product.run("demo", "--scale", "0.05")
+    return product
