@@ -180,8 +180,8 @@ def compared_period(
 ) -> tuple[Period, Shift]:
     """The period to compare with, and the shift that aligns its dates with this one's.
 
-    Raises QueryError if the period has an open end, or is a set of working days compared otherwise
-    than with the previous ones.
+    Raises QueryError if the period has an open end, reaches back before the year 1, or is a set of
+    working days compared otherwise than with the previous ones.
     """
     start, end = period.start, period.end
     if start is None or end is None:
@@ -193,14 +193,22 @@ def compared_period(
         if len(earlier) < len(period.days):
             raise QueryError("The calendar does not reach back to the previous working days.")
         return Period(earlier[0], earlier[-1], tuple(earlier)), Shift()
+    shift = Shift(days=(end - start).days + 1)
     if comparison == "same_weekday":
-        return _days_back(period, 7), Shift(days=7)
-    if comparison == "year":
-        return _months_back(period, 12), Shift(months=12)
-    if period.months is not None:
-        return _months_back(period, period.months), Shift(months=period.months)
-    length = (end - start).days + 1
-    return _days_back(period, length), Shift(days=length)
+        shift = Shift(days=7)
+    elif comparison == "year":
+        shift = Shift(months=12)
+    elif period.months is not None:
+        shift = Shift(months=period.months)
+    try:
+        if shift.months:
+            return _months_back(period, shift.months), shift
+        return _days_back(period, shift.days), shift
+    except (OverflowError, ValueError) as error:
+        raise QueryError(
+            f"The period from {start} to {end} has no earlier one to compare with: it would begin "
+            "before the year 1. Choose a later period."
+        ) from error
 
 
 def _days_back(period: Period, days: int) -> Period:

@@ -170,4 +170,27 @@ def read_home_choices(path: Path, faults: list[str]) -> dict[str, Any]:
 def started_at(home: Home) -> datetime | None:
     """When the home was first started, or None; the anchor of a clock that runs on."""
     text = read_home(home).get("started_at")
-    return datetime.fromisoformat(text) if text else None
+    if text is None:
+        return None
+    try:
+        started = datetime.fromisoformat(text)
+    except (TypeError, ValueError) as error:
+        raise _unusable(home, "started_at", "an ISO instant") from error
+    if started.tzinfo is None:
+        raise _unusable(home, "started_at", "an ISO instant with an offset")
+    return started
+
+
+def read_roster(home: Home) -> list[dict[str, Any]]:
+    """Members the home itself adds to the roster; raises HomeError if they are no list of those."""
+    roster = read_home(home).get("roster", [])
+    if not isinstance(roster, list) or not all(isinstance(member, dict) for member in roster):
+        raise _unusable(home, "roster", "a list of objects")
+    return roster
+
+
+def _unusable(home: Home, name: str, expected: str) -> HomeError:
+    return HomeError(
+        f"Reading {home.description} failed: '{name}' must be {expected}. Trying again does not "
+        "help; correct the file."
+    )

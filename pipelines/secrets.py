@@ -85,6 +85,8 @@ def _read(path: Path) -> dict[str, str]:
         raise SettingsError(
             [f"the secrets file {path} cannot be read: {error.strerror}"]
         ) from error
+    except UnicodeDecodeError as error:
+        raise SettingsError([f"the secrets file {path} is not UTF-8 text"]) from error
     pairs = (line.partition("=") for line in lines if line.strip() and not line.startswith("#"))
     return {name.strip(): value.strip() for name, _, value in pairs}
 

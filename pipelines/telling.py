@@ -12,7 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.home import read_home
+from pipelines.home import read_roster
 from pipelines.installation import Installation
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def synchronise_accounts(installation: Installation, snapshot: Snapshot, engine:
         "select staff_id, org_unit_id, position, is_active, phone_key from marts.dim_staff "
         "order by staff_id",
     )
-    roster.extend(read_home(installation.home).get("roster", []))
+    roster.extend(read_roster(installation.home))
     roles = load_roles(installation.search_path("notifications/roles"))
     with engine.begin() as connection:
         sync_accounts(connection, roster, installation.now(), roles=roles)

@@ -149,6 +149,11 @@ def build_and_publish(
             note("failed", str(error))
             raise
         note("passed", f"{len(report.nodes)} nodes")
+        ledger.append_check_results(
+            CheckResult(build_id, node.name, "warned", "warn", node.message, request.as_of)
+            for node in report.nodes
+            if node.status == "warn"
+        )
         tag = _next_tag(home, request.business_date)
         information = {
             "tag": tag,
@@ -168,6 +173,7 @@ def build_and_publish(
                 zone=request.zone,
             ),
             "batches": len(batches),
+            "warnings": [node.name for node in report.nodes if node.status == "warn"],
         }
         publish(
             home.warehouse,

@@ -26,6 +26,7 @@ from pipelines.progress import Steps
 quarantine = typer.Typer(
     name="quarantine", help="隔离区 / records set aside with their reason", no_args_is_help=True
 )
+_MOST_DAYS = 3660
 StrictOption = Annotated[
     bool,
     typer.Option("--strict", help="有隔离或拒收则退出码 1 / exit 1 on any reject"),
@@ -277,4 +278,6 @@ def days_between(text: str | None) -> list[date]:
         raise typer.BadParameter(f"{text!r}: 2026-03-01 | 2026-03-01..2026-03-10") from error
     if last < first:
         raise typer.BadParameter(f"{text!r}: {last} < {first}")
+    if (last - first).days >= _MOST_DAYS:
+        raise typer.BadParameter(f"{text!r}: 最多 {_MOST_DAYS} 天 / at most {_MOST_DAYS} days")
     return [first + timedelta(days=offset) for offset in range((last - first).days + 1)]

@@ -236,7 +236,7 @@ def cube_query(
             catalogue,
             connection,
             CubeQuery.from_mapping(mapping),
-            scope=_scope(scope),
+            scope=_scope(scope, None if tag is None else connection),
             business_date=_business_date(information, installation.now()),
             language=chosen,
             snapshot=tag,
@@ -303,7 +303,7 @@ def query_run(
             connection,
             name,
             dict(_pair(item) for item in parameter or []),
-            scope=_scope(scope),
+            scope=_scope(scope, None if tag is None else connection),
             business_date=_business_date(information, installation.now()),
             by=tuple(_split(by)),
             language=chosen,
@@ -324,9 +324,18 @@ def _print_result(result: Any, output: Format, language: str, show_sql: bool) ->
         console.print(result.sql, markup=False, highlight=False, soft_wrap=True)
 
 
-def _scope(units: list[str] | None) -> Any:
+def _scope(units: list[str] | None, snapshot: duckdb.DuckDBPyConnection | None) -> Any:
+    """The scope of the units asked for; an unknown one would pass for a unit without figures."""
     from cubes.scope import Scope
 
+    if snapshot is not None:
+        for unit in units or []:
+            known = snapshot.execute(
+                "select 1 from marts.dim_org where org_unit_id = ?", [unit]
+            ).fetchone()
+            if known is None:
+                message = f"{unit!r}: 没有这个单位 / no such unit"
+                raise typer.BadParameter(message, param_hint="--scope")
     return Scope.units(units) if units else Scope.all()
 
 

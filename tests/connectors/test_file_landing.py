@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -11,6 +13,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from connectors.errors import LandingFailed
 from connectors.files import announce
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -213,6 +216,74 @@ def test_announce_writes_a_log_with_which_the_file_lands(home: Home) -> None:
     assert (str(log.covers_from), str(log.business_date)) == ("2026-03-29", "2026-03-30")
     assert (log.rows, log.sums) == (2, {"amount": "20.00"})
     assert codes(home) == [None]
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        b"[" * 100_000,
+        b'{"rows": ' + b"9" * 5000 + b"}",
+        b" " * 2_000_000,
+        json.dumps({"branch": "\ud800", "rows": 2**70, "sequence": -1}).encode(),
+    ],
+)
+def test_a_hostile_send_log_is_one_event_and_stops_no_other_file(home: Home, log: bytes) -> None:
+    bad = home.send([home.row(1)])
+    Path(f"{bad}.send.log").write_bytes(log)
+    home.send([home.row(2)], sequence=2)
+    told = {delivery.place: (delivery.status, delivery.code) for delivery in home.land()}
+    assert told.pop(bad.name) == ("waiting", "unreadable_log")
+    assert [status for status, _ in told.values()] == ["loaded"]
+    assert bad.exists()
+
+
+@pytest.mark.parametrize("sums", [{"amount": "NaN"}, {"amount": "sNaN"}, {"amount": "Infinity"}])
+def test_a_sum_that_is_no_number_makes_the_log_unusable(home: Home, sums: dict[str, str]) -> None:
+    home.send([home.row(1)], sums=sums)
+    assert codes(home) == ["unreadable_log"]
+
+
+def test_a_business_date_after_the_arrival_is_a_lie(home: Home) -> None:
+    home.send([home.row(1)], day="2026-04-01")
+    (delivery,) = home.land()
+    assert (delivery.status, delivery.code) == ("refused", "lying_log")
+    assert "2026-04-01 lies after 2026-03-31" in str(delivery.reason)
+
+
+def test_a_leap_of_the_sequence_is_one_event(home: Home) -> None:
+    home.send([home.row(1)], sequence=1)
+    home.land()
+    home.send([home.row(2)], sequence=2**62, name="sales_far.txt")
+    gap, landed = home.land()
+    assert gap.code == "sequence_gap" and landed.status == "loaded"
+    assert str(gap.reason).startswith(f"sequences 2 to {2**62 - 1} of branch main")
+
+
+def test_a_name_that_is_not_utf_8_is_told_like_any_other(home: Home) -> None:
+    home.folder.mkdir(parents=True)
+    (Path(os.fsdecode(os.fsencode(home.folder) + b"/sales_\xff.txt"))).touch()
+    (delivery,) = home.land()
+    assert (delivery.code, delivery.place) == ("missing_log", "sales_\ufffd.txt")
+
+
+def test_a_hash_in_capitals_is_the_same_hash(home: Home) -> None:
+    path = home.send([home.row(1)])
+    home.send([home.row(1)], sha256=hashlib.sha256(path.read_bytes()).hexdigest().upper())
+    assert [delivery.status for delivery in home.land()] == ["loaded"]
+
+
+def test_a_full_disk_is_told_without_a_row_and_may_be_tried_again(home: Home) -> None:
+    def full(step: str) -> None:
+        if step == "parquet_temporary":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "raw")
+
+    home.send([home.row(1)])
+    home.at = full
+    with pytest.raises(LandingFailed, match="No space left on device") as caught:
+        home.land()
+    assert caught.value.retryable
+    home.at = lambda step: None
+    assert [delivery.status for delivery in home.land()] == ["loaded"]
 
 
 LAND_AND_DIE = """

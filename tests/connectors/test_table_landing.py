@@ -134,3 +134,59 @@ def test_a_missing_database_or_column_is_told(home: Any, hall: sqlite3.Connectio
     hall.execute("alter table ifc_products drop column family")
     with pytest.raises(InterfaceMismatch, match="family"):
         land(home)
+
+
+def test_a_value_that_is_no_text_rejects_its_row_and_not_the_table(
+    home: Any, hall: sqlite3.Connection
+) -> None:
+    put(
+        hall,
+        ("P1", "语音", "voice", "I"),
+        ("P2", b"\xff", "voice", "I"),
+        ("P3", "a\0", "voice", "I"),
+    )
+    hall.execute("update ifc_products set family = cast(x'ff41' as text) where ifc_seq = 1")
+    put(hall, ("P4", "语音", "voice", "I"))
+    (delivery,) = land(home)
+    assert (delivery.loaded, delivery.rejected) == (1, 3)
+    reasons = [row.reason for row in home.ledger.quarantine()]
+    assert reasons == ["broken_encoding", "broken_encoding", "nul_byte"]
+
+
+def test_a_row_that_no_claim_can_reach_is_told_once(home: Any, hall: sqlite3.Connection) -> None:
+    put(hall, ("P1", "语音", "voice", "I"))
+    hall.execute("update ifc_products set ifc_status = 7")
+    hall.commit()
+    (delivery,) = land(home)
+    assert delivery.code == "unknown_flag" and "1 rows" in str(delivery.reason)
+    assert land(home) == []
+
+
+def test_rows_without_numbers_of_their_own_are_not_landed(
+    home: Any, hall: sqlite3.Connection
+) -> None:
+    put(hall, ("P1", "语音", "voice", "I"), ("P2", "语音", "voice", "I"))
+    hall.execute("create table copied as select * from ifc_products")
+    hall.execute("drop table ifc_products")
+    hall.execute("alter table copied rename to ifc_products")
+    hall.execute("update ifc_products set ifc_seq = 1")
+    hall.commit()
+    with pytest.raises(InterfaceMismatch, match="a number of its own"):
+        land(home)
+    assert home.ledger.batches() == []
+
+
+def test_a_database_that_is_none_is_told_without_its_bytes(home: Any) -> None:
+    path = home.path / "simulator/hall.db"
+    path.parent.mkdir()
+    path.write_bytes(b"13800001111" * 500)
+    with pytest.raises(SourceUnreachable, match="SQLITE_NOTADB") as caught:
+        land(home)
+    assert "1380000" not in str(caught.value)
+
+
+@pytest.mark.parametrize("location", ["nonsense", "foo://x", "mysql://me:hidden@host/x"])
+def test_a_location_without_a_driver_is_told_without_its_password(home: Any, location: str) -> None:
+    with pytest.raises(InterfaceMismatch, match="correct 'location'") as caught:
+        open_database(location, home.path)
+    assert "hidden" not in str(caught.value)

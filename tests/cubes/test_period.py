@@ -126,3 +126,9 @@ def test_adding_months_keeps_the_day_or_takes_the_last(day: date, months: int) -
 def test_a_monthly_fact_sees_the_months_a_period_touches() -> None:
     period = to_months(parse_period("2026-02-10..2026-03-05", DAY))
     assert (period.start, period.end) == (date(2026, 2, 1), date(2026, 3, 1))
+
+
+@pytest.mark.parametrize("comparison", ["previous", "same_weekday", "year"])
+def test_a_comparison_that_reaches_before_the_first_year_is_refused(comparison: str) -> None:
+    with pytest.raises(QueryError, match="before the year 1"):
+        compared_period(parse_period("0001-01-01..0001-01-31", DAY), comparison)  # type: ignore[arg-type]

@@ -81,3 +81,11 @@ def test_a_snapshot_is_read_only_and_locked(tmp_path: Path, statement: str) -> N
     publish(tmp_path, "a")
     with open_snapshot(tmp_path) as snapshot, pytest.raises(duckdb.Error):
         snapshot.cursor().execute(statement)
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"business_date": 5}', '{"business_date": "x"}'])
+def test_a_description_without_its_date_is_refused(tmp_path: Path, text: str) -> None:
+    publish(tmp_path, "a")
+    (tmp_path / "snapshots/a/published.json").write_text(text)
+    with pytest.raises(SnapshotError, match=r"no readable published\.json.*huiyin build"):
+        open_snapshot(tmp_path)

@@ -42,3 +42,10 @@ def test_all_malformed_keys_are_reported_without_their_values(tmp_path: Path) ->
         load_secrets(settings, Home(tmp_path))
     assert len(caught.value.faults) == 2
     assert "secret" not in str(caught.value).replace("secrets", "")
+
+
+def test_a_secrets_file_that_is_no_text_is_told(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.secrets.write_bytes(b"\xff\xfe")
+    with pytest.raises(SettingsError, match="not UTF-8"):
+        load_secrets(Settings(home=tmp_path), home)
