@@ -99,8 +99,9 @@ def run_dbt(
         )
         raise BuildFailedError(
             f"Building the models found {len(failed)} structural fault(s):\n{lines}\n"
-            "Nothing was published; the last good snapshot serves on. Trying again does not help; "
-            f"mend the model or its input (details: {target / 'logs' / 'dbt.log'})."
+            "Nothing was published; the last good snapshot serves on. Trying again helps only if "
+            "the disk or memory was full; otherwise mend the model or its input "
+            f"(details: {target / 'logs' / 'dbt.log'})."
         )
     return results
 

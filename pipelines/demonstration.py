@@ -141,6 +141,7 @@ def prepare_mapping_home(installation: Installation, mapping: Path, data: Path) 
     Raises HomeError for an unusable file, and ContractError for a faulty mapping.
     """
     from connectors.contract import load_contract
+    from connectors.errors import RefusedDelivery
     from connectors.files import announce
     from connectors.flat_cases import latest_event_at
 
@@ -162,7 +163,15 @@ def prepare_mapping_home(installation: Installation, mapping: Path, data: Path) 
     home.ensure()
     _install_mapping(home, mapping)
     zone = contract.zone or installation.settings.timezone
-    latest = latest_event_at(data, contract)
+    try:
+        latest = latest_event_at(data, contract)
+    except RefusedDelivery as error:
+        place = "" if error.offset is None else f" (at byte {error.offset})"
+        raise HomeError(
+            f"Reading the data set {data} by the mapping {mapping.name} failed: "
+            f"{error.reason}{place}. Trying again does not help; check that the file and the "
+            "mapping belong together."
+        ) from error
     if latest is None:
         raise HomeError(
             f"Reading the data set {data} failed: no row has a usable case number and creation "
