@@ -21,6 +21,7 @@ from pipelines.command_line.output import (
     vars_of,
 )
 from pipelines.errors import exit_code_of
+from pipelines.installation import Installation
 from pipelines.progress import Steps
 
 quarantine = typer.Typer(
@@ -86,9 +87,7 @@ def ingest(
     from pipelines.workflow import ingest as land
 
     installation = open_installation(context)
-    if source is not None and source not in installation.contracts:
-        known = ", ".join(installation.contracts)
-        raise typer.BadParameter(f"{source!r}: {known}", param_hint="--source")
+    check_source(installation, source)
     steps = Steps(installation.settings.log_format)
     with steps.step("ingest"):
         report = land(installation, say=steps.say, source=source)
@@ -168,6 +167,7 @@ def deliveries(
     """
     installation = open_installation(context)
     chinese = language_of(installation, language) == "zh"
+    check_source(installation, source)
     zone = ZoneInfo(installation.settings.timezone)
     with installation.ledger() as ledger:
         batches = [b for b in ledger.batches() if source in (None, b.source)]
@@ -236,6 +236,7 @@ def quarantine_list(
 
     installation = open_installation(context)
     chinese = language_of(installation, language) == "zh"
+    check_source(installation, source)
     with installation.ledger() as ledger:
         batches = {batch.batch_id: batch for batch in ledger.batches()}
         records = [r for r in ledger.quarantine() if source in (None, batches[r.batch_id].source)]
@@ -262,6 +263,13 @@ def quarantine_list(
         ],
         empty="隔离区是空的。" if chinese else "Nothing is in quarantine.",
     )
+
+
+def check_source(installation: Installation, source: str | None) -> None:
+    """Refuse a source this installation does not read, naming those it does."""
+    if source is not None and source not in installation.contracts:
+        known = ", ".join(installation.contracts)
+        raise typer.BadParameter(f"{source!r}: {known}", param_hint="--source")
 
 
 def days_between(text: str | None) -> list[date]:

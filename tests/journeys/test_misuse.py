@@ -29,6 +29,12 @@ def test_an_unknown_source_is_named(product: Product) -> None:
     assert "did you mean 'billing'" in message
 
 
+@pytest.mark.parametrize("command", [["ingest"], ["deliveries"], ["quarantine", "list"]])
+def test_a_source_that_is_not_read_here_is_refused(product: Product, command: list[str]) -> None:
+    message = product.run(*command, "--source", "biling", expect=2)
+    assert "billing" in message and "Traceback" not in message
+
+
 def test_a_query_before_the_first_publish_says_what_to_do(product: Product) -> None:
     message = product.run("cube", "query", "cases", "--measures", "cases", expect=3)
     assert "Traceback" not in message
