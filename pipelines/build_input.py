@@ -19,6 +19,7 @@ import duckdb
 from connectors.case_mapping import FLAT_CASE_STREAM
 from connectors.contract import Contract, Stream, raw_columns
 from connectors.ledger import Batch
+from connectors.validation import literal, quoted
 
 _FLAT = "cases"
 
@@ -198,25 +199,17 @@ def _write_organisation(
         )
 
 
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
 def _select(columns: Mapping[str, str], files: Sequence[Path]) -> str:
     """A query over Parquet files with exactly the declared columns, also when there are none.
 
     The empty typed branch keeps the types and supplies columns that older files do not have.
     """
-    typed = ", ".join(f"null::{kind} as {_quoted(name)}" for name, kind in columns.items())
+    typed = ", ".join(f"null::{kind} as {quoted(name)}" for name, kind in columns.items())
     empty = f"select {typed} where false"
     if not files:
         return empty
-    names = ", ".join(_quoted(name) for name in columns)
-    listed = ", ".join(_literal(str(path)) for path in files)
+    names = ", ".join(quoted(name) for name in columns)
+    listed = ", ".join(literal(str(path)) for path in files)
     return (
         f"select {names} from ({empty} union all by name "
         f"select * from read_parquet([{listed}], union_by_name = true))"
@@ -242,9 +235,9 @@ def _write_streams(
         for name, stream in contract.streams.items():
             columns = raw_columns(stream)
             query = _select(columns, _files(batches, source, name, home))
-            work.execute(f"create or replace view raw.{_quoted(f'{source}__{name}')} as {query}")
+            work.execute(f"create or replace view raw.{quoted(f'{source}__{name}')} as {query}")
             if contract.shape == _FLAT and any(b.source == source for b in batches):
-                flat.append(f"select {_literal(source)} as source, * from ({query})")
+                flat.append(f"select {literal(source)} as source, * from ({query})")
     if not flat:
         empty = _select(raw_columns(Stream.model_validate(FLAT_CASE_STREAM)), [])
         flat = [f"select ''::varchar as source, * from ({empty})"]
@@ -265,7 +258,7 @@ def _write_touched(
     work.execute("create or replace table raw.touched_case (source varchar, case_no varchar)")
     for source, contract in sorted(contracts.items()):
         for name, stream in contract.streams.items():
-            relation = f"raw.{_quoted(f'{source}__{name}')}"
+            relation = f"raw.{quoted(f'{source}__{name}')}"
             files = _files(changed, source, name, home)
             delta = _select(raw_columns(stream), files)
             days = [f"select distinct _business_date as business_date from ({delta})"]
@@ -273,10 +266,10 @@ def _write_touched(
             if stream.key and files:
                 # A record sent again, even in mode append, may stand on another day or in another
                 # case in its other versions. Reads the key columns only.
-                keys = ", ".join(_quoted(column) for column in stream.key)
+                keys = ", ".join(quoted(column) for column in stream.key)
                 versions = f"from {relation} where ({keys}) in (select ({keys}) from ({delta}))"
                 days.append(f"select distinct _business_date {versions}")
-            days.extend(f"select date {_literal(day.isoformat())}" for day in forced_days)
+            days.extend(f"select date {literal(day.isoformat())}" for day in forced_days)
             work.execute(
                 f"insert into raw.touched_day select ?, ?, business_date from "
                 f"({' union '.join(days)}) where business_date is not null order by 3",
@@ -284,18 +277,18 @@ def _write_touched(
             )
             case_key = stream.case_key
             if case_key:
-                forced = ", ".join(f"date {_literal(day.isoformat())}" for day in forced_days)
+                forced = ", ".join(f"date {literal(day.isoformat())}" for day in forced_days)
                 also = (
-                    f" union select {_quoted(case_key)} from {relation} "
+                    f" union select {quoted(case_key)} from {relation} "
                     f"where _business_date in ({forced})"
                     if forced
                     else ""
                 )
                 if versions:
-                    also += f" union select {_quoted(case_key)} {versions}"
+                    also += f" union select {quoted(case_key)} {versions}"
                 work.execute(
                     f"insert into raw.touched_case select ?, case_no from (select distinct "
-                    f"{_quoted(case_key)} as case_no from ({delta}){also}) "
+                    f"{quoted(case_key)} as case_no from ({delta}){also}) "
                     "where case_no is not null order by 2",
                     [source],
                 )

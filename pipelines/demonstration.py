@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from cubes.label import Language
 from notifications.account import WHOLE
 from pipelines.errors import HomeError
 from pipelines.home import Home, read_home, write_home
 from pipelines.installation import Installation
-from pipelines.settings import PROJECT_ROOT, Language, Settings
+from pipelines.settings import PROJECT_ROOT, Settings
 
 CLOCK = datetime.fromisoformat("2026-03-31T09:00:00+08:00")
 SEED = 20260331

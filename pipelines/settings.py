@@ -14,11 +14,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from cubes.label import Language
 from pipelines.errors import SettingsError
 
 PREFIX = "HUIYIN_"
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
-Language = Literal["zh", "en"]
 
 
 class Settings(BaseModel):

@@ -14,9 +14,10 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from cubes.label import Language
 from pipelines.home import read_home
 from pipelines.installation import Installation
-from pipelines.settings import PROJECT_ROOT, Language
+from pipelines.settings import PROJECT_ROOT
 from pipelines.story_words import Words, words
 from pipelines.telling import alert_events_of, messages_of, sent_messages
 from pipelines.thread import Outcome

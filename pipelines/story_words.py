@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pipelines.settings import Language
+from cubes.label import Language
 
 
 @dataclass(frozen=True)

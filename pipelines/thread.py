@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cubes.label import Language
 from pipelines.demonstration import DemoManager, demo_managers, subscribe_demo_managers
 from pipelines.errors import PipelineError
 from pipelines.installation import Installation
-from pipelines.settings import PROJECT_ROOT, Language
+from pipelines.settings import PROJECT_ROOT
 from pipelines.telling import tell
 from pipelines.workflow import PublishReport, build_and_publish, ingest
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cubes.label import Language
 from pipelines.installation import Installation
-from pipelines.settings import Language
 
 if TYPE_CHECKING:
     from rich.console import Console
