@@ -91,6 +91,38 @@ class Home:
         """`home.json`."""
         return self.path / "home.json"
 
+    @property
+    def inbox(self) -> Path:
+        """Submissions and events that came in through the intake."""
+        return self.path / "inbox.db"
+
+    @property
+    def run(self) -> Path:
+        """What the running processes share: addresses, configuration of the process control."""
+        return self.path / "run"
+
+    @property
+    def logs(self) -> Path:
+        """Logs of the running processes."""
+        return self.path / "logs"
+
+    @property
+    def dagster(self) -> Path:
+        """Dagster's own storage."""
+        return self.path / "dagster"
+
+    @property
+    def superset(self) -> Path:
+        """Superset's metadata, the generated bundle, the empty database before a publish."""
+        return self.path / "superset"
+
+    def version(self) -> float | None:
+        """When `home.json` was last written, in seconds; None if there is none."""
+        try:
+            return self.description.stat().st_mtime
+        except OSError:
+            return None
+
     def site(self, folder: str) -> Path:
         """The installation's own declaration folder beside a shipped one."""
         return self.path / "site" / folder

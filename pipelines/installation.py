@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.clock import Clock, parse_clock
-from pipelines.home import Home, started_at
+from pipelines.home import Home, read_home, started_at
 from pipelines.secrets import Secrets, load_secrets
 from pipelines.settings import PROJECT_ROOT, Settings, read_settings
 
@@ -31,16 +31,27 @@ class Installation:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.home = Home(settings.home)
+        self._clock: tuple[float | None, Clock] | None = None
+        self._clock_of_home: str | None = read_home(self.home).get("clock")
 
     @classmethod
     def open(cls, environment: Mapping[str, str], home: Path | None = None) -> Installation:
         """Read the settings and return the installation; raises SettingsError."""
         return cls(read_settings(environment, home=home))
 
-    @cached_property
+    @property
     def clock(self) -> Clock:
-        """The clock all processes of the home agree on."""
-        return parse_clock(self.settings.clock or "system", started_at(self.home))
+        """The clock all processes of the home agree on.
+
+        A process that lives on follows a home whose clock is moved, unless the environment set it.
+        """
+        version = self.home.version()
+        if self._clock is None or self._clock[0] != version:
+            chosen = self.settings.clock
+            if version is not None and chosen == self._clock_of_home:
+                chosen = self._clock_of_home = read_home(self.home).get("clock")
+            self._clock = (version, parse_clock(chosen or "system", started_at(self.home)))
+        return self._clock[1]
 
     def now(self) -> datetime:
         """The present moment of the home, aware."""

@@ -6,6 +6,7 @@ error and never regenerated: new pseudonyms would silently stop matching the old
 
 from __future__ import annotations
 
+import hmac
 import os
 import secrets
 from dataclasses import dataclass, field
@@ -21,10 +22,17 @@ _ENCRYPTION = "HUIYIN_ENCRYPTION_KEY"
 
 @dataclass(frozen=True)
 class Secrets:
-    """Keys of the PII store: `pseudonym` for keyed hashes, `encryption` a Fernet key."""
+    """Keys of the home: `pseudonym` for keyed hashes, `encryption` a Fernet key."""
 
     pseudonym: bytes = field(repr=False)
     encryption: bytes = field(repr=False)
+
+    def derive(self, purpose: str) -> bytes:
+        """A key of 32 bytes for one purpose, from which the others cannot be found.
+
+        HMAC-SHA256 over a label, the expand step of RFC 5869.
+        """
+        return hmac.digest(self.pseudonym, f"huiyin {purpose}\x01".encode(), "sha256")
 
 
 def load_secrets(settings: Settings, home: Home) -> Secrets:

@@ -21,6 +21,9 @@ PREFIX = "HUIYIN_"
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
 class Settings(BaseModel):
     """Everything an installation can choose; field `x` is read from `HUIYIN_X`."""
 
@@ -44,6 +47,16 @@ class Settings(BaseModel):
     threads: Annotated[int, Field(ge=1, le=64)] = 2
     keep_snapshots: Annotated[int, Field(ge=3)] = 3
     log_format: Literal["text", "json"] = "text"
+    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    dagster_port: Port = 3000
+    intake_port: Port = 8010
+    portal_port: Port = 8020
+    superset_port: Port = 8088
+    publish_every_minutes: Annotated[int, Field(ge=1, le=1440)] = 5
+    secure_cookies: bool = False
+    superset_admin_password: Annotated[str, Field(min_length=8)] | None = Field(
+        default=None, repr=False
+    )
     test_data: Path | None = None
 
     @field_validator("sources", mode="before")
@@ -101,7 +114,7 @@ def read_settings(
         for item in error.errors():
             name = str(item["loc"][0])
             place = f"{PREFIX}{name.upper()}" if name in chosen else f"{home_path}/home.json {name}"
-            shown = "" if name.endswith("_key") else f"={values.get(name)!r}"
+            shown = "" if name.endswith(("_key", "_password")) else f"={values.get(name)!r}"
             faults.append(f"{place}{shown}: {item['msg']}")
     if settings is not None and settings.clock is not None:
         from pipelines.clock import parse_clock
