@@ -143,9 +143,9 @@ class Stream(Part):
 
 
 class Interface(Part):
-    """How a source exchanges: files with logs in a folder, or flag tables in a database."""
+    """How a source exchanges: files with logs, flag tables in a database, or our own inbox."""
 
-    type: Literal["files", "table"]
+    type: Literal["files", "table", "inbox"]
     format: Literal["delimited"] | None = None
     location: str = Field(min_length=1)
 
@@ -182,7 +182,8 @@ class Contract(Part):
     interface: Interface
     file: FileLayout | None = None
     zone: str | None = None
-    calendar: Literal["china", "weekdays", "always"] = "china"
+    # Null is the operator's own, as for zone and currency.
+    calendar: Literal["china", "weekdays", "always"] | None = "china"
     currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
     org: OrgTree | None = None
     dates: CaseDates | None = None

@@ -6,7 +6,8 @@ ConnectorError
 ├── LandingFailed            the disk or a store failed while a source landed (retry helps)
 ├── RefusedDelivery          a delivery is refused whole; carries `code` and, in a file, `offset`
 ├── SourceUnreachable        a folder or database of a source cannot be reached (retry helps)
-├── InterfaceMismatch        a table does not have the agreed columns
+├── InterfaceMismatch        a table does not have the agreed columns, or the inbox is another one
+├── InboxUnavailable         the inbox could not be written (trying again helps)
 └── PseudonymUnknown         no value is kept for a pseudonym
 
 Faults in declarations are `cubes.errors.DeclarationError`. Every class states in `retryable`
@@ -63,6 +64,18 @@ class SourceUnreachable(ConnectorError):
 
 class InterfaceMismatch(ConnectorError):
     """A table or its location is not what its contract and the interface agree on."""
+
+
+class InboxUnavailable(ConnectorError):
+    """Something that came in could not be made durable, so it was not accepted."""
+
+    retryable = True
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(
+            f"Writing to the inbox failed: {cause}. Nothing of this request was kept. Trying again "
+            "helps once there is room on the disk."
+        )
 
 
 class PseudonymUnknown(ConnectorError):

@@ -225,6 +225,7 @@ def land_source(
     """
     # The interfaces import this module for `Landing`, so they are imported when they are used.
     from connectors.file_landing import land_files
+    from connectors.inbox_landing import land_inbox
     from connectors.table_landing import land_tables
 
     found: list[Delivery] = []
@@ -240,11 +241,12 @@ def land_source(
         duckdb.connect(config=settings) as connection,
     ):
         landing = Landing(contract, home, ledger, pii, connection, now, zone, at)
-        deliveries = (
-            land_files(landing)
-            if contract.interface.type == "files"
-            else land_tables(landing, worker=worker or str(home.resolve()))
-        )
+        if contract.interface.type == "files":
+            deliveries = land_files(landing)
+        elif contract.interface.type == "inbox":
+            deliveries = land_inbox(landing)
+        else:
+            deliveries = land_tables(landing, worker=worker or str(home.resolve()))
         for delivery in deliveries:
             found.append(delivery)
             if progress is not None:

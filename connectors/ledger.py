@@ -333,6 +333,15 @@ class Ledger:
             CheckResult, f"select * from check_result{where} order by check_id", values
         )
 
+    def last_check_result(self, name: str) -> CheckResult | None:
+        """The result of this name that was appended last."""
+        found = self._select(
+            CheckResult,
+            "select * from check_result where name = ? order by check_id desc limit 1",
+            [name],
+        )
+        return found[0] if found else None
+
     def append_snapshot(self, row: SnapshotLogRow) -> None:
         """Append a published snapshot; the same tag again changes nothing."""
         with transaction(self._connection):

@@ -105,4 +105,36 @@ MIGRATIONS = (
         primary key (source, stream)
     )
     """,
+    """
+    create table batch_of_any_interface (
+        batch_id text primary key,
+        source text not null,
+        stream text not null,
+        branch text not null,
+        business_date text not null,
+        covers_from text not null,
+        sequence integer,
+        interface text not null check (interface in ('files', 'table', 'inbox')),
+        place text not null,
+        content_sha256 text not null,
+        log_sha256 text not null,
+        declared_rows integer,
+        declared_sums text not null,
+        rows integer not null,
+        rows_loaded integer not null,
+        rejected integer not null,
+        sums text not null,
+        status text not null check (status in ('announced', 'loaded', 'refused', 'superseded')),
+        code text,
+        reason text,
+        supersedes text,
+        path text,
+        received_at text not null,
+        loaded_at text
+    );
+    insert into batch_of_any_interface select * from batch;
+    drop table batch;
+    alter table batch_of_any_interface rename to batch;
+    create index batch_by_stream on batch (source, stream, branch, business_date)
+    """,
 )

@@ -63,6 +63,12 @@ def normalise(kind: str, value: str) -> str:
     return text if kind == "name" else text.lower()
 
 
+def pseudonym_of(key: bytes, kind: str, value: str) -> str:
+    """Compute the pseudonym of one value: 32 hex digits."""
+    message = f"{kind}\0{normalise(kind, value)}".encode()
+    return hmac.digest(key, message, "sha256")[:16].hex()
+
+
 class PiiStore:
     """The PII store of one home; use one object per thread.
 
@@ -134,8 +140,7 @@ class PiiStore:
 
     def pseudonym(self, kind: str, value: str) -> str:
         """Compute the pseudonym of one value: 32 hex digits."""
-        message = f"{kind}\0{normalise(kind, value)}".encode()
-        return hmac.digest(self._key, message, "sha256")[:16].hex()
+        return pseudonym_of(self._key, kind, value)
 
     def pseudonyms(self, kind: str, values: Iterable[str]) -> dict[str, str]:
         """Compute pseudonyms of distinct values; nothing is stored."""
@@ -157,17 +162,7 @@ class PiiStore:
         seconds = int(now.timestamp())
         new = [pseudonym for pseudonym in values if not self._knows(pseudonym)]
         with transaction(self._connection):
-            self._connection.executemany(
-                "insert or ignore into person_value (pseudonym, kind, value) values (?,?,?)",
-                [
-                    (
-                        pseudonym,
-                        values[pseudonym][0],
-                        self._encrypt(values[pseudonym][1].encode(), seconds),
-                    )
-                    for pseudonym in new
-                ],
-            )
+            self._insert_values(new, values, seconds)
             self._connection.execute(
                 "delete from quarantined_record where batch_id = ?", [batch_id]
             )
@@ -178,6 +173,16 @@ class PiiStore:
                     for number, record in records.items()
                 ],
             )
+
+    def keep_values(self, values: Mapping[str, tuple[str, str]], *, now: datetime) -> None:
+        """Store values of people by pseudonym as (kind, value), in one transaction if any is new.
+
+        What comes in one by one, as through the intake, has no batch yet.
+        """
+        new = [pseudonym for pseudonym in values if not self._knows(pseudonym)]
+        if new:
+            with transaction(self._connection):
+                self._insert_values(new, values, int(now.timestamp()))
 
     def reveal(self, pseudonym: str, purpose: str, *, now: datetime | None = None) -> str:
         """Return the value behind a pseudonym and note for what purpose it was asked.
@@ -206,6 +211,21 @@ class PiiStore:
             [batch_id, record_no],
         ).fetchone()
         return self._decrypt(row["record"]) if row else None
+
+    def _insert_values(
+        self, new: Iterable[str], values: Mapping[str, tuple[str, str]], seconds: int
+    ) -> None:
+        self._connection.executemany(
+            "insert or ignore into person_value (pseudonym, kind, value) values (?,?,?)",
+            [
+                (
+                    pseudonym,
+                    values[pseudonym][0],
+                    self._encrypt(values[pseudonym][1].encode(), seconds),
+                )
+                for pseudonym in new
+            ],
+        )
 
     def _knows(self, pseudonym: str) -> bool:
         found = self._connection.execute(

@@ -102,7 +102,7 @@ def _land_claim(landing: Landing, table: FlagTable, name: str, token: str) -> De
         zone=landing.contract.zone or landing.zone,
     )
     rejected = rejected_records(landing.connection, places)
-    first, last = _days(landing, name)
+    first, last = days_covered(landing, name)
     batch = Batch(
         batch_id=token,
         source=landing.contract.source,
@@ -176,7 +176,7 @@ def _read(landing: Landing, table: FlagTable, token: str) -> tuple[str, int]:
     return digest.hexdigest(), number
 
 
-def _days(landing: Landing, name: str) -> tuple[date, date]:
+def days_covered(landing: Landing, name: str) -> tuple[date, date]:
     """First and last business date of the rows; without dated rows the day before the arrival."""
     stream = landing.contract.streams[name]
     if stream.business_date_from is not None:

@@ -167,6 +167,13 @@ class FlagTable:
             claimed = connection.execute(statement).rowcount
         return token if claimed else self.claim(limit=limit, ordinal=ordinal, now=now)
 
+    def has_new(self) -> bool:
+        """Whether a row waits to be claimed."""
+        flags = self._table.c
+        query = sa.select(flags.ifc_seq).where(flags.ifc_status == NEW, flags.ifc_seq.is_not(None))
+        with self._engine.connect() as connection:
+            return connection.execute(query.limit(1)).first() is not None
+
     def unknown_flags(self) -> int:
         """Count rows that no reader can ever claim: no number, or a status nobody agreed on."""
         flags = self._table.c

@@ -13,7 +13,7 @@ Values are bound, never written; the statement ends in a total order.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -198,16 +198,17 @@ def _side(
         if measure.ratio is None:
             columns.append(column(name, table))
         else:
-            node = _ratio(measure, lambda side: column(side, None if "." in side else table))
+            node = ratio(measure, lambda side: column(side, None if "." in side else table))
             columns.append(alias(node, name))
     return select(columns, named(base), joins, where)
 
 
-def _ratio(measure: Measure, value: Any) -> Node:
+def ratio(measure: Measure, value: Callable[[str], Node]) -> Node:
+    """The quotient of a ratio's sides, null over zero; `value` gives the node of a measure."""
+
     def total(side: Sequence[str]) -> Node:
         if len(side) == 1:
-            node: Node = value(side[0])
-            return node
+            return value(side[0])
         result: Node = coalesce(value(side[0]), number(0))
         for name in side[1:]:
             result = exp.Add(this=result, expression=coalesce(value(name), number(0)))

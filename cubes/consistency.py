@@ -177,6 +177,8 @@ def cube_expressions(cube: Cube) -> Iterator[tuple[tuple[str, ...], str]]:
         yield ("joins", name), join.on
     for name, inline in cube.dimensions.items():
         yield ("dimensions", name, "sql"), inline.sql
+    for name in cube.details:
+        yield ("details", name), name
     for name, measure in cube.measures.items():
         for key in ("sql", "where"):
             text = getattr(measure, key)

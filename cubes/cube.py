@@ -141,7 +141,8 @@ class Measure(Frozen):
 class Cube(Frozen):
     """One fact, its times (the first is the default), joined and inline dimensions, measures.
 
-    `where` (or `filter`) limits the fact's rows for every query.
+    `where` (or `filter`) limits the fact's rows for every query. `details` are columns of the fact
+    worth reading in a single row, with their labels.
     """
 
     cube: Name
@@ -156,6 +157,7 @@ class Cube(Frozen):
     joins: dict[Name, Join] = Field(default_factory=dict)
     dimensions: dict[Name, InlineDimension] = Field(default_factory=dict)
     measures: dict[Name, Measure]
+    details: dict[Name, Label] = Field(default_factory=dict)
     aggregates: NotAvailable = None
 
     @model_validator(mode="before")

@@ -200,28 +200,31 @@ def load_file(
     id_field: str,
     faults: list[Fault],
     found: dict[str, Model] | None = None,
+    name: str | None = None,
 ) -> Model | None:
-    """Load one file into `model`; append faults and return None if it does not fit."""
+    """Load one file into `model`; append faults and return None if it does not fit.
+
+    `name` is the id expected, by default the file's stem; `found` are those already loaded.
+    """
+    name = name or path.stem
     data = read_yaml(path, faults)
     if data is None:
         return None
     replaces = data.pop("replaces", False)
-    if found is not None and path.stem in found and replaces is not True:
+    if found is not None and name in found and replaces is not True:
         faults.append(
             Fault(
                 str(path),
                 1,
-                f"'{path.stem}' is already declared by the product; "
-                "say 'replaces: true' to replace it",
+                f"'{name}' is already declared by the product; say 'replaces: true' to replace it",
             )
         )
-    if data.get(id_field) != path.stem:
+    if data.get(id_field) != name:
         faults.append(
             Fault(
                 str(path),
                 line_of(data, [id_field]),
-                f"'{id_field}' is {data.get(id_field)!r} but must equal the file's name "
-                f"'{path.stem}'",
+                f"'{id_field}' is {data.get(id_field)!r} but must equal the file's name '{name}'",
             )
         )
     try:

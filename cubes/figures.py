@@ -82,7 +82,7 @@ def figures(
         columns.append(alias(_grouping(binding, cube, axes), MASK))
     semi = [m for m in measures.values() if m.over_time is not None]
     if semi:
-        joins = [*joins, join(_edge(binding, cube), [])]
+        joins = [*joins, join(edge(binding, cube), [])]
     for name, measure in measures.items():
         node = _measure(binding, cube, measure, axes, sets, selection)
         columns.append(alias(node, name))
@@ -141,7 +141,7 @@ def _grouping_sets(
     return exp.Group(grouping_sets=[exp.GroupingSets(expressions=tuples)])
 
 
-def _edge(binding: Binding, cube: Cube) -> exp.Subquery:
+def edge(binding: Binding, cube: Cube) -> exp.Subquery:
     """First and last date of the whole fact: other cuts and the scope do not move them."""
     assert cube.default_time is not None
     role = cube.default_time
@@ -168,7 +168,7 @@ def _measure(
     selection: Selection,
 ) -> Node:
     if measure.over_time is None:
-        return _aggregate(binding, measure, [])
+        return aggregate(measure, [])
     subsets: dict[frozenset[int], None] = {}
     timed = {
         index
@@ -224,10 +224,10 @@ def _over_time(
         else:
             span = call("date_diff", unit, anchor(False), anchor(True))
             days = exp.Add(this=call("max", span), expression=number(1))
-        total = coalesce(_aggregate(binding, measure, []), number(0))
+        total = coalesce(aggregate(measure, []), number(0))
         return exp.Div(this=as_double(total), expression=as_double(days))
     day = equal(binding.date_of(cube, role), anchor(measure.over_time == "last"))
-    node = _aggregate(binding, measure, [day])
+    node = aggregate(measure, [day])
     # A fact holds no row where its balance is zero, so no row on the day means zero.
     return coalesce(node, number(0)) if measure.agg == "sum" else node
 
@@ -283,7 +283,9 @@ def _end_of(start: Node, grain: str) -> Node:
     return exp.Sub(this=following, expression=number(1))
 
 
-def _aggregate(binding: Binding, measure: Measure, extra: list[Node]) -> Node:
+def aggregate(measure: Measure, extra: list[Node]) -> Node:
+    """The aggregation over the fact's rows that meet `extra`; the measure is no ratio."""
+
     def value() -> Node:
         assert measure.sql is not None
         return parse_expression(measure.sql, FACT)

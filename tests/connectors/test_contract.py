@@ -12,7 +12,14 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_every_shipped_contract_loads_and_examples_are_off_unless_chosen() -> None:
-    assert list(load_contracts([SOURCES])) == ["billing", "cdr", "crm", "hall", "hotline"]
+    assert list(load_contracts([SOURCES])) == [
+        "billing",
+        "cdr",
+        "crm",
+        "hall",
+        "hotline",
+        "intake",
+    ]
     assert list(load_contracts([SOURCES], chosen=["nyc311"])) == ["nyc311"]
     everything = [path.stem for path in SOURCES.glob("*.yml")]
     assert sorted(load_contracts([SOURCES], chosen=everything)) == sorted(everything)

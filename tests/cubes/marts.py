@@ -223,11 +223,12 @@ def _customers(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(
         "create table fct_customer_monthly (customer_id varchar, org_unit_id varchar, "
         "month_on date, is_active boolean, has_joined boolean, has_left boolean, "
-        "revenue decimal(18, 2))"
+        "revenue decimal(18, 2), currency varchar)"
     )
     connection.execute(
         "insert into fct_customer_monthly "
         "select 'k' || i, case when i = 5 then '510201' else '510101' end, m, "
-        "not (m = date '2026-03-01' and i = 4), false, m = date '2026-03-01' and i = 4, 10.50 "
+        "not (m = date '2026-03-01' and i = 4), false, m = date '2026-03-01' and i = 4, 10.50, "
+        "'CNY' "
         "from range(1, 6) t(i), (values (date '2026-02-01'), (date '2026-03-01')) u(m)"
     )

@@ -37,6 +37,14 @@ RAW_TABLES = {
     "hotline__events": "event_no varchar, case_no varchar, event_code varchar, "
     "event_at timestamp, actor_no varchar, actor_role varchar, is_automatic boolean, "
     "holder_unit_code varchar, status_code varchar, score integer, content varchar",
+    "intake__cases": "case_no varchar, source_seq bigint, received_at timestamp, "
+    "created_at timestamp, created_precision varchar, kind varchar, category_path varchar, "
+    "channel varchar, org_unit_id varchar, reporter_key varchar, content varchar, "
+    "answers varchar, language varchar, entry_point varchar, form varchar, recorded_by varchar, "
+    "promised_due_at timestamp, promised_policy varchar, is_flood boolean",
+    "intake__events": "event_no varchar, case_no varchar, source_seq bigint, "
+    "received_at timestamp, event_type varchar, event_at timestamp, actor_id varchar, "
+    "actor_role varchar, unit_id varchar, content varchar",
     "cdr__usage": "usage_no varchar, customer_no varchar, caller_phone varchar, "
     "unit_code varchar, usage_type varchar, started_at timestamp, duration_s bigint, "
     "bytes bigint, charge decimal(18, 2)",
@@ -49,6 +57,8 @@ RAW_TABLES = {
 BUILD_TABLES = {
     "build": "build_id varchar, as_of timestamp, business_date date, zone varchar, "
     "calendar_id varchar, currency varchar, known_at timestamp",
+    "analyst_position": "position varchar",
+    "analyst_duty": "account_id varchar, org_unit_id varchar",
     "batch": "batch_id varchar, source varchar, stream varchar, branch varchar, "
     "business_date date, covers_from date, rows bigint, rejected bigint, received_at timestamp, "
     "loaded_at timestamp, change varchar",
@@ -66,6 +76,8 @@ RAW_KEYS = {
     "cdr__usage": "usage_no",
     "hotline__cases": "case_no",
     "hotline__events": "event_no",
+    "intake__cases": "case_no",
+    "intake__events": "event_no",
 }
 Row = Mapping[str, Any]
 # Raw tables and marts hold instants as naive UTC.
@@ -171,9 +183,9 @@ class RawHome:
             f"select distinct '{source}', '{stream}', _business_date {versions}",
             batches,
         )
-        if source == "hotline":
+        if source in {"hotline", "intake"}:
             connection.execute(
-                f"insert into raw.touched_case select distinct 'hotline', case_no {versions}",
+                f"insert into raw.touched_case select distinct '{source}', case_no {versions}",
                 batches,
             )
 

@@ -8,6 +8,14 @@ hotline as (
     from {{ ref('stg_hotline__cases') }}
 ),
 
+intake as (
+    select
+        'intake' as source,
+        case_no,
+        text
+    from {{ ref('stg_intake__cases') }}
+),
+
 flat as (
     select
         source,
@@ -18,6 +26,8 @@ flat as (
 
 final as (
     select * from hotline
+    union all
+    select * from intake
     union all
     select * from flat
 )

@@ -1,0 +1,60 @@
+"""Tables of `inbox.db`; a change is one more script at the end."""
+
+MIGRATIONS = (
+    """
+    create table submission (
+        seq integer primary key autoincrement,
+        case_no text not null unique,
+        secret_hash text not null,
+        client text not null,
+        idempotency_key text,
+        body_hash text not null,
+        received_at text not null,
+        created_at text not null,
+        created_precision text not null check (created_precision in ('second', 'day')),
+        kind text not null,
+        category_path text,
+        channel text not null,
+        org_unit_id text,
+        text text not null,
+        answers text not null,
+        language text not null,
+        entry_point text,
+        form text not null,
+        reporter_key text,
+        contacts text not null,
+        promised_due_at text,
+        promise text not null,
+        is_flood integer not null
+    );
+    create unique index submission_by_key on submission (client, idempotency_key)
+        where idempotency_key is not null;
+    create table event (
+        seq integer primary key autoincrement,
+        event_no text not null unique,
+        case_no text not null,
+        client text not null,
+        idempotency_key text,
+        body_hash text not null,
+        received_at text not null,
+        event_type text not null,
+        event_at text not null,
+        actor_id text,
+        actor_role text not null,
+        unit_id text,
+        text text
+    );
+    create unique index event_by_key on event (client, idempotency_key)
+        where idempotency_key is not null;
+    create index event_by_case on event (case_no);
+    create table api_client (
+        client_id text primary key,
+        key_hash text not null unique,
+        label text not null unique,
+        unit_id text,
+        permissions text not null,
+        created_at text not null,
+        disabled_at text
+    )
+    """,
+)

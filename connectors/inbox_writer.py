@@ -1,0 +1,157 @@
+"""Group commit: one thread writes what many requests bring, durably, before any is answered.
+
+Requests that arrive within a few milliseconds share one transaction of the PII store and one of
+the inbox, so that a flood costs two fsyncs per window instead of two per request. Contacts go
+first: a pseudonym in the inbox always has its person.
+"""
+
+from __future__ import annotations
+
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from connectors.errors import ConnectorError, InboxUnavailable
+from connectors.inbox import Inbox
+from connectors.pii_store import PiiStore
+
+WINDOW_SECONDS = 0.005
+_MOST_WAITING = 2_000
+_MOST_TOGETHER = 500
+
+
+@dataclass(frozen=True)
+class _Request:
+    """`write` decides and adds inside the shared transaction; `values` are contacts to keep."""
+
+    write: Callable[[Inbox], Any]
+    values: Mapping[str, tuple[str, str]]
+    now: datetime
+    answer: Future[Any] = field(default_factory=Future)
+
+
+class InboxWriter:
+    """The one writer of an inbox in this process; `close` waits for what was accepted.
+
+    `open_pii` opens the PII store in the writer's own thread. Raises StoreError if either store
+    cannot be opened.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        open_pii: Callable[[], PiiStore],
+        *,
+        window_seconds: float = WINDOW_SECONDS,
+    ) -> None:
+        self._waiting: queue.Queue[_Request | None] = queue.Queue(_MOST_WAITING)
+        self._window = window_seconds
+        opened: Future[None] = Future()
+        self._thread = threading.Thread(
+            target=self._run, args=(path, open_pii, opened), name="inbox-writer", daemon=True
+        )
+        self._thread.start()
+        opened.result()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the writer still takes requests."""
+        return self._thread.is_alive()
+
+    def submit(
+        self,
+        write: Callable[[Inbox], Any],
+        *,
+        now: datetime,
+        values: Mapping[str, tuple[str, str]] | None = None,
+    ) -> Future[Any]:
+        """Hand in one request; its future is done once the answer may be given.
+
+        `write` runs in the writer's thread; what it returns or raises becomes the answer after the
+        commit. The future fails with InboxUnavailable when the commit did. Raises InboxUnavailable
+        at once when too many wait.
+        """
+        request = _Request(write, values or {}, now)
+        if not self._thread.is_alive():
+            raise InboxUnavailable("the writer has ended")
+        try:
+            self._waiting.put_nowait(request)
+        except queue.Full as error:
+            raise InboxUnavailable("too many requests are waiting") from error
+        return request.answer
+
+    def close(self) -> None:
+        """Write what was accepted and end the thread."""
+        self._waiting.put(None)
+        self._thread.join()
+
+    def _run(self, path: Path, open_pii: Callable[[], PiiStore], opened: Future[None]) -> None:
+        try:
+            inbox, pii = Inbox(path), open_pii()
+        except Exception as error:
+            opened.set_exception(error)
+            return
+        opened.set_result(None)
+        with inbox, pii:
+            while (requests := self._collect()) is not None:
+                self._commit(inbox, pii, requests)
+
+    def _collect(self) -> list[_Request] | None:
+        """Wait for a request and gather those of its window; None when the writer shall end."""
+        first = self._waiting.get()
+        if first is None:
+            return None
+        requests = [first]
+        deadline = time.monotonic() + self._window
+        while len(requests) < _MOST_TOGETHER:
+            try:
+                request = self._waiting.get(timeout=max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                break
+            if request is None:
+                self._waiting.put(None)
+                break
+            requests.append(request)
+        return requests
+
+    def _commit(self, inbox: Inbox, pii: PiiStore, requests: list[_Request]) -> None:
+        answers: list[tuple[_Request, Any, Exception | None]] = []
+        try:
+            values: dict[str, tuple[str, str]] = {}
+            for request in requests:
+                values.update(request.values)
+            pii.keep_values(values, now=requests[0].now)
+            with inbox.writing():
+                for request in requests:
+                    answers.append((request, *_written(request, inbox)))
+        except (sqlite3.Error, OSError, ConnectorError) as error:
+            for request in requests:
+                refused = InboxUnavailable(str(error))
+                refused.__cause__ = error
+                request.answer.set_exception(refused)
+            return
+        for request, answer, refusal in answers:
+            if refusal is None:
+                request.answer.set_result(answer)
+            else:
+                request.answer.set_exception(refusal)
+
+
+def _written(request: _Request, inbox: Inbox) -> tuple[Any, Exception | None]:
+    """Let one request write; its own refusal does not touch the others of the window."""
+    try:
+        return request.write(inbox), None
+    except sqlite3.IntegrityError as error:
+        # One statement failed and left nothing behind; the transaction goes on.
+        return None, error
+    except (sqlite3.Error, OSError):
+        raise
+    except Exception as error:
+        return None, error

@@ -1,0 +1,1 @@
+"""The intake: the thin door through which staff and the public submit and follow feedback."""

@@ -1,0 +1,163 @@
+"""Commands about API clients of the intake: add, list, disable."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipelines.command_line.output import (
+    Format,
+    FormatOption,
+    open_installation,
+    print_json,
+    print_table,
+    print_text,
+    vars_of,
+)
+
+if TYPE_CHECKING:
+    from connectors.inbox import Inbox
+    from pipelines.installation import Installation
+
+client = typer.Typer(
+    name="client", help="反馈入口的密钥 / keys of the intake's API clients", no_args_is_help=True
+)
+
+
+class Permission(StrEnum):
+    """What a key may be good for."""
+
+    submit = "submit"
+    event = "event"
+
+
+def add_to(application: typer.Typer) -> None:
+    """Add the commands of this module."""
+    client.command("add")(add)
+    client.command("list")(list_clients)
+    client.command("disable")(disable)
+    application.add_typer(client)
+
+
+def add(
+    context: typer.Context,
+    label: Annotated[str, typer.Argument(help="名称 / name, e.g. '营业厅 3'")],
+    unit: Annotated[
+        str | None,
+        typer.Option(help="只限该单位及下属的工单 / only cases of this unit and below (its id)"),
+    ] = None,
+    permission: Annotated[
+        list[Permission] | None,
+        typer.Option(help="权限，可重复 / may be repeated: submit | event (both)"),
+    ] = None,
+) -> None:
+    """添加一个密钥，只显示一次 / add a client; its key is shown once.
+
+    例 / example: huiyin client add "营业厅 3" --unit SC06 --permission submit
+    """
+    from connectors.inbox import ApiClient, key_hash
+
+    installation = open_installation(context)
+    label = label.strip()
+    if not 1 <= len(label) <= 60 or not label.isprintable():
+        raise typer.BadParameter("1-60 characters", param_hint="LABEL")
+    _require_unit(installation, unit)
+    key = f"hyk_{secrets.token_urlsafe(32)}"
+    chosen = permission or list(Permission)
+    added = ApiClient(
+        client_id=f"client-{secrets.token_hex(6)}",
+        key_hash=key_hash(key),
+        label=label,
+        unit_id=unit,
+        permissions=tuple(sorted({item.value for item in chosen})),
+        created_at=installation.now(),
+        disabled_at=None,
+    )
+    with _inbox(installation) as inbox:
+        if not inbox.add_client(added):
+            raise typer.BadParameter(
+                f"'{label}' 已存在 / is taken; huiyin client list", param_hint="LABEL"
+            )
+    print_text(key)
+
+
+def list_clients(context: typer.Context, output: FormatOption = Format.text) -> None:
+    """列出密钥（不含密钥本身） / list clients, never their keys.
+
+    例 / example: huiyin client list
+    """
+    with _inbox(open_installation(context)) as inbox:
+        found = inbox.clients()
+    if output is Format.json:
+        shown = [vars_of(item) for item in found]
+        for item in shown:
+            del item["key_hash"]
+        print_json(shown)
+        return
+    print_table(
+        "",
+        ["名称 label", "单位 unit", "权限 permissions", "添加 added", "停用 disabled"],
+        [
+            [
+                item.label,
+                item.unit_id or "*",
+                ", ".join(item.permissions),
+                item.created_at,
+                item.disabled_at,
+            ]
+            for item in found
+        ],
+        empty="没有密钥 no client yet: huiyin client add",
+    )
+
+
+def disable(
+    context: typer.Context,
+    label: Annotated[str, typer.Argument(help="名称 / name")],
+) -> None:
+    """停用一个密钥 / disable a client for good.
+
+    例 / example: huiyin client disable "营业厅 3"
+    """
+    installation = open_installation(context)
+    with _inbox(installation) as inbox:
+        if not inbox.disable_client(label, now=installation.now()):
+            raise typer.BadParameter(
+                f"没有 '{label}' / there is none; huiyin client list", param_hint="LABEL"
+            )
+    print_text(f"已停用 disabled: {label}")
+
+
+@contextmanager
+def _inbox(installation: Installation) -> Iterator[Inbox]:
+    from connectors.inbox import Inbox
+    from pipelines.intake import require_inbox
+
+    installation.home.ensure()
+    require_inbox(installation)
+    with Inbox(installation.home.inbox) as inbox:
+        yield inbox
+
+
+def _require_unit(installation: Installation, unit: str | None) -> None:
+    """Refuse a unit that the published snapshot does not have."""
+    if unit is None:
+        return
+    from cubes.errors import SnapshotError
+
+    try:
+        with installation.snapshot() as snapshot, snapshot.cursor() as cursor:
+            row = cursor.execute(
+                "select 1 from marts.dim_org where org_unit_id = ?", [unit]
+            ).fetchone()
+    except SnapshotError as error:
+        raise typer.BadParameter(
+            f"单位名单尚未发布 / units are not published yet: {error}", param_hint="--unit"
+        ) from error
+    if row is None:
+        raise typer.BadParameter(f"没有单位 / there is no unit '{unit}'", param_hint="--unit")

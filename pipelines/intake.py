@@ -1,0 +1,92 @@
+"""Composition of the intake: the desk with the stores, keys, clock and snapshot of a home."""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import TYPE_CHECKING
+
+from pipelines.errors import HomeError
+from pipelines.settings import PROJECT_ROOT
+
+if TYPE_CHECKING:
+    from connectors.intake.guard import Application
+    from connectors.pii_store import PiiStore
+    from cubes.snapshot import Snapshot
+    from pipelines.installation import Installation
+
+SOURCE = "intake"
+# The intake reads single cases and small lists; the engine's caches stay small.
+_ENGINE_MEMORY = "64MB"
+
+
+def intake_application(installation: Installation) -> Application:
+    """The intake of an installation as an ASGI application.
+
+    Raises HomeError if its inbox is gone though cases of it were landed, SettingsError or
+    StoreError if a key or store cannot be used, DeclarationError for a faulty form.
+    """
+    from connectors.inbox_writer import InboxWriter
+    from connectors.intake.application import make_application
+    from connectors.intake.desk import Desk
+    from connectors.intake.form import load_form
+    from connectors.intake.published import PublishedFollower
+    from connectors.pii_store import PiiStore
+
+    home, settings = installation.home, installation.settings
+    home.ensure()
+    require_inbox(installation)
+    contract = installation.declared_contracts[SOURCE]
+    keys = installation.secrets
+    home.require_store(home.pii)
+
+    def open_pii() -> PiiStore:
+        return PiiStore(home.pii, pseudonym_key=keys.pseudonym, encryption_key=keys.encryption)
+
+    def pseudonym(kind: str, value: str) -> str:
+        return hasher.pseudonym(kind, value)
+
+    def open_snapshot() -> Snapshot:
+        from cubes.snapshot import open_snapshot
+
+        return open_snapshot(home.published, memory_limit=_ENGINE_MEMORY, threads=1)
+
+    hasher = open_pii()
+    desk = Desk(
+        inbox_path=home.inbox,
+        writer=InboxWriter(home.inbox, open_pii),
+        follower=PublishedFollower(
+            lambda: _tag(installation), open_snapshot, contract.calendar or settings.calendar
+        ),
+        form=load_form(installation.search_path("connectors/forms")),
+        pseudonym=pseudonym,
+        key=keys.derive("intake secret"),
+        zone=contract.zone or settings.timezone,
+        now=installation.now,
+        seconds=time.monotonic,
+        rng=random.SystemRandom(),
+        source=SOURCE,
+    )
+    stylesheet = (PROJECT_ROOT / "pipelines/look/huiyin.css").read_text(encoding="utf-8")
+    return make_application(desk, stylesheet=stylesheet)
+
+
+def require_inbox(installation: Installation) -> None:
+    """Raise HomeError if the inbox is gone but cases of it were landed.
+
+    A new one would count from the start, and what it holds would never be drained.
+    """
+    home = installation.home
+    landed = home.raw / SOURCE
+    if home.inbox.exists() or not landed.is_dir():
+        return
+    raise HomeError(
+        f"Opening {home.inbox} failed: it is gone, but {landed} holds cases that came from it. "
+        "Nothing was changed. Trying again helps once the file is restored from a backup."
+    )
+
+
+def _tag(installation: Installation) -> str | None:
+    from pipelines.publish import current_tag
+
+    return current_tag(installation.home.published)
