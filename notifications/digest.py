@@ -70,8 +70,16 @@ class DigestFreshness(Freshness):
     span: Literal["day", "month"] = "day"
 
 
+class Trend(Declared):
+    """The figure by day that the report draws; the query takes the parameter `days`."""
+
+    query: str
+    measure: str
+    day: str
+
+
 class Digest(Declared):
-    """One digest.
+    """One digest, and with `trend` the chart of the report behind it.
 
     `deadline` says what happens when the data is still missing then: send older figures with a
     stamp, or skip. `empty` says what happens when the unit has no figure at all.
@@ -89,6 +97,7 @@ class Digest(Declared):
     deadline: Literal["stamp", "skip"] = "stamp"
     empty: Literal["send", "skip"] = "send"
     expires_after_hours: int = Field(default=12, ge=1)
+    trend: Trend | None = None
 
     @model_validator(mode="after")
     def _names_agree(self) -> Digest:

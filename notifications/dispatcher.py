@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from notifications.lease import release_lease, renew_lease, take_lease
-from notifications.outbox import advance
+from notifications.outbox import PLACEHOLDER, advance
 from notifications.schema import (
     account,
     attempt,
@@ -42,6 +42,7 @@ from notifications.transports.file import FileTransport
 
 Reveal = Callable[[str], str | None]
 Clock = Callable[[], datetime]
+Unseal = Callable[[bytes], str | None]
 
 _FIRST_RETRY = timedelta(seconds=30)
 _LONGEST_RETRY = timedelta(minutes=15)
@@ -84,10 +85,12 @@ def dispatch(
     rng: random.Random,
     until_empty: bool = True,
     group: int = _GROUP,
+    unseal: Unseal = lambda _sealed: None,
 ) -> DispatchReport:
     """Send what is due; with `until_empty` until nothing is due any more, else one group.
 
-    `owner` names this process in the lease. Raises GatewayBusy if another one holds the lease.
+    `owner` names this process in the lease. `unseal` opens the secret part of a message, None if it
+    cannot. Raises GatewayBusy if another one holds the lease.
     """
     clock: Clock = now if callable(now) else lambda: now
     with engine.begin() as connection:
@@ -99,13 +102,15 @@ def dispatch(
                 renew_lease(connection, transport.gateway, owner, clock())
                 expired = _expire(connection, clock())
                 report = report.plus(expired=expired)
-                batch, report = _intend(connection, transport, reveal, clock(), group, report)
+                batch, report = _intend(
+                    connection, transport, reveal, unseal, clock(), group, report
+                )
             if batch:
                 answers = transport.submit(batch, clock())
                 with engine.begin() as connection:
                     report = _record(connection, batch, answers, clock(), rng, report)
             report = _collect(engine, transport, clock(), report)
-            if not until_empty or not _is_due(engine, clock()):
+            if not until_empty or not has_due(engine, clock()):
                 break
     finally:
         with engine.begin() as connection:
@@ -261,12 +266,13 @@ def _expire(connection: Connection, now: datetime) -> int:
     result = connection.execute(
         message.update()
         .where(message.c.state == "queued", message.c.expires_at <= now)
-        .values(state="expired", reason="too_late", updated_at=now)
+        .values(state="expired", reason="too_late", updated_at=now, secret=None)
     )
     return result.rowcount
 
 
-def _is_due(engine: Engine, now: datetime) -> bool:
+def has_due(engine: Engine, now: datetime) -> bool:
+    """Whether a message waits to be sent at `now`."""
     with engine.begin() as connection:
         query = sa.select(message.c.message_id).where(
             message.c.state == "queued", message.c.due_at <= now
@@ -278,6 +284,7 @@ def _intend(
     connection: Connection,
     transport: Transport,
     reveal: Reveal,
+    unseal: Unseal,
     now: datetime,
     group: int,
     report: DispatchReport,
@@ -308,6 +315,9 @@ def _intend(
         elif phone is None:
             advance(connection, [identity], "dead", now, reason="no_number")
             report = report.plus(refused=1)
+        elif (text := _whole_text(row.kind, row.text, row.secret, unseal)) is None:
+            advance(connection, [identity], "dead", now, reason="secret_unreadable")
+            report = report.plus(refused=1)
         else:
             reference = f"{identity}.{row.attempts + 1}"
             attempts.append(
@@ -320,13 +330,21 @@ def _intend(
                     "started_at": now,
                 }
             )
-            parts = segments(row.text).parts
-            batch.append(Submission(reference, identity, phone, row.text, row.encoding, parts))
+            parts = segments(text).parts
+            batch.append(Submission(reference, identity, phone, text, row.encoding, parts))
     if batch:
         connection.execute(attempt.insert(), attempts)
         chosen = [one.message_id for one in batch]
         advance(connection, chosen, "submitting", now, attempts=message.c.attempts + 1)
     return batch, report.plus(submitted=len(batch))
+
+
+def _whole_text(kind: str, text: str, secret: bytes | None, unseal: Unseal) -> str | None:
+    """The text as it is sent; None if its secret part cannot be opened."""
+    if kind != "account":
+        return text
+    opened = None if secret is None else unseal(secret)
+    return None if opened is None else text.replace(PLACEHOLDER, opened)
 
 
 def retry_after(attempts: int, rng: random.Random) -> timedelta:

@@ -6,6 +6,8 @@ NotificationError
 ├── TemplateError        a text cannot be rendered from the values at hand
 ├── FigureError          a named query did not answer with the columns a text or rule needs
 ├── OutboxError          a message was asked to make a step its state does not allow
+├── CredentialError      an account whose password is to be reset cannot be reached
+├── ThresholdError       a threshold's numbers do not fit each other, or there are too many
 ├── GatewayBusy          another dispatcher holds the lease of the gateway
 └── TransportError       the transport cannot be opened or its record is damaged
 
@@ -39,6 +41,14 @@ class FigureError(NotificationError):
 
 class OutboxError(NotificationError):
     """An illegal step of a message, or a message that does not exist."""
+
+
+class CredentialError(NotificationError):
+    """There is no reachable account with this id."""
+
+
+class ThresholdError(NotificationError):
+    """A threshold cannot be saved or evaluated as it is; its numbers must change."""
 
 
 class GatewayBusy(NotificationError):

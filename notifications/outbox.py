@@ -49,6 +49,11 @@ STEPS: Mapping[State, frozenset[State]] = {
     "dead": frozenset(),
 }
 
+PLACEHOLDER = "•" * 10
+"""What stands in a text where its secret part will be."""
+
+_MAY_SEND_YET: frozenset[State] = frozenset({"queued", "submitting", "in_doubt", "unknown"})
+
 _CHUNK = 500
 _NAMESPACE = uuid.UUID("5d2cbb5e-6d0b-5a3e-9a44-8a1f0c6f1b57")
 
@@ -58,11 +63,12 @@ class NewMessage:
     """A message to put into the outbox.
 
     `in_doubt_policy` says what happens when nobody can tell whether it went out: `resend` it, or
-    leave it for a person (`ask`). `figures` is what `explain` will show.
+    leave it for a person (`ask`). `figures` is what `explain` will show. `secret` is the sealed
+    part that the dispatcher puts into the text when it sends; it goes when the message is done.
     """
 
     dedupe_key: str
-    kind: Literal["digest", "alert"]
+    kind: Literal["digest", "alert", "account"]
     subject_id: str
     account_id: str
     contact_id: str
@@ -74,6 +80,7 @@ class NewMessage:
     expires_at: datetime
     priority: int = 5
     in_doubt_policy: Literal["resend", "ask"] = "resend"
+    secret: bytes | None = None
 
 
 def message_id(dedupe_key: str) -> str:
@@ -106,6 +113,7 @@ def enqueue(connection: Connection, messages: Sequence[NewMessage], now: datetim
             "expires_at": new.expires_at,
             "created_at": now,
             "updated_at": now,
+            "secret": new.secret,
         }
         for new in messages
     ]
@@ -121,12 +129,14 @@ def advance(
     reason: str | None = None,
     **columns: Any,
 ) -> None:
-    """Move messages to another state and set further columns.
+    """Move messages to another state and set further columns; a finished one loses its secret.
 
     Raises OutboxError if the present state of any of them forbids that; the transaction is then to
     be given up.
     """
     allowed = [state for state, targets in STEPS.items() if to in targets]
+    if to not in _MAY_SEND_YET:
+        columns["secret"] = None
     for start in range(0, len(identities), _CHUNK):
         some = identities[start : start + _CHUNK]
         result = connection.execute(

@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection, Engine
 from cubes.errors import CubeError
 from cubes.label import Language
 from notifications.account import WHOLE, Recipient, recipients
-from notifications.alert.planning import AlertOutcome, Audiences, plan_alerts
+from notifications.alert.planning import AlertOutcome, Audiences, Watch, plan_alerts
 from notifications.alert.rule import Rule
 from notifications.digest import Digest, DigestText, UnitFigures, collect, write_text
 from notifications.errors import NotificationError
@@ -27,6 +27,7 @@ from notifications.publication import Publication
 from notifications.schema import digest_run, subscription
 from notifications.store import insert_missing, reading
 from notifications.subscription import Subscription, active_subscriptions, due_slots
+from notifications.threshold import Threshold, ThresholdFigure, enabled_thresholds, rule_of
 
 Decision = Literal[
     "queued",
@@ -95,8 +96,12 @@ def tick(
     rules: Mapping[str, Rule],
     signatures: Mapping[Language, str],
     default_language: Language = "zh",
+    figures: Mapping[str, ThresholdFigure] | None = None,
 ) -> TickReport:
     """Plan all digests and alerts that are due at `now` on one snapshot.
+
+    Thresholds that people made on `figures` are evaluated after the declared rules, each for its
+    own account. None of them stops another one.
 
     A slot tells the day before its own local date. If that day is not complete the slot waits
     until its subscription's deadline; then the digest's policy decides.
@@ -105,6 +110,7 @@ def tick(
         people = recipients(connection)
         wishes = active_subscriptions(connection)
         waiting = _waiting(connection)
+        thresholds = enabled_thresholds(connection)
     languages: dict[str, Language] = {}
     for wish in wishes:
         languages.setdefault(wish.account_id, wish.language)
@@ -124,6 +130,12 @@ def tick(
         except (NotificationError, CubeError) as error:
             alerts.append(AlertOutcome(rule_id, (), 0, {"figures_failed": 1}))
             errors.append(f"Alert rule '{rule_id}': {error}")
+    for one in thresholds:
+        try:
+            alerts.append(_watch(engine, one, figures or {}, publication, audiences, now))
+        except (NotificationError, CubeError) as error:
+            alerts.append(AlertOutcome(one.rule_id, (), 0, {"figures_failed": 1}))
+            errors.append(f"Threshold '{one.rule_id}': {error}")
     return TickReport(
         publication.tag,
         tuple(outcomes),
@@ -131,6 +143,29 @@ def tick(
         added + sum(one.messages for one in alerts),
         tuple(errors),
     )
+
+
+def _watch(
+    engine: Engine,
+    one: Threshold,
+    figures: Mapping[str, ThresholdFigure],
+    publication: Publication,
+    audiences: Audiences,
+    now: datetime,
+) -> AlertOutcome:
+    """Evaluate one threshold, unless its owner may no longer see the unit."""
+    person = audiences.recipients.get(one.account_id)
+    figure = figures.get(one.figure)
+    level = publication.org.level(one.unit_id)
+    if person is None:
+        return AlertOutcome(one.rule_id, (), 0, {"no_recipient": 1})
+    if figure is None:
+        return AlertOutcome(one.rule_id, (), 0, {"unknown_figure": 1})
+    if level is None or not publication.org.is_within(one.unit_id, person.units):
+        return AlertOutcome(one.rule_id, (), 0, {"outside_jurisdiction": 1})
+    rule = rule_of(one, figure, level)
+    watch = Watch(one.unit_id, one.account_id)
+    return plan_alerts(engine, rule, publication, audiences, now, watch=watch)
 
 
 def _waiting(connection: Connection) -> dict[str, list[datetime]]:

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import cached_property
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
@@ -109,6 +111,28 @@ class Org:
             current = self.units[current].parent_id
         return (*path, WHOLE)
 
+    def is_within(self, unit_id: str, roots: Iterable[str]) -> bool:
+        """Whether a known unit is one of the roots or below one; the whole is only in itself."""
+        if self.level(unit_id) is None:
+            return False
+        return not set(roots).isdisjoint(self.upwards(unit_id))
+
+    def knows_any(self, units: Iterable[str]) -> bool:
+        """Whether this snapshot knows one of the units."""
+        return any(self.level(unit) is not None for unit in units)
+
+    def children(self, unit_id: str) -> tuple[str, ...]:
+        """The units just below a unit (below the whole: those of the top level), by id."""
+        return self._children.get(unit_id, ())
+
+    @cached_property
+    def _children(self) -> dict[str, tuple[str, ...]]:
+        found: dict[str, list[str]] = defaultdict(list)
+        for unit in self.units.values():
+            parent = unit.parent_id
+            found[parent if parent in self.units and parent else WHOLE].append(unit.unit_id)
+        return {parent: tuple(sorted(units)) for parent, units in found.items()}
+
     def column_id(self, row: Mapping[str, Any], level: int) -> str | None:
         """Id of the row's member at an org level, whichever name the level goes by."""
         for name in (f"l{level}", self.level_names.get(level, "")):
@@ -144,6 +168,7 @@ class SourceState:
     complete_through: date | None
     incomplete_dates: frozenset[date] = frozenset()
     streams: frozenset[str] = frozenset()
+    label: Label | None = None
 
     def is_complete(self, day: date) -> bool:
         """Whether everything of `day` has arrived; `day` must not be after the business date."""
@@ -188,6 +213,7 @@ class Publication:
                     else _date(source["complete_through"]),
                     frozenset(_date(day) for day in source.get("incomplete_dates", ())),
                     frozenset(source.get("streams", ())),
+                    Label.model_validate(source["label"]) if "label" in source else None,
                 )
                 for name, source in info["sources"].items()
             },

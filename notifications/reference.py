@@ -13,10 +13,14 @@ from cubes.named_query import NamedQuery
 from notifications.alert.rule import Rule
 from notifications.digest import BELOW, Digest
 from notifications.template import used
+from notifications.threshold import ThresholdFigure
 
 
 def check_references(
-    catalogue: Catalogue, digests: Mapping[str, Digest], rules: Mapping[str, Rule]
+    catalogue: Catalogue,
+    digests: Mapping[str, Digest],
+    rules: Mapping[str, Rule],
+    figures: Mapping[str, ThresholdFigure] | None = None,
 ) -> None:
     """Raise DeclarationError with every name that no query, measure or dimension answers to."""
     faults = [
@@ -28,6 +32,11 @@ def check_references(
         Fault(f"alerts/{name}.yml", 0, message)
         for name, rule in rules.items()
         for message in _rule_problems(catalogue, rule)
+    ]
+    faults += [
+        Fault(f"thresholds/{name}.yml", 0, message)
+        for name, figure in (figures or {}).items()
+        for message in _figure_problems(catalogue, figure)
     ]
     if faults:
         raise DeclarationError("notification", faults)
@@ -59,6 +68,14 @@ def _digest_problems(catalogue: Catalogue, digest: Digest) -> Iterator[str]:
             if query.compare is None and compared and not set(compared) <= set(digest.values):
                 yield f"'{compared[0]}' is used, but query '{query.query}' compares nothing"
 
+    if digest.trend is not None:
+        query = catalogue.queries.get(digest.trend.query)
+        if query is None:
+            yield f"'trend': {_unknown_query(catalogue, digest.trend.query)}"
+            return
+        yield from _measure_problems("'trend'", query, [digest.trend.measure])
+        yield from _day_problems(catalogue.cubes[query.cube], digest.trend.day)
+
 
 def _rule_problems(catalogue: Catalogue, rule: Rule) -> Iterator[str]:
     query = catalogue.queries.get(rule.query)
@@ -69,12 +86,31 @@ def _rule_problems(catalogue: Catalogue, rule: Rule) -> Iterator[str]:
     measures = [rule.measure, rule.volume_measure, rule.contribution_measure]
     yield from _measure_problems("the rule", query, measures)
     if rule.day is not None:
-        role, _, grain = rule.day.partition(".")
-        if role not in cube.time or grain != "day":
-            known = [f"{name}.day" for name in cube.time]
-            yield f"'day' cannot be '{rule.day}'{suggest(rule.day, known)}"
+        yield from _day_problems(cube, rule.day)
     if rule.explained_by is not None:
         yield from _dimension_problems("'explained_by'", cube, rule.explained_by)
+
+
+def _figure_problems(catalogue: Catalogue, figure: ThresholdFigure) -> Iterator[str]:
+    query = catalogue.queries.get(figure.query)
+    if query is None:
+        yield _unknown_query(catalogue, figure.query)
+        return
+    cube = catalogue.cubes[query.cube]
+    yield from _measure_problems("the threshold", query, [figure.measure, figure.volume])
+    if figure.day is not None:
+        yield from _day_problems(cube, figure.day)
+    if figure.history == "days" and (figure.day is None or "days" not in query.parameters):
+        yield "history 'days' needs a 'day' and a query with the parameter 'days'"
+    if figure.explained_by is not None:
+        yield from _dimension_problems("'explained_by'", cube, figure.explained_by)
+
+
+def _day_problems(cube: Cube, day: str) -> Iterator[str]:
+    role, _, grain = day.partition(".")
+    if role not in cube.time or grain != "day":
+        known = [f"{name}.day" for name in cube.time]
+        yield f"'day' cannot be '{day}'{suggest(day, known)}"
 
 
 def _unknown_query(catalogue: Catalogue, name: str) -> str:

@@ -1,7 +1,8 @@
 """Tables of ops.db that belong to `notifications`, in SQLAlchemy Core.
 
 Instants are stored as UTC text of fixed width, so they sort and compare alike in every database.
-No table holds a phone number: `phone_key` and `pseudonym` are keyed pseudonyms.
+No table holds a phone number: `phone_key` and `pseudonym` are keyed pseudonyms. `message.secret` is
+sealed and only there until the message was accepted or came to nothing.
 """
 
 from __future__ import annotations
@@ -110,6 +111,47 @@ digest_run = sa.Table(
     sa.Index("digest_run_by_state", "state"),
 )
 
+credential = sa.Table(
+    "credential",
+    METADATA,
+    sa.Column("account_id", sa.String(64), sa.ForeignKey("account.account_id"), primary_key=True),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("hash", sa.String(200), nullable=False),
+    sa.Column("password_version", sa.Integer(), nullable=False),
+    sa.Column("must_change", sa.Boolean(), nullable=False),
+    sa.Column("failed_count", sa.Integer(), nullable=False),
+    sa.Column("locked_until", Instant(), nullable=True),
+    sa.Column("changed_at", Instant(), nullable=False),
+)
+
+session = sa.Table(
+    "session",
+    METADATA,
+    sa.Column("token_hash", sa.String(64), primary_key=True),
+    sa.Column("account_id", sa.String(64), sa.ForeignKey("account.account_id"), nullable=False),
+    sa.Column("csrf", sa.String(64), nullable=False),
+    sa.Column("created_at", Instant(), nullable=False),
+    sa.Column("seen_at", Instant(), nullable=False),
+    sa.Column("expires_at", Instant(), nullable=False),
+    sa.Index("session_by_account", "account_id"),
+)
+
+threshold = sa.Table(
+    "threshold",
+    METADATA,
+    sa.Column("threshold_id", sa.String(32), primary_key=True),
+    sa.Column("account_id", sa.String(64), sa.ForeignKey("account.account_id"), nullable=False),
+    sa.Column("figure", sa.String(64), nullable=False),
+    sa.Column("unit_id", sa.String(64), nullable=False),
+    sa.Column("direction", sa.String(8), nullable=False),
+    sa.Column("limit_value", sa.String(40), nullable=False),
+    sa.Column("recover_value", sa.String(40), nullable=True),
+    sa.Column("is_enabled", sa.Boolean(), nullable=False),
+    sa.Column("created_at", Instant(), nullable=False),
+    sa.Column("updated_at", Instant(), nullable=False),
+    sa.Index("threshold_by_account", "account_id"),
+)
+
 alert_state = sa.Table(
     "alert_state",
     METADATA,
@@ -166,6 +208,8 @@ message = sa.Table(
     sa.Column("expires_at", Instant(), nullable=False),
     sa.Column("created_at", Instant(), nullable=False),
     sa.Column("updated_at", Instant(), nullable=False),
+    sa.Column("secret", sa.LargeBinary(), nullable=True),
+    sa.Index("message_by_account", "account_id", "created_at"),
     sa.Index("message_by_turn", "state", "priority", "due_at", "message_id"),
     sa.Index("message_by_expiry", "state", "expires_at"),
 )
@@ -216,4 +260,5 @@ audit_event = sa.Table(
     sa.Column("action", sa.String(64), nullable=False),
     sa.Column("account_id", sa.String(64), nullable=False),
     sa.Column("detail", sa.JSON(), nullable=False),
+    sa.Index("audit_event_by_account", "account_id", "at"),
 )

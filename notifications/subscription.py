@@ -126,8 +126,9 @@ def subscribe(
 ) -> str:
     """Subscribe an account to a digest, or change the terms it has; return the subscription's id.
 
-    The first slot lies after `starts_at` (default `now`). `actor` is who asked for it (default the
-    account itself). Repeating the same call changes nothing.
+    The first slot lies after `starts_at` (default `now`); changed terms leave what is planned as it
+    is, unless a later `starts_at` says from when on they hold. `actor` is who asked for it (default
+    the account itself). Repeating the same call changes nothing.
     """
     identity = _identity(account_id, digest_id)
     terms = _terms(condition, language, deadline)
@@ -148,6 +149,8 @@ def subscribe(
             )
         )
     else:
+        if starts_at is not None:
+            terms["planned_through"] = max(starts_at, old.planned_through)
         connection.execute(
             subscription.update().where(subscription.c.subscription_id == identity).values(**terms)
         )
@@ -260,6 +263,25 @@ def active_subscriptions(connection: Connection) -> tuple[Subscription, ...]:
             )
         )
     return tuple(found)
+
+
+def subscriptions_of(connection: Connection, account_id: str) -> dict[str, Subscription]:
+    """Return the active subscriptions of one account by digest."""
+    query = sa.select(subscription).where(
+        subscription.c.is_active, subscription.c.account_id == account_id
+    )
+    return {
+        row.digest_id: Subscription(
+            row.subscription_id,
+            row.account_id,
+            row.digest_id,
+            TimeCondition.model_validate(row.condition),
+            row.language,
+            timedelta(minutes=row.deadline_minutes),
+            row.planned_through,
+        )
+        for row in connection.execute(query)
+    }
 
 
 def _audit(

@@ -45,6 +45,14 @@ def periods(rule: Rule, publication: Publication, last: date | None) -> tuple[da
     return tuple(day for day in days if publication.is_complete(rule.freshness, day))
 
 
+def observe_unit(
+    rule: Rule, publication: Publication, period: date, unit_id: str
+) -> dict[str, Observation]:
+    """Return the observation of one unit for one period, as `observe` does for every series."""
+    seen = observe_days(rule, publication, unit_id, [period], in_one_answer=False)
+    return {unit_id: seen[0]}
+
+
 def observe(
     rule: Rule, publication: Publication, period: date, known: Iterable[str] = ()
 ) -> dict[str, Observation]:
@@ -77,6 +85,44 @@ def observe(
         if publication.org.level(unit_id) in (None, *rule.levels):
             found[unit_id] = _observation(rule, period, [], ())
     return found
+
+
+def observe_days(
+    rule: Rule,
+    publication: Publication,
+    unit_id: str,
+    days: Sequence[date],
+    *,
+    in_one_answer: bool,
+) -> list[Observation]:
+    """Return the observations of one unit on the given days, oldest first.
+
+    `in_one_answer` says that the rule's query reaches back over `days` of its own; otherwise it is
+    asked for each day as its business date. Days before the first figure are left out: a query may
+    fill them with zero, but nothing is known of them.
+    """
+    if not days:
+        return []
+    scope = None if unit_id == WHOLE else frozenset({unit_id})
+    by = () if rule.day is None else (rule.day,)
+    if not in_one_answer:
+        return [
+            _observation(
+                rule,
+                day,
+                publication.figures(rule.query, {"business_date": day}, scope, by).rows,
+                (),
+            )
+            for day in days
+        ]
+    reach = {"business_date": days[-1], "days": (days[-1] - days[0]).days + 1}
+    rows = publication.figures(rule.query, reach, scope, by).rows
+    assert rule.day is not None
+    told = [
+        as_date(row[rule.day]) for row in rows if as_decimal(row, rule.volume_measure, rule.query)
+    ]
+    oldest = min(told, default=days[-1])
+    return [_observation(rule, day, rows, ()) for day in days if day >= oldest]
 
 
 def _past_days(

@@ -13,7 +13,14 @@ from sqlalchemy.engine import Connection, Engine
 
 from cubes.label import Language
 from notifications.account import Recipient
-from notifications.alert.evaluation import Contributor, contributor, observe, periods, text_values
+from notifications.alert.evaluation import (
+    Contributor,
+    contributor,
+    observe,
+    observe_unit,
+    periods,
+    text_values,
+)
 from notifications.alert.rule import Rule
 from notifications.alert.state import Observation, Position, Series, Step, evaluate
 from notifications.outbox import NewMessage, enqueue
@@ -42,6 +49,14 @@ class Audiences:
 
 
 @dataclass(frozen=True)
+class Watch:
+    """The one series and the one listener of a rule that a person made."""
+
+    unit_id: str
+    account_id: str
+
+
+@dataclass(frozen=True)
 class AlertOutcome:
     """What happened to one rule: events made, messages added, and reasons by number of series."""
 
@@ -52,9 +67,18 @@ class AlertOutcome:
 
 
 def plan_alerts(
-    engine: Engine, rule: Rule, publication: Publication, audiences: Audiences, now: datetime
+    engine: Engine,
+    rule: Rule,
+    publication: Publication,
+    audiences: Audiences,
+    now: datetime,
+    *,
+    watch: Watch | None = None,
 ) -> AlertOutcome:
-    """Evaluate a rule and store what follows. Figures are read before the write lock is taken."""
+    """Evaluate a rule and store what follows. Figures are read before the write lock is taken.
+
+    With `watch` only that unit is a series, and only that account is told.
+    """
     if not publication.needed(rule.freshness):
         return AlertOutcome(rule.rule, (), 0, {"source_not_here": 1})
     with reading(engine) as connection:
@@ -65,7 +89,12 @@ def plan_alerts(
         return AlertOutcome(rule.rule, (), 0, {"no_complete_period": 1})
     observations: dict[str, list[Observation]] = defaultdict(list)
     for day in days:
-        for unit_id, observation in observe(rule, publication, day, known).items():
+        found = (
+            observe(rule, publication, day, known)
+            if watch is None
+            else observe_unit(rule, publication, day, watch.unit_id)
+        )
+        for unit_id, observation in found.items():
             observations[unit_id].append(observation)
     if days[-1] < publication.business_date:
         for unit_id, seen in observations.items():
@@ -79,7 +108,7 @@ def plan_alerts(
         if _evaluate(rule, known.get(unit_id), seen).kind == "fired"
     }
     with engine.begin() as connection:
-        return _store(connection, rule, publication, audiences, observations, movers, now)
+        return _store(connection, rule, publication, audiences, observations, movers, now, watch)
 
 
 def _evaluate(rule: Rule, series: Series | None, seen: Sequence[Observation]) -> Step:
@@ -94,6 +123,7 @@ def _store(
     observations: Mapping[str, Sequence[Observation]],
     movers: Mapping[str, Contributor | None],
     now: datetime,
+    watch: Watch | None,
 ) -> AlertOutcome:
     known = _load(connection, rule.rule)
     reasons: dict[str, int] = defaultdict(int)
@@ -112,7 +142,7 @@ def _store(
         if step.number > 1:
             key = f"{key}:{step.number}"
         told = _messages(
-            rule, publication, audiences, step, key, unit_id, good, movers.get(unit_id), now
+            rule, publication, audiences, step, key, unit_id, good, movers.get(unit_id), now, watch
         )
         reasons["told" if told else "nobody_to_tell"] += 1
         messages += told
@@ -152,10 +182,16 @@ def _messages(
     observation: Observation,
     mover: Contributor | None,
     now: datetime,
+    watch: Watch | None,
 ) -> list[NewMessage]:
     org = publication.org
     made = []
-    for one in audiences.of_units(_audience_units(rule, org, unit_id)):
+    told = (
+        audiences.of_units(_audience_units(rule, org, unit_id))
+        if watch is None
+        else [audiences.recipients[watch.account_id]]
+    )
+    for one in told:
         language = audiences.languages.get(one.account_id, audiences.default_language)
         values = text_values(rule, observation, org.name(unit_id, language), mover)
         lines = rule.text.fired if step.kind == "fired" else rule.text.resolved

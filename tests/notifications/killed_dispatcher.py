@@ -69,6 +69,7 @@ def main(url: str, path: str, moment: str, now: str) -> None:
         owner="dying",
         rng=random.Random(1),
         group=4,
+        unseal=bytes.decode,
     )
 
 

@@ -7,11 +7,22 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 
-from notifications.schema import METADATA, account
+from notifications.schema import (
+    METADATA,
+    account,
+    audit_event,
+    credential,
+    message,
+    threshold,
+)
 from notifications.store import migrate, open_store, reading
+
+MIGRATIONS = Path(__file__).parents[2] / "notifications" / "migrations"
 
 
 def test_the_versions_make_exactly_the_declared_tables(tmp_path: Path) -> None:
@@ -23,6 +34,46 @@ def test_the_versions_make_exactly_the_declared_tables(tmp_path: Path) -> None:
             connection, opts={"version_table": "notifications_version", "compare_type": True}
         )
         assert compare_metadata(context, METADATA) == []
+
+
+def test_a_store_of_the_first_version_keeps_its_messages_and_gets_the_new_tables(
+    tmp_path: Path,
+) -> None:
+    url = f"sqlite:///{tmp_path / 'ops.db'}"
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    engine = open_store(url)
+    moment = "2026-03-31T01:00:00.000000Z"
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "v0001")
+        connection.exec_driver_sql(
+            "insert into account values ('A', 'key-A', 'manager', 'active', ?, ?)",
+            (moment, moment),
+        )
+        connection.exec_driver_sql(
+            "insert into message values ('m1', 'digest:1', 'digest', 'daily_sales', 'A', 'A:sms',"
+            " 'zh', '正文', 'ucs2', 1, '{}', 's1', 'resend', 5, 'delivered', null, 1, ?, ?, ?, ?)",
+            (moment,) * 4,
+        )
+        connection.exec_driver_sql(
+            "insert into audit_event values (1, ?, 'roster', 'account_created', 'A', '{}')",
+            (moment,),
+        )
+    migrate(url)
+    with reading(engine) as connection:
+        kept = connection.execute(sa.select(message)).one()
+        assert (kept.text, kept.state, kept.secret) == ("正文", "delivered", None)
+        assert connection.execute(sa.select(account.c.account_id)).scalars().all() == ["A"]
+        assert connection.execute(sa.select(audit_event.c.action)).scalars().all() == [
+            "account_created"
+        ]
+        assert connection.execute(sa.select(credential)).all() == []
+        assert connection.execute(sa.select(threshold)).all() == []
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "v0001")
+        assert connection.exec_driver_sql("select text from message").scalar() == "正文"
 
 
 def test_a_failed_transaction_leaves_nothing_behind(world: Any) -> None:
