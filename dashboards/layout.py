@@ -1,0 +1,175 @@
+"""The grid of a dashboard and its filters, as Superset keeps them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from cubes.label import Language
+from dashboards.chart import DrawnChart
+from dashboards.dataset import Dataset
+from dashboards.declaration import COLUMNS, Dashboard
+
+_ROOT = ["ROOT_ID"]
+_GRID = ["ROOT_ID", "GRID_ID"]
+
+
+def position(
+    dashboard: Dashboard, charts: Mapping[str, DrawnChart], language: Language
+) -> dict[str, Any]:
+    """The grid: headings and rows of charts, each chart with the number `chart_number` gives."""
+    numbers = chart_numbers(charts)
+    parts: dict[str, Any] = {}
+    children: list[str] = []
+    for section_number, section in enumerate(dashboard.sections):
+        if section.heading is not None:
+            key = f"HEADER-{section_number}"
+            children.append(key)
+            parts[key] = {
+                "type": "HEADER",
+                "id": key,
+                "children": [],
+                "parents": _GRID,
+                "meta": {
+                    "text": section.heading.text(language),
+                    "headerSize": "MEDIUM_HEADER",
+                    "background": "BACKGROUND_TRANSPARENT",
+                },
+            }
+        for row_number, row in enumerate(section.rows):
+            key = f"ROW-{section_number}-{row_number}"
+            children.append(key)
+            inner = [f"CHART-{name}" for name in row.charts]
+            parts[key] = {
+                "type": "ROW",
+                "id": key,
+                "children": inner,
+                "parents": _GRID,
+                "meta": {"background": "BACKGROUND_TRANSPARENT"},
+            }
+            for name, width in row.charts.items():
+                chart = charts[name]
+                parts[f"CHART-{name}"] = {
+                    "type": "CHART",
+                    "id": f"CHART-{name}",
+                    "children": [],
+                    "parents": [*_GRID, key],
+                    "meta": {
+                        "width": min(width, COLUMNS),
+                        "height": row.height,
+                        "chartId": numbers[name],
+                        "sliceName": chart.title,
+                        "uuid": chart.id,
+                    },
+                }
+    return {
+        "DASHBOARD_VERSION_KEY": "v2",
+        "ROOT_ID": {"type": "ROOT", "id": "ROOT_ID", "children": ["GRID_ID"]},
+        "GRID_ID": {"type": "GRID", "id": "GRID_ID", "children": children, "parents": _ROOT},
+        "HEADER_ID": {
+            "type": "HEADER",
+            "id": "HEADER_ID",
+            "meta": {"text": dashboard.title.text(language)},
+        },
+        **parts,
+    }
+
+
+def chart_numbers(charts: Mapping[str, DrawnChart]) -> dict[str, int]:
+    """A number for each chart inside one dashboard file; the import puts its own in its place."""
+    return {name: number for number, name in enumerate(charts, start=1)}
+
+
+def native_filters(
+    dashboard: Dashboard,
+    charts: Mapping[str, DrawnChart],
+    datasets: Mapping[str, Dataset],
+    language: Language,
+) -> list[dict[str, Any]]:
+    """The filters in their order; a level this organisation does not have is left out."""
+    numbers = chart_numbers(charts)
+    period = dashboard.filters.period
+    timeless = [numbers[name] for name, chart in charts.items() if chart.time is None]
+    found = [
+        _filter(
+            key="period",
+            name=period.label.text(language),
+            kind="filter_time",
+            targets=[{}],
+            controls={"enableEmptyFilter": False},
+            mask={
+                "extraFormData": {"time_range": period.default},
+                "filterState": {"value": period.default},
+                "ownState": {},
+            },
+            excluded=timeless,
+            within=[],
+        )
+    ]
+    made: set[str] = set()
+    for member in dashboard.filters.members:
+        column = datasets[member.cube].member_column(member.by)
+        if column is None or column.label is None:
+            continue
+        made.add(member.by)
+        within = [_key(member.within)] if member.within in made and member.within else []
+        excluded = [
+            numbers[name] for name, chart in charts.items() if not _has_column(chart, column.name)
+        ]
+        found.append(
+            _filter(
+                key=_key(member.by),
+                name=column.label.text(language),
+                kind="filter_select",
+                targets=[
+                    {"datasetUuid": datasets[member.cube].id, "column": {"name": column.name}}
+                ],
+                controls={
+                    "multiSelect": True,
+                    "enableEmptyFilter": False,
+                    "defaultToFirstItem": False,
+                    "inverseSelection": False,
+                    "searchAllOptions": False,
+                    "sortAscending": True,
+                },
+                mask={"extraFormData": {}, "filterState": {}, "ownState": {}},
+                excluded=excluded,
+                within=within,
+            )
+        )
+    return found
+
+
+def _has_column(chart: DrawnChart, name: str) -> bool:
+    return chart.dataset is not None and any(
+        column.name == name for column in chart.dataset.columns
+    )
+
+
+def _key(name: str) -> str:
+    return name.replace(".", "-")
+
+
+def _filter(
+    *,
+    key: str,
+    name: str,
+    kind: str,
+    targets: list[dict[str, Any]],
+    controls: dict[str, Any],
+    mask: dict[str, Any],
+    excluded: list[int],
+    within: list[str],
+) -> dict[str, Any]:
+    return {
+        "id": f"NATIVE_FILTER-{key}",
+        "name": name,
+        "filterType": kind,
+        "type": "NATIVE_FILTER",
+        "targets": targets,
+        "controlValues": controls,
+        "defaultDataMask": mask,
+        "cascadeParentIds": [f"NATIVE_FILTER-{parent}" for parent in within],
+        "scope": {"rootPath": ["ROOT_ID"], "excluded": excluded},
+        "description": "",
+    }

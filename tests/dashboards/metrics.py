@@ -1,0 +1,117 @@
+"""Metrics of datasets asked of a view directly, beside the cube's own answer."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+import duckdb
+import pytest
+from jinja2.sandbox import SandboxedEnvironment
+
+from cubes.query import CubeQuery, run_query
+from cubes.scope import Scope
+from dashboards.chart import GRAINS
+from dashboards.dataset import Dataset
+from dashboards.superset.period import day_taken
+
+Period = tuple[date, date] | None
+
+
+def plain(value: Any) -> Any:
+    """Numbers as floats, so that decimals of two systems compare."""
+    if isinstance(value, bool) or value is None or isinstance(value, str | date):
+        return value
+    return float(value) if isinstance(value, int | float | Decimal) else value
+
+
+def ask_view(
+    connection: duckdb.DuckDBPyConnection,
+    dataset: Dataset,
+    measure: str,
+    by: tuple[str, ...],
+    period: Period,
+) -> dict[tuple[Any, ...], Any]:
+    """The metric over the view, as Superset writes the query around it."""
+    time = dataset.time_column(dataset.cube.default_time)
+    selected, columns = [], []
+    for name in by:
+        role, _, grain = name.partition(".")
+        column = dataset.member_column(name)
+        assert column is not None
+        if role in dataset.cube.time:
+            selected.append(f"cast(date_trunc('{grain}', {column.name}) as date)")
+            columns.append({"sqlExpression": column.name, "timeGrain": GRAINS[grain]})
+        else:
+            selected.append(column.name)
+    first, last = period or (None, None)
+    metric = (
+        SandboxedEnvironment()
+        .from_string(dataset.metrics[measure])
+        .render(
+            day_taken=day_taken,
+            filter=[],
+            columns=columns,
+            time_column=time,
+            from_dttm=None if first is None else f"{first}T00:00:00",
+            to_dttm=None if last is None else f"{last + timedelta(days=1)}T00:00:00",
+        )
+    )
+    where = f"where {time} >= date '{first}' and {time} <= date '{last}'" if period else ""
+    groups = f"group by {', '.join(map(str, range(1, len(by) + 1)))}" if by else ""
+    listed = ", ".join([*selected, metric])
+    rows = connection.execute(
+        f"select {listed} from cube.{dataset.view} {where} {groups}"
+    ).fetchall()
+    return {tuple(row[:-1]): plain(row[-1]) for row in rows}
+
+
+def ask_cube(
+    connection: duckdb.DuckDBPyConnection,
+    dataset: Dataset,
+    measure: str,
+    by: tuple[str, ...],
+    period: Period,
+    scope: Scope | None = None,
+) -> dict[tuple[Any, ...], Any]:
+    """The cube's own answer, members by the names people read."""
+    query = CubeQuery(
+        cube=dataset.cube.cube,
+        measures=(measure,),
+        by=by,
+        keys=True,
+        period=None if period is None else f"{period[0]}..{period[1]}",
+    )
+    result = run_query(
+        dataset.catalogue,
+        connection,
+        query,
+        scope=scope or Scope.all(),
+        business_date=date(2026, 3, 30),
+        language=dataset.language,
+    )
+    shapes = {"zh": "{}（{}）", "en": "{} ({})"}
+    told_apart: dict[str, set[Any]] = {}
+    for name in by:
+        column = dataset.member_column(name)
+        assert column is not None
+        rows = connection.execute(
+            f"select distinct {column.name} from cube.{dataset.view}"
+        ).fetchall()
+        told_apart[name] = {row[0] for row in rows}
+
+    def shown(name: str, row: dict[str, Any]) -> Any:
+        value = result.member_labels.get(name, {}).get(row[name], row[name])
+        longer = shapes[dataset.language].format(value, row.get(f"{name}__id"))
+        return longer if longer in told_apart[name] else value
+
+    return {tuple(shown(name, row) for name in by): plain(row[measure]) for row in result.rows}
+
+
+def assert_equal(
+    found: dict[tuple[Any, ...], Any], expected: dict[tuple[Any, ...], Any], what: str
+) -> None:
+    assert found.keys() == expected.keys(), what
+    for key, value in expected.items():
+        assert found[key] == pytest.approx(value, rel=1e-9), f"{what} {key}"

@@ -1,0 +1,85 @@
+"""Datasets: their metrics give the number of the cube, their columns are what people read."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import duckdb
+import pytest
+
+from cubes.catalogue import Catalogue, load_catalogue, shipped_folder
+from cubes.label import LANGUAGES
+from cubes.warehouse import Warehouse
+from dashboards.dataset import Dataset, datasets
+from tests.dashboards.conftest import ZONE
+from tests.dashboards.metrics import ask_cube, ask_view, assert_equal
+
+MEASURES = [
+    (cube.cube, measure)
+    for cube in load_catalogue([shipped_folder()]).cubes.values()
+    for measure in cube.measures
+]
+CROSS_CUBE = {("cases", "complaints_per_10k")}
+PERIODS = (None, (date(2026, 3, 1), date(2026, 3, 30)), (date(2026, 1, 1), date(2026, 3, 15)))
+
+
+@pytest.mark.parametrize(("cube", "measure"), MEASURES)
+def test_a_metric_over_the_view_is_the_measure_of_the_cube(
+    catalogue: Catalogue,
+    warehouse: Warehouse,
+    marts: duckdb.DuckDBPyConnection,
+    cube: str,
+    measure: str,
+) -> None:
+    dataset = datasets(catalogue, warehouse, "zh", ZONE)[cube]
+    if (cube, measure) in CROSS_CUBE:
+        assert measure not in dataset.metrics
+        return
+    time = dataset.cube.default_time
+    groups: list[tuple[str, ...]] = [(), ("org.l2",), ("org.unit",), (f"{time}.month",)]
+    groups += [("org.l2", f"{time}.month"), (f"{time}.quarter",), (f"{time}.year", "org.l3")]
+    if dataset.cube.time[str(time)].grain == "day":
+        groups += [(f"{time}.week",), (f"{time}.day", "org.l2")]
+    for by in groups:
+        for period in PERIODS:
+            found = ask_view(marts, dataset, measure, by, period)
+            expected = ask_cube(marts, dataset, measure, by, period)
+            assert_equal(found, expected, f"{cube}.{measure} by {by} in {period}")
+
+
+def test_levels_carry_the_operators_names_and_people_read_labels_instead_of_codes(
+    catalogue: Catalogue, warehouse: Warehouse
+) -> None:
+    labels = {}
+    for language in LANGUAGES:
+        asset = Dataset(catalogue, warehouse, catalogue.cube("cases"), language, ZONE).asset()
+        labels[language] = {
+            column["column_name"]: column["verbose_name"] for column in asset["columns"]
+        }
+    levels = {f"org_l{level.level}": level.label for level in warehouse.org_levels}
+    for name, label in levels.items():
+        assert (labels["zh"][name], labels["en"][name]) == (label.zh, label.en)
+    assert labels["zh"]["kind_label"] == "类型"
+    assert labels["en"]["holder_l2"].startswith("Holder: ")
+    hidden = {"kind", "case_key", "reporter_key", "customer_id", "org_unit_id", "org_l1_id"}
+    assert not hidden & labels["zh"].keys()
+
+
+def test_dimensions_come_first_and_figures_of_a_single_row_are_no_filters(
+    catalogue: Catalogue, warehouse: Warehouse
+) -> None:
+    asset = Dataset(catalogue, warehouse, catalogue.cube("sales"), "zh", ZONE).asset()
+    columns = {column["column_name"]: column for column in asset["columns"]}
+    assert columns["amount"]["filterable"] is False
+    assert columns["product_family_label"]["filterable"] is True
+    order = list(columns)
+    assert order.index("org_l2") < order.index("sold_on") < order.index("amount")
+
+
+def test_every_metric_has_a_label_a_format_and_its_definition(
+    catalogue: Catalogue, warehouse: Warehouse
+) -> None:
+    for language in LANGUAGES:
+        for dataset in datasets(catalogue, warehouse, language, ZONE).values():
+            for metric in dataset.asset()["metrics"]:
+                assert metric["verbose_name"] and metric["d3format"] and metric["description"]
