@@ -28,7 +28,9 @@ _FLAT = "cases"
 class BuildRequest:
     """What a build is about.
 
-    `as_of` is aware. `forced_days` are rebuilt even if no batch touches them.
+    `as_of` is aware. `forced_days` are rebuilt even if no batch touches them. Staff in one of the
+    `analyst_positions` may analyse the rows of their unit; `analyst_duties` are accounts that the
+    roster does not know, with a unit of each (`*` for every unit).
     """
 
     as_of: datetime
@@ -36,6 +38,8 @@ class BuildRequest:
     calendar: str
     currency: str
     forced_days: tuple[date, ...] = field(default=())
+    analyst_positions: tuple[str, ...] = field(default=())
+    analyst_duties: tuple[tuple[str, str], ...] = field(default=())
 
     @property
     def business_date(self) -> date:
@@ -82,6 +86,7 @@ def freeze(
     _write_build(work, request, build_id)
     _write_batches(work, batches, [history[batch_id] for batch_id in sorted(gone)], new)
     _write_organisation(work, contracts, request)
+    _write_analysts(work, request)
     changed = [*(b for b in batches if b.batch_id in new), *(history[i] for i in sorted(gone))]
     _write_streams(work, declared, batches, home)
     _write_touched(work, contracts, changed, request.forced_days, home)
@@ -96,6 +101,8 @@ def build_id_of(request: BuildRequest, batches: Sequence[Batch]) -> str:
         digest.update(part.encode() + b"\0")
     for batch_id in sorted(batch.batch_id for batch in batches):
         digest.update(batch_id.encode() + b"\0")
+    if request.analyst_positions or request.analyst_duties:
+        digest.update(repr((request.analyst_positions, request.analyst_duties)).encode())
     return digest.hexdigest()[:16]
 
 
@@ -197,6 +204,17 @@ def _write_organisation(
                 contract.currency or request.currency,
             ],
         )
+
+
+def _write_analysts(work: duckdb.DuckDBPyConnection, request: BuildRequest) -> None:
+    work.execute("create or replace table raw.analyst_position (position varchar)")
+    work.execute(
+        "create or replace table raw.analyst_duty (account_id varchar, org_unit_id varchar)"
+    )
+    for position in sorted(set(request.analyst_positions)):
+        work.execute("insert into raw.analyst_position values (?)", [position])
+    for duty in sorted(set(request.analyst_duties)):
+        work.execute("insert into raw.analyst_duty values (?, ?)", list(duty))
 
 
 def _select(columns: Mapping[str, str], files: Sequence[Path]) -> str:

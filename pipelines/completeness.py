@@ -24,9 +24,9 @@ def source_health(
     """Per source: rows, missing days of the last 31 and the last complete date of each stream.
 
     A stream with a `delivery` is complete for a day that loaded batches of every branch it ever
-    had cover. A table, which announces nothing, is complete for the days before the local date on
-    which it was last read to its end (`last_reads`). Others are complete through the last day they
-    delivered. `zone` is the operator's.
+    had cover. A table or the inbox, which announce nothing, are complete for the days before the
+    local date on which they were last read to their end (`last_reads`). Others are complete
+    through the last day they delivered. `zone` is the operator's.
     """
     health = {}
     for source, contract in sorted(contracts.items()):
@@ -36,7 +36,7 @@ def source_health(
         for name, stream in contract.streams.items():
             holes: set[date] = set()
             own = [b for b in batches if (b.source, b.stream) == (source, name)]
-            if contract.interface.type == "table":
+            if contract.interface.type in {"table", "inbox"}:
                 complete = _read_through(last_reads.get((source, name)), zone)
             else:
                 complete, holes = _delivered_through(stream, own, business_date)

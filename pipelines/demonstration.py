@@ -7,7 +7,7 @@ import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,13 +15,13 @@ from zoneinfo import ZoneInfo
 from cubes.label import Language
 from notifications.account import WHOLE
 from pipelines.errors import HomeError
-from pipelines.home import Home, read_home, write_home
+from pipelines.home import Home, read_home, started_at, write_home
 from pipelines.installation import Installation
 from pipelines.settings import PROJECT_ROOT, Settings
 
 CLOCK = datetime.fromisoformat("2026-03-31T09:00:00+08:00")
 SEED = 20260331
-_SIMULATED = ("billing", "cdr", "crm", "hall", "hotline")
+_SOURCES = ("billing", "cdr", "crm", "hall", "hotline", "intake")
 _MORNING = time(9, 0)
 DEMO_MANAGER = "demo-manager"
 _DEMO_PHONE = "13900000000"
@@ -34,6 +34,8 @@ def prepare_home(installation: Installation) -> Installation:
 
     Repeating it in such a home is allowed. Raises HomeError in a home with other data.
     """
+    from connectors.simulator.days import START
+
     _refuse_other_data(installation.home, "province")
     write_home(
         installation.home,
@@ -41,7 +43,8 @@ def prepare_home(installation: Installation) -> Installation:
             "demo": True,
             "demonstrates": "province",
             "clock": _clock(installation.home),
-            "sources": list(_SIMULATED),
+            "first_day": START.isoformat(),
+            "sources": list(_SOURCES),
         },
     )
     return _reopened(installation)
@@ -68,7 +71,15 @@ def deliver_next_day(installation: Installation) -> datetime:
     day = date.fromisoformat(simulate_next_day(installation.home.path).business_date)
     zone = ZoneInfo(installation.settings.timezone)
     moment = datetime.combine(day + timedelta(days=1), _MORNING, tzinfo=zone)
-    write_home(installation.home, {"clock": f"from:{moment.isoformat()}", "started_at": None})
+    # A clock that runs runs on from there; one that stands keeps standing.
+    is_running = started_at(installation.home) is not None
+    write_home(
+        installation.home,
+        {
+            "clock": f"from:{moment.isoformat()}",
+            "started_at": datetime.now(UTC).isoformat() if is_running else None,
+        },
+    )
     return moment
 
 

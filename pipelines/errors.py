@@ -5,7 +5,10 @@ PipelineError
 ├── HomeError            the home cannot be used for what was asked; exit 2
 ├── BuildLockedError     another build holds the lock; exit 3
 ├── BuildFailedError     a structural fault stopped the build before publishing; exit 1
-└── PublishError         copying or swapping the snapshot failed; exit 3
+├── SupersetError        Superset could not be given its dashboards; exit 3
+├── PublishError         copying or swapping the snapshot failed; exit 3
+├── ProcessesError       the running processes could not be started, asked or stopped; exit 3
+└── UnhealthyError       a process does not come up, whatever is waited; exit 1
 """
 
 from __future__ import annotations
@@ -54,11 +57,31 @@ class BuildFailedError(PipelineError):
     exit_code = 1
 
 
+class SupersetError(PipelineError):
+    """The analysts' tool could not be given its database, dashboards or roles."""
+
+    retryable = True
+    exit_code = 3
+
+
 class PublishError(PipelineError):
     """A snapshot could not be written or swapped in; the last good snapshot serves on."""
 
     retryable = True
     exit_code = 3
+
+
+class ProcessesError(PipelineError):
+    """The running processes could not be started, asked or stopped."""
+
+    retryable = True
+    exit_code = 3
+
+
+class UnhealthyError(PipelineError):
+    """A process ends again and again; waiting longer does not help."""
+
+    exit_code = 1
 
 
 def exit_code_of(error: Exception) -> int:

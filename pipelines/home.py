@@ -12,7 +12,7 @@ from typing import Any
 
 from pipelines.errors import HomeError
 
-_CHOICES = ("clock", "timezone", "calendar", "currency", "sources")
+_CHOICES = ("clock", "timezone", "calendar", "currency", "first_day", "sources")
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,10 @@ class Steps:
         else:
             self._write(f"  … {label}", end="" if self.live else "\n")
         yield
-        seconds = time.monotonic() - begun
+        self.done(label, time.monotonic() - begun)
+
+    def done(self, label: str, seconds: float) -> None:
+        """Show that `label` is done and how long it took."""
         if self.as_json:
             self._event("done", step=label, seconds=round(seconds, 3))
         else:
@@ -39,6 +42,13 @@ class Steps:
             self._event("detail", text=text)
         elif self.live:
             self._write(f"\r\033[K  … {text}", end="")
+
+    def note(self, text: str) -> None:
+        """Tell something that stays to be read."""
+        if self.as_json:
+            self._event("note", text=text)
+        else:
+            self._write(f"  · {text}")
 
     def count(self, done: int, total: int) -> None:
         """Show a count within the running step to people who watch."""

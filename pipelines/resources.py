@@ -11,9 +11,13 @@ from pipelines.installation import Installation
 
 
 class InstallationResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Opens the installation inside a run; `home` replaces HUIYIN_HOME."""
+    """Opens the installation inside a run; `home` replaces HUIYIN_HOME.
+
+    `retry_after_seconds` lies between two tries of a step whose failure may pass.
+    """
 
     home: str | None = None
+    retry_after_seconds: float = 20
 
     def open(self) -> Installation:
         """The installation with the settings of this moment."""

@@ -314,8 +314,12 @@ def _why(figures: Mapping[str, Any], say: Words) -> str:
 
 
 def _sending(installation: Installation, say: Words) -> Group:
-    states = Counter(message["state"] for message in messages_of(installation))
+    messages = messages_of(installation)
+    states = Counter(message["state"] for message in messages)
+    passwords = sum(message["kind"] == "account" for message in messages)
     shown = ", ".join(f"{say.states.get(state, state)} {count}" for state, count in states.items())
+    if passwords:
+        shown += say.passwords.format(count=passwords)
     path = sent_messages(installation)
     return Group(
         _heading(say.sending), Text(say.sent.format(states=shown or "0", path=_near(path)))

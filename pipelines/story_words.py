@@ -39,6 +39,7 @@ class Words:
     outcomes: Mapping[str, str]
     sending: str
     sent: str
+    passwords: str
     states: Mapping[str, str]
     next: str
     next_province: tuple[str, ...]
@@ -125,6 +126,7 @@ _WORDS: Mapping[str, Words] = {
         },
         sending="6. 发送",
         sent="   {states}；文件通道写在 {path}",
+        passwords="（其中初始密码 {count}）",
         states={
             "delivered": "已送达",
             "accepted": "已接收",
@@ -211,6 +213,7 @@ _WORDS: Mapping[str, Words] = {
         },
         sending="6. Sending",
         sent="   {states}; the file transport wrote {path}",
+        passwords=" (of these {count} initial passwords)",
         states={},
         next="What to try next",
         next_province=_PROVINCE,

@@ -12,22 +12,26 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipelines.address import read_addresses
 from pipelines.home import read_roster
 from pipelines.installation import Installation
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
 
+    from cubes.label import Language
     from cubes.snapshot import Snapshot
+    from notifications.credential import Invitation
     from notifications.digest import Digest
     from notifications.dispatcher import DispatchReport
     from notifications.planner import TickReport
     from notifications.publication import Publication
+    from notifications.threshold import ThresholdFigure
 
 
 @dataclass(frozen=True)
 class Told:
-    """What one round of planning added to the outbox."""
+    """What one round of planning added to the outbox, initial passwords included."""
 
     messages: int
     report: TickReport
@@ -54,7 +58,6 @@ def publication_of(installation: Installation, snapshot: Snapshot) -> Publicatio
     from cubes.scope import Scope
     from notifications.publication import Org, Publication
 
-    cursor = snapshot.cursor()
     business_date = date.fromisoformat(snapshot.info["business_date"])
 
     def figures(
@@ -63,16 +66,19 @@ def publication_of(installation: Installation, snapshot: Snapshot) -> Publicatio
         units: frozenset[str] | None,
         by: tuple[str, ...],
     ) -> Any:
-        return run_named_query(
-            installation.catalogue,
-            cursor,
-            query,
-            dict(parameters),
-            scope=Scope.all() if units is None else Scope.units(sorted(units)),
-            business_date=business_date,
-            by=by,
-            keys=True,
-        )
+        # A cursor of its own for each answer, since pages ask from several threads.
+        with snapshot.cursor() as cursor:
+            return run_named_query(
+                installation.catalogue,
+                cursor,
+                query,
+                dict(parameters),
+                scope=Scope.all() if units is None else Scope.units(sorted(units)),
+                business_date=business_date,
+                by=by,
+                keys=True,
+                warehouse=snapshot.warehouse,
+            )
 
     working = {
         row["date_on"]
@@ -91,9 +97,14 @@ def publication_of(installation: Installation, snapshot: Snapshot) -> Publicatio
     )
 
 
-def synchronise_accounts(installation: Installation, snapshot: Snapshot, engine: Engine) -> None:
-    """Make the accounts equal to the roster in the snapshot, with the demo's own manager."""
+def synchronise_accounts(installation: Installation, snapshot: Snapshot, engine: Engine) -> int:
+    """Make the accounts equal to the roster in the snapshot, with the demo's own manager.
+
+    Whoever is new is invited: an initial password is made and goes into the outbox. Returns how
+    many were.
+    """
     from notifications.account import load_roles, sync_accounts
+    from notifications.credential import invite
 
     roster = _rows(
         snapshot,
@@ -104,6 +115,35 @@ def synchronise_accounts(installation: Installation, snapshot: Snapshot, engine:
     roles = load_roles(installation.search_path("notifications/roles"))
     with engine.begin() as connection:
         sync_accounts(connection, roster, installation.now(), roles=roles)
+        return invite(connection, invitation_of(installation), installation.now())
+
+
+def invitation_of(installation: Installation) -> Invitation:
+    """What initial passwords are made with: keys of the home, signature, address of the portal."""
+    from cryptography.fernet import Fernet
+
+    from notifications.credential import Invitation
+
+    cipher = Fernet(installation.secrets.encryption)
+    return Invitation(
+        key=installation.secrets.derive("initial password"),
+        seal=lambda text: cipher.encrypt(text.encode()),
+        address=portal_address(installation),
+        signatures=signatures_of(installation),
+        language=installation.settings.language,
+    )
+
+
+def signatures_of(installation: Installation) -> dict[Language, str]:
+    """What a text begins with, by language."""
+    return {"zh": installation.signature("zh"), "en": installation.signature("en")}
+
+
+def portal_address(installation: Installation) -> str:
+    """Where the portal answers, or will when it is started."""
+    settings = installation.settings
+    default = f"http://{settings.host}:{settings.portal_port}"
+    return read_addresses(installation.home).get("portal", default)
 
 
 def tell(installation: Installation) -> Told:
@@ -114,19 +154,21 @@ def tell(installation: Installation) -> Told:
 
     digests = digests_of(installation)
     rules = load_rules(installation.search_path("notifications/alerts"))
-    check_references(installation.catalogue, digests, rules)
+    figures = figures_of(installation)
+    check_references(installation.catalogue, digests, rules, figures)
     with installation.snapshot() as snapshot, operations(installation) as engine:
-        synchronise_accounts(installation, snapshot, engine)
+        invited = synchronise_accounts(installation, snapshot, engine)
         report = tick(
             installation.now(),
             publication_of(installation, snapshot),
             engine,
             digests=digests,
             rules=rules,
-            signatures={"zh": installation.signature("zh"), "en": installation.signature("en")},
+            signatures=signatures_of(installation),
+            figures=figures,
             default_language=installation.settings.language,
         )
-    return Told(report.messages_added, report)
+    return Told(invited + report.messages_added, report)
 
 
 def digests_of(installation: Installation) -> dict[str, Digest]:
@@ -136,8 +178,17 @@ def digests_of(installation: Installation) -> dict[str, Digest]:
     return load_digests(installation.search_path("notifications/digests"))
 
 
+def figures_of(installation: Installation) -> dict[str, ThresholdFigure]:
+    """The figures that people may set thresholds on."""
+    from notifications.threshold import load_figures
+
+    return load_figures(installation.search_path("notifications/thresholds"))
+
+
 def send(installation: Installation, *, until_empty: bool) -> DispatchReport:
     """Send what the outbox holds through the file transport."""
+    from cryptography.fernet import Fernet, InvalidToken
+
     from connectors.errors import PseudonymUnknown
     from notifications.dispatcher import dispatch, file_transport
 
@@ -149,6 +200,12 @@ def send(installation: Installation, *, until_empty: bool) -> DispatchReport:
             except PseudonymUnknown:
                 return None
 
+        def unseal(sealed: bytes) -> str | None:
+            try:
+                return Fernet(installation.secrets.encryption).decrypt(sealed).decode()
+            except InvalidToken:
+                return None
+
         with closing(file_transport(sent_messages(installation))) as transport:
             return dispatch(
                 engine,
@@ -158,6 +215,7 @@ def send(installation: Installation, *, until_empty: bool) -> DispatchReport:
                 owner=f"{socket.gethostname()}:{os.getpid()}",
                 rng=random.Random(),
                 until_empty=until_empty,
+                unseal=unseal,
             )
 
 

@@ -103,13 +103,7 @@ def build_and_publish(
     home.ensure()
     wait = settings.build_wait_minutes * 60
     with build_lock(home.build_lock, wait_seconds=wait, say=say), installation.ledger() as ledger:
-        request = BuildRequest(
-            as_of=installation.now(),
-            zone=settings.timezone,
-            calendar=settings.calendar,
-            currency=settings.currency,
-            forced_days=tuple(forced_days),
-        )
+        request = build_request(installation, forced_days)
         contracts = installation.contracts
         batches = [
             batch
@@ -194,6 +188,31 @@ def build_and_publish(
             full=report.full,
             information=information,
         )
+
+
+def build_request(installation: Installation, forced_days: Sequence[date] = ()) -> BuildRequest:
+    """What a build of this installation at this moment is about."""
+    from notifications.account import load_roles
+    from pipelines.home import read_roster
+
+    settings = installation.settings
+    roles = load_roles(installation.search_path("notifications/roles")).values()
+    positions = {
+        position for role in roles if "analyse" in role.permissions for position in role.positions
+    }
+    return BuildRequest(
+        as_of=installation.now(),
+        zone=settings.timezone,
+        calendar=settings.calendar,
+        currency=settings.currency,
+        forced_days=tuple(forced_days),
+        analyst_positions=tuple(sorted(positions)),
+        analyst_duties=tuple(
+            (str(member["staff_id"]), str(member["org_unit_id"]))
+            for member in read_roster(installation.home)
+            if member.get("is_active") and member.get("position") in positions
+        ),
+    )
 
 
 def _log_snapshot(ledger: Ledger, information: Mapping[str, Any], batches: Sequence[Batch]) -> None:

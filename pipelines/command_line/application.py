@@ -7,9 +7,13 @@ from typing import Annotated
 
 import typer
 
+from pipelines.command_line.account import add_to as add_accounts
+from pipelines.command_line.client import add_to as add_client
 from pipelines.command_line.data import add_to as add_data
 from pipelines.command_line.demo import add_to as add_demo
 from pipelines.command_line.figures import add_to as add_figures
+from pipelines.command_line.process import add_to as add_processes
+from pipelines.command_line.superset import add_to as add_superset
 from pipelines.command_line.telling import add_to as add_telling
 
 application = typer.Typer(
@@ -42,3 +46,7 @@ add_demo(application)
 add_data(application)
 add_figures(application)
 add_telling(application)
+add_accounts(application)
+add_client(application)
+add_processes(application)
+add_superset(application)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from types import FrameType
 
 INTERRUPTED = 130
@@ -20,6 +21,18 @@ def end_on_interrupt() -> None:
         signal.signal(signal.SIGINT, _end)
         # Python's tracker process, which dbt starts, would add a warning of its own to the line.
         sys.warnoptions.append("ignore:resource_tracker:UserWarning")
+
+
+def told_to_end() -> threading.Event:
+    """An event that SIGTERM and SIGINT set, for a process that lives on and ends its own work."""
+    ended = threading.Event()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        ended.set()
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    return ended
 
 
 def _end(number: int, frame: FrameType | None) -> None:

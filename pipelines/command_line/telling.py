@@ -61,11 +61,19 @@ def dispatch(
 ) -> None:
     """发送发件箱里的消息（独立进程） / send what the outbox holds, as a process of its own.
 
-    例 / example: huiyin dispatch --until-empty
+    不加 --until-empty 则一直发送，直到收到终止信号 / without --until-empty it goes on until it is
+    told to end. 例 / example: huiyin dispatch --until-empty
     """
     from pipelines.telling import send
 
-    report = send(open_installation(context), until_empty=until_empty)
+    installation = open_installation(context)
+    if not until_empty:
+        from pipelines.command_line.interrupt import told_to_end
+        from pipelines.sending import keep_sending
+
+        keep_sending(installation, told_to_end(), print_error)
+        return
+    report = send(installation, until_empty=True)
     counts = {name: count for name, count in vars_of(report).items() if count}
     if output is Format.json:
         print_json(vars_of(report))

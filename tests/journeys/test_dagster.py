@@ -10,6 +10,8 @@ from typing import Any
 import duckdb
 import pytest
 
+from pipelines.dbt_run import DBT_PROJECT
+from pipelines.marts import declared_marts
 from pipelines.settings import PROJECT_ROOT
 from tests.journeys.product import Product, clean_environment, fingerprints
 
@@ -25,14 +27,31 @@ assets = [
         "group": spec.group_name,
         "description": spec.description,
         "partitioned": spec.partitions_def is not None,
+        "owners": list(spec.owners),
+        "kinds": sorted(spec.kinds),
+        "above": sorted(dep.asset_key.to_user_string() for dep in spec.deps),
     }
     for spec in definitions.resolve_all_asset_specs()
 ]
-print(json.dumps({"assets": assets, "job": definitions.resolve_job_def("ingest_and_publish").name}))
+graph = definitions.resolve_asset_graph()
+checks = sorted(f"{k.asset_key.to_user_string()}:{k.name}" for k in graph.asset_check_keys)
+automation = {
+    one.name: [one.default_status.value, one.description]
+    for one in [*definitions.sensors, *definitions.schedules]
+}
+job = definitions.resolve_job_def("ingest_and_publish")
+print(json.dumps({"assets": assets, "checks": checks, "automation": automation, "job": job.name}))
 """
 STREAM = "stream:billing:bills:2026-03-30"
 RANGE = "range:2026-03-21:2026-03-30"
 OLD_DAYS = "range:2026-03-01:2026-03-10"
+
+
+def is_in_both_languages(text: str) -> bool:
+    """Whether a text has Chinese characters and an English sentence of its own."""
+    return any("\u4e00" <= one <= "\u9fff" for one in text) and any(
+        part.isascii() and part for part in text.splitlines()
+    )
 
 
 def child(arguments: list[str], environment: dict[str, str]) -> str:
@@ -82,8 +101,55 @@ def test_definitions_load_without_any_setting_and_create_no_file(tmp_path: Path)
     assert {"raw/billing/bills", "marts/fct_case", "published/snapshot"} <= keys
     for asset in told["assets"]:
         assert asset["group"] not in {None, "", "default"}, asset
-        assert asset["description"], asset
-        assert asset["partitioned"], asset
+        assert is_in_both_languages(asset["description"]), asset
+        assert asset["partitioned"] and asset["owners"] and asset["kinds"], asset
+    checked = {check.partition(":")[0] for check in told["checks"]}
+    assert checked == keys
+    assert "raw/billing/bills:reconciliation" in told["checks"]
+
+
+def test_a_mart_hangs_on_what_it_is_made_of_and_on_nothing_else(tmp_path: Path) -> None:
+    told = json.loads(child(["-B", "-c", DESCRIBE], without_settings(tmp_path)))
+    above = {asset["key"]: asset["above"] for asset in told["assets"]}
+    assert above["marts/fct_bill"] == ["raw/billing/bills"]
+    assert above["marts/fct_arrears_monthly"] == ["marts/fct_arrears_daily"]
+    assert set(above["published/snapshot"]) == {key for key in above if key.startswith("marts/")}
+
+
+def test_sensors_and_the_schedule_run_from_the_start_and_say_what_they_do(tmp_path: Path) -> None:
+    told = json.loads(child(["-B", "-c", DESCRIBE], without_settings(tmp_path)))["automation"]
+    assert set(told) == {
+        "alerts_on_publish",
+        "arrivals",
+        "daily_publish",
+        "digests_due",
+        "intake_inbox",
+    }
+    for status, description in told.values():
+        assert status == "RUNNING"
+        assert is_in_both_languages(description)
+
+
+def test_the_graph_is_that_of_the_models(materialised: tuple[Product, dict[str, Any]]) -> None:
+    manifest = json.loads((materialised[0].home / "dbt" / "manifest.json").read_text())
+    nodes = manifest["nodes"]
+
+    def above(unique_id: str) -> set[tuple[str, str]]:
+        found: set[tuple[str, str]] = set()
+        for one in nodes[unique_id]["depends_on"]["nodes"]:
+            if one.startswith("source."):
+                source = manifest["sources"][one]
+                found.add((source["source_name"], source["name"]))
+            elif one.startswith("model."):
+                is_mart = "marts" in nodes[one]["fqn"]
+                found |= {("ref", nodes[one]["name"])} if is_mart else above(one)
+        return {one for one in found if one[0] != "build" or one[1] == "flat_case"}
+
+    marts = declared_marts(DBT_PROJECT, Path("none"))
+    assert marts
+    for mart in marts:
+        expected = above(f"model.huiyin.{mart.name}")
+        assert {("ref", name) for name in mart.marts} | mart.streams == expected, mart.name
 
 
 def test_the_definitions_are_shorter_than_sixty_lines() -> None:
@@ -117,7 +183,7 @@ def figures(product: Product, tag: str) -> dict[str, tuple[int, str]]:
 
 def test_one_stream_can_be_materialised(materialised: tuple[Product, dict[str, Any]]) -> None:
     done = materialised[1][STREAM]
-    assert done["success"] and done["group"] == "billing"
+    assert done["success"] and done["group"] == "source_billing"
     assert done["assets"] == ["raw/billing/bills"]
     assert done["partitions"] == ["2026-03-30"]
 
@@ -142,3 +208,29 @@ def test_a_backfill_of_old_days_adds_no_message_and_changes_no_figure(
     assert (before["messages queued"] > 0, after["messages queued"]) == (True, 0)
     assert len(product.json("message", "list")) == before["messages queued"]
     assert figures(product, after["snapshot"]) == figures(product, before["snapshot"])
+
+
+def test_pages_of_assets_show_rows_rejects_dates_and_columns(
+    materialised: tuple[Product, dict[str, Any]],
+) -> None:
+    metadata = materialised[1][RANGE]["metadata"]
+    bills, cases = metadata["raw/billing/bills"], metadata["marts/fct_case"]
+    assert bills["dagster/row_count"] > 0 and bills["parquet"] == "raw/billing/bills"
+    assert bills["dates in all"].endswith("2026-03-30")
+    assert metadata["raw/billing/payments"]["rejected rows in all"] > 0
+    assert cases["dagster/row_count"] > 0 and "case_key" in cases["dagster/column_schema"]
+    assert metadata["published/snapshot"]["sources incomplete"] == "cdr"
+
+
+def test_checks_tell_the_faults_that_the_simulated_sources_have(
+    materialised: tuple[Product, dict[str, Any]],
+) -> None:
+    checks = materialised[1][RANGE]["checks"]
+    assert checks["raw/billing/bills:freshness"][0]
+    assert checks["raw/cdr/usage:freshness"][:2] == [False, "WARN"]
+    assert checks["raw/cdr/usage:reconciliation"][:2] == [False, "ERROR"]
+    assert "wrong_sum" in checks["raw/cdr/usage:reconciliation"][2]
+    assert checks["raw/billing/payments:reconciliation"][:2] == [False, "WARN"]
+    assert checks["marts/fct_case:data_tests"][0]
+    assert checks["published/snapshot:completeness"][:2] == [False, "WARN"]
+    assert all(is_in_both_languages(told) for _, _, told in checks.values())

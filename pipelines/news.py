@@ -1,0 +1,118 @@
+"""News: what a run of ingest and publish would find to do, looked at without doing any of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from pipelines.build import definition_version
+from pipelines.build_input import build_id_of
+from pipelines.installation import Installation
+from pipelines.telling import Told, tell
+from pipelines.workflow import build_request, published_information
+
+_TOLD = "told"
+
+
+@dataclass(frozen=True)
+class News:
+    """What waits: names of files or tables by source, sources that cannot be looked at with the
+    reason, and whether batches are loaded that the published snapshot lacks.
+
+    `fingerprint` is equal for equal news. `build_failed` says that the last build found a
+    structural fault, which the same build would find again.
+    """
+
+    offered: Mapping[str, tuple[str, ...]]
+    unreachable: Mapping[str, str]
+    unbuilt: bool
+    build_failed: bool
+    fingerprint: str
+
+    def __bool__(self) -> bool:
+        return bool(self.offered) or self.unbuilt
+
+
+def news_of(installation: Installation) -> News:
+    """Look at every source, the ledger and the published snapshot; takes a few milliseconds."""
+    from connectors.arrivals import arrivals
+    from connectors.errors import ConnectorError
+
+    offered: dict[str, tuple[str, ...]] = {}
+    unreachable: dict[str, str] = {}
+    contracts = installation.contracts
+    with installation.ledger() as ledger:
+        for source, contract in contracts.items():
+            try:
+                names = arrivals(
+                    contract, home=installation.home.path, ledger=ledger, now=installation.now()
+                )
+            except ConnectorError as error:
+                unreachable[source] = str(error)
+            else:
+                if names:
+                    offered[source] = names
+        batches = [
+            batch
+            for batch in ledger.loaded_batches(list(contracts))
+            if batch.stream in contracts[batch.source].streams
+        ]
+        last_build = ledger.last_check_result("build")
+    published = published_information(installation)
+    version = definition_version(installation.home, contracts)
+    request = build_request(installation)
+    if published:
+        # Time that passes is no news: the build is compared as one of the published moment.
+        request = replace(request, as_of=datetime.fromisoformat(published["as_of"]))
+    build_id = build_id_of(request, batches)
+    made_of = (published.get("build_id"), published.get("definition_version"))
+    unbuilt = made_of != (build_id, version) if published else bool(batches)
+    known = [sorted(offered.items()), sorted(batch.batch_id for batch in batches), version]
+    return News(
+        offered=offered,
+        unreachable=unreachable,
+        unbuilt=unbuilt,
+        build_failed=last_build is not None and last_build.status == "failed",
+        fingerprint=hashlib.sha256(json.dumps(known).encode()).hexdigest()[:16],
+    )
+
+
+def business_date(installation: Installation) -> date:
+    """The last whole day before the present in the operator's zone."""
+    zone = ZoneInfo(installation.settings.timezone)
+    return installation.now().astimezone(zone).date() - timedelta(days=1)
+
+
+def untold_tag(installation: Installation) -> str | None:
+    """The tag of the published snapshot if the planner has not been through it, else None."""
+    from cubes.errors import SnapshotError
+    from cubes.snapshot import current_tag
+
+    try:
+        tag = current_tag(installation.home.published)
+    except SnapshotError:
+        return None
+    with installation.ledger() as ledger:
+        told = ledger.last_check_result(_TOLD)
+    return None if told is not None and told.detail == tag else tag
+
+
+def tell_and_note(installation: Installation) -> Told:
+    """Plan what is due, and note in the ledger which snapshot the planner went through.
+
+    The note is written after the planning, so that a failure is repeated by the next look.
+    """
+    from connectors.ledger import CheckResult
+
+    told = tell(installation)
+    tag = told.report.snapshot
+    with installation.ledger() as ledger:
+        last = ledger.last_check_result(_TOLD)
+        if last is None or last.detail != tag:
+            note = CheckResult("", _TOLD, "passed", "warn", tag, installation.now())
+            ledger.append_check_results([note])
+    return told

@@ -1,0 +1,219 @@
+"""Dagster sensors: look for what came or became due, and drain, launch or plan.
+
+Nothing is sent from here. What a sensor has seen is derived from our own stores, so that a tick
+that failed is repeated and does no harm.
+Annotations are not postponed in this module: Dagster reads those of a sensor's body as types.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from pipelines.assets.keys import partition_of, raw_key
+from pipelines.assets.landing import landed_metadata
+from pipelines.resources import InstallationResource
+
+if TYPE_CHECKING:
+    from connectors.landing import Delivery
+
+INTAKE = "intake"
+NEWS_TAG = "huiyin/news"
+_UNDER_WAY = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+
+def sensors(
+    job_name: str, *, days: dg.DailyPartitionsDefinition, intake: Sequence[str]
+) -> list[dg.SensorDefinition]:
+    """The sensors; `job_name` publishes, `intake` are the streams of the inbox, if there is one."""
+    inbox = [_intake_inbox(intake, days)] if intake else []
+    return [*inbox, _arrivals(job_name, days), _alerts_on_publish(), _digests_due()]
+
+
+def _intake_inbox(
+    streams: Sequence[str], days: dg.DailyPartitionsDefinition
+) -> dg.SensorDefinition:
+    @dg.sensor(
+        name="intake_inbox",
+        minimum_interval_seconds=3,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=(
+            "把反馈入口新收到的工单落地，几秒之内完成，不另起运行。\n\n"
+            "Lands what came in through the intake within seconds, without a run of its own."
+        ),
+    )
+    def intake_inbox(
+        context: dg.SensorEvaluationContext, installation: InstallationResource
+    ) -> dg.SkipReason:
+        from connectors.errors import LandingBusy
+        from pipelines.stream_findings import landed_in_all
+        from pipelines.workflow import ingest
+
+        opened = installation.open()
+        landed = ingest(opened, say=context.log.debug, source=INTAKE)
+        for error in landed.failures.values():
+            if isinstance(error, LandingBusy):
+                return dg.SkipReason(
+                    "另一个运行正在读收件箱 / another run is draining the inbox at the moment"
+                )
+            raise error
+        if not landed.deliveries:
+            return dg.SkipReason("收件箱没有新内容 / nothing new in the inbox")
+        in_all = landed_in_all(opened, INTAKE)
+        for stream in streams:
+            own = [one for one in landed.deliveries if one.stream == stream]
+            if own:
+                metadata = landed_metadata(INTAKE, stream, own, in_all.get(stream))
+                context.instance.report_runless_asset_event(
+                    _materialised(stream, own, metadata, days)
+                )
+        rows = sum(one.loaded for one in landed.deliveries)
+        return dg.SkipReason(
+            f"已落地 {rows} 行，下次发布时可见 / {rows} rows landed, visible with the next publish"
+        )
+
+    return intake_inbox
+
+
+def _materialised(
+    stream: str,
+    deliveries: "Sequence[Delivery]",
+    metadata: Mapping[str, Any],
+    days: dg.DailyPartitionsDefinition,
+) -> dg.AssetMaterialization:
+    last = max((one.business_date for one in deliveries if one.business_date), default=None)
+    return dg.AssetMaterialization(
+        raw_key(INTAKE, stream),
+        metadata=metadata,
+        partition=partition_of(last, days) if last else None,
+    )
+
+
+def _arrivals(job_name: str, days: dg.DailyPartitionsDefinition) -> dg.SensorDefinition:
+    @dg.sensor(
+        name="arrivals",
+        job_name=job_name,
+        minimum_interval_seconds=15,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=(
+            "看各来源有没有新送达、有没有已落地还没发布的批次；有就启动一次落地、构建、发布。\n\n"
+            "Looks whether a source offers something new or landed batches are not published yet, "
+            "and launches one run that lands, builds and publishes."
+        ),
+    )
+    def arrivals(
+        context: dg.SensorEvaluationContext, installation: InstallationResource
+    ) -> dg.RunRequest | dg.SkipReason:
+        from pipelines.news import business_date, news_of
+
+        opened = installation.open()
+        runs = context.instance
+        if runs.get_runs(dg.RunsFilter(statuses=_UNDER_WAY), limit=1):
+            return dg.SkipReason("一次运行正在排队或进行 / a run is queued or under way")
+        pause = timedelta(minutes=opened.settings.publish_every_minutes)
+        last = next(
+            iter(
+                runs.get_run_records(
+                    dg.RunsFilter(job_name=job_name, tags={"dagster/sensor_name": "arrivals"}),
+                    limit=1,
+                )
+            ),
+            None,
+        )
+        if last is not None:
+            wait = last.create_timestamp.astimezone(UTC) + pause - datetime.now(UTC)
+            if wait > timedelta(0):
+                seconds = int(wait.total_seconds()) + 1
+                return dg.SkipReason(
+                    f"最多每 {pause.seconds // 60} 分钟发布一次，{seconds} 秒后再看 / at most one "
+                    f"publish in {pause.seconds // 60} minutes; looking again in {seconds} s"
+                )
+        news = news_of(opened)
+        for source, reason in news.unreachable.items():
+            context.log.warning(f"{source}: {reason}")
+        if not news:
+            return dg.SkipReason("没有新送达，也没有待发布的批次 / nothing new to land or publish")
+        if (
+            news.build_failed
+            and last is not None
+            and last.dagster_run.tags.get(NEWS_TAG) == news.fingerprint
+        ):
+            return dg.SkipReason(
+                "同样的数据上次构建失败，再试无用：修好后会自动再来，也可手动启动 / the last build "
+                "of the same data failed and would fail again; mend it, or launch it by hand"
+            )
+        return dg.RunRequest(
+            partition_key=partition_of(business_date(opened), days),
+            tags={NEWS_TAG: news.fingerprint},
+        )
+
+    return arrivals
+
+
+def _alerts_on_publish() -> dg.SensorDefinition:
+    @dg.sensor(
+        name="alerts_on_publish",
+        minimum_interval_seconds=10,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=(
+            "发现新快照就判断告警和简报，只写进发件箱；用来补上没走完的发布。\n\n"
+            "Plans alerts and digests for a snapshot that nobody planned for yet, such as one of a "
+            "publish that was cut short. Only writes into the outbox."
+        ),
+    )
+    def alerts_on_publish(
+        context: dg.SensorEvaluationContext, installation: InstallationResource
+    ) -> dg.SkipReason:
+        from pipelines.news import tell_and_note, untold_tag
+
+        opened = installation.open()
+        tag = untold_tag(opened)
+        if tag is None:
+            return dg.SkipReason("没有新快照 / no new snapshot")
+        told = tell_and_note(opened)
+        return dg.SkipReason(
+            f"快照 {tag}：排好 {told.messages} 条短信 / snapshot {tag}: {told.messages} messages "
+            "queued"
+        )
+
+    return alerts_on_publish
+
+
+def _digests_due() -> dg.SensorDefinition:
+    @dg.sensor(
+        name="digests_due",
+        minimum_interval_seconds=30,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=(
+            "到点的简报、升级和静默结束，每 30 秒看一次；只写进发件箱。\n\n"
+            "Plans what time makes due (digests, escalation, ends of silences) every 30 seconds. "
+            "Only writes into the outbox."
+        ),
+    )
+    def digests_due(
+        context: dg.SensorEvaluationContext, installation: InstallationResource
+    ) -> dg.SkipReason:
+        from cubes.errors import SnapshotError
+        from cubes.snapshot import current_tag
+        from pipelines.news import tell_and_note
+
+        opened = installation.open()
+        try:
+            current_tag(opened.home.published)
+        except SnapshotError:
+            return dg.SkipReason("还没有发布过快照 / nothing is published yet")
+        told = tell_and_note(opened)
+        for error in told.report.errors:
+            context.log.warning(error)
+        if not told.messages:
+            return dg.SkipReason("现在没有到点的 / nothing is due now")
+        return dg.SkipReason(f"排好 {told.messages} 条短信 / {told.messages} messages queued")
+
+    return digests_due
