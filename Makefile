@@ -7,7 +7,7 @@ RUN := .venv/bin/
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 export UV_COMPILE_BYTECODE := 1
 
-.PHONY: help setup setup-bi demo test check format bench clean
+.PHONY: help setup setup-bi demo up down status bi test test-bi check format bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -35,8 +35,23 @@ setup-bi: .venv-bi/.ready ## Install the analysts' tool into .venv-bi
 demo: setup ## Simulate a province, run the whole thread, print the story
 	@$(RUN)huiyin demo
 
+up: setup ## Start all processes of the home and print their addresses
+	@$(RUN)huiyin up
+
+down: ## Stop them; nothing is left
+	@if [ -x $(RUN)huiyin ]; then $(RUN)huiyin down; fi
+
+status: setup ## Show how each process is
+	@$(RUN)huiyin status
+
+bi: setup setup-bi ## Build the analysts' dashboards in the home
+	@$(RUN)huiyin superset build
+
 test: setup ## Run the tests
-	@$(RUN)pytest -n 2 --dist loadgroup
+	@$(RUN)pytest -n 2 --dist loadgroup -m "not superset and not browser"
+
+test-bi: setup setup-bi ## Run the tests of the dashboards and of the pages in a browser
+	@$(RUN)pytest -m "superset or browser"
 
 check: setup ## Format, lint, types, imports, tests
 	@$(RUN)ruff format --check .
@@ -52,5 +67,5 @@ format: setup ## Format the code
 bench: setup ## Measure landing, build, publish and queries at scale 1 and 5
 	@$(RUN)python -m tests.benchmarks.thread
 
-clean: ## Remove environments, caches and the home var/
+clean: down ## Stop the processes; remove environments, caches and the home var/
 	@rm -rf .venv .venv-bi .uv var .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Locator, Page, TimeoutError, expect
+
+from tests.browser.conftest import Running, shoot
+from tests.browser.people import chosen_password, manager_of
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+
+TITLE = {"overview": "经营与反馈总览", "overview-en": "Operations and feedback"}
+
+
+def open_dashboard(page: Page, running: Running, slug: str, phone: str, password: str) -> None:
+    page.set_viewport_size({"width": 1440, "height": 1000})
+    page.goto(f"{running.addresses['superset']}/superset/dashboard/{slug}/")
+    page.locator("[data-test=username-input]").fill(phone)
+    page.locator("[data-test=password-input]").fill(password)
+    page.locator("[data-test=login-button]").click()
+    page.wait_for_url(f"**/dashboard/{slug}/**")
+    expect(page.get_by_text(TITLE[slug]).first).to_be_visible()
+    page.wait_for_load_state("networkidle")
+
+
+def chart(page: Page, title: str) -> Locator:
+    holders = page.locator("[data-test=dashboard-component-chart-holder]")
+    return holders.filter(has=page.get_by_text(title, exact=True))
+
+
+def expect_figure(page: Page, title: str, value: int) -> None:
+    """The large number of a card, on a line of its own, with an arrow when it moved."""
+    line = re.compile(rf"^{value:,}\s*[↑↓]?$", re.MULTILINE)
+    expect(chart(page, title).first).to_contain_text(line, use_inner_text=True, timeout=30_000)
+
+
+def drill_by(page: Page, cell: Locator, dimension: str) -> None:
+    """Open a cell's menu and choose a dimension; a chart that draws itself anew closes the menu."""
+    for _ in range(5):
+        cell.click(button="right")
+        page.get_by_role("menuitem", name="按维度下钻").last.hover()
+        try:
+            page.get_by_role("menuitem", name=dimension, exact=True).last.click(timeout=5_000)
+        except TimeoutError:
+            page.keyboard.press("Escape")
+        else:
+            return
+    raise AssertionError(f"the menu never offered {dimension}")
+
+
+def cube(running: Running, cut: str) -> int:
+    answer = running.product.json(
+        "cube", "query", "cases", "--measures", "complaints", "--cut", cut, "--period", "2026-03"
+    )
+    return int(answer["rows"][0]["complaints"])
+
+
+def test_an_analyst_filters_the_dashboard_and_drills_into_a_member(
+    page: Page, running: Running
+) -> None:
+    account = manager_of(running, "province_manager")
+    open_dashboard(page, running, "overview", *chosen_password(page, running, account))
+    expect_figure(page, "投诉数", cube(running, "org=四川"))
+    shoot(page, "superset-overview-zh")
+
+    page.locator("[data-test=form-item-value]").nth(1).click()
+    page.keyboard.type("绵阳")
+    page.locator(".ant-select-item-option", has_text="绵阳").click()
+    page.locator("[data-test=filter-bar__apply-button]").click()
+    page.wait_for_load_state("networkidle")
+    expect_figure(page, "投诉数", cube(running, "org=四川/绵阳"))
+    shoot(page, "superset-filtered-zh")
+
+    table = chart(page, "各单位办理质量")
+    table.scroll_into_view_if_needed()
+    expect(table.locator("tbody tr")).to_have_count(1)
+    drill_by(page, table.locator("tbody td").first, "渠道")
+    opened = page.get_by_role("dialog")
+    expect(opened).to_contain_text("电话")
+    shoot(page, "superset-drilled-zh")
+
+
+def test_a_cell_filters_the_other_charts(page: Page, running: Running) -> None:
+    account = manager_of(running, "province_manager")
+    open_dashboard(page, running, "overview-en", *chosen_password(page, running, account))
+    shoot(page, "superset-overview-en")
+    table = chart(page, "Quality of handling by unit")
+    table.scroll_into_view_if_needed()
+    cell = table.locator("tbody td").first
+    member = cell.inner_text()
+    cell.click()
+    expect_figure(page, "Complaints", cube(running, f"org=四川/{member}"))
+
+
+def test_an_analyst_is_not_offered_the_sql_editor(page: Page, running: Running) -> None:
+    account = manager_of(running, "province_manager")
+    open_dashboard(page, running, "overview", *chosen_password(page, running, account))
+    expect(page.get_by_text("SQL")).to_have_count(0)
+    answer = page.goto(f"{running.addresses['superset']}/sqllab/")
+    assert answer is not None
+    expect(page.get_by_text("SQL 查询")).to_have_count(0)
