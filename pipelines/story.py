@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any
 
 from rich.box import ROUNDED, SIMPLE_HEAD
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -19,7 +19,7 @@ from pipelines.home import read_home
 from pipelines.installation import Installation
 from pipelines.settings import PROJECT_ROOT
 from pipelines.story_words import Words, words
-from pipelines.telling import alert_events_of, messages_of, sent_messages
+from pipelines.telling import alert_events_of, messages_of, read_sent_messages, sent_messages
 from pipelines.thread import Outcome
 
 _WIDTH = 100
@@ -38,7 +38,7 @@ def tell_story(installation: Installation, outcome: Outcome, *, language: Langua
         _slice(installation, outcome, say, language, flat=flat),
         _messages(installation, outcome, say, language),
         _alerts(installation, outcome, say, language),
-        _sending(installation, say),
+        _sending(installation, outcome, say, language),
         _next(installation, say, flat=flat),
     ]
     for section in sections:
@@ -313,7 +313,7 @@ def _why(figures: Mapping[str, Any], say: Words) -> str:
     return ", ".join(known)
 
 
-def _sending(installation: Installation, say: Words) -> Group:
+def _sending(installation: Installation, outcome: Outcome, say: Words, language: Language) -> Group:
     messages = messages_of(installation)
     states = Counter(message["state"] for message in messages)
     passwords = sum(message["kind"] == "account" for message in messages)
@@ -321,9 +321,23 @@ def _sending(installation: Installation, say: Words) -> Group:
     if passwords:
         shown += say.passwords.format(count=passwords)
     path = sent_messages(installation)
-    return Group(
-        _heading(say.sending), Text(say.sent.format(states=shown or "0", path=_near(path)))
-    )
+    parts: list[RenderableType] = [
+        _heading(say.sending),
+        Text(say.sent.format(states=shown or "0", path=_near(path))),
+    ]
+    sent = read_sent_messages(installation)
+    names = _unit_names(installation, language)
+    units = {manager.account_id: manager.unit_id for manager in outcome.managers}
+    rows = [
+        (names.get(units[one["account_id"]], units[one["account_id"]]), text["to"], text["text"])
+        for one in messages
+        if one["kind"] == "account" and one["account_id"] in units
+        for text in [sent.get(one["message_id"])]
+        if text is not None
+    ]
+    if rows:
+        parts += [Text(say.sign_in), _table(say.sign_in_columns, rows, right=0)]
+    return Group(*parts)
 
 
 def _next(installation: Installation, say: Words, *, flat: bool) -> Group:

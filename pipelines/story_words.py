@@ -40,6 +40,8 @@ class Words:
     sending: str
     sent: str
     passwords: str
+    sign_in: str
+    sign_in_columns: tuple[str, ...]
     states: Mapping[str, str]
     next: str
     next_province: tuple[str, ...]
@@ -55,6 +57,7 @@ _PROVINCE = (
     "huiyin query run daily_sales --param business_date=2026-03-30 --scope SC06",
     "huiyin message list",
     "huiyin simulate --next-day && huiyin run && huiyin dispatch --until-empty",
+    "make bi && make up",
 )
 _FLAT = (
     "huiyin cube describe cases",
@@ -127,6 +130,8 @@ _WORDS: Mapping[str, Words] = {
         sending="6. 发送",
         sent="   {states}；文件通道写在 {path}",
         passwords="（其中初始密码 {count}）",
+        sign_in="   首次登录门户（make up 之后），这三位管理者收到的短信：",
+        sign_in_columns=("单位", "手机号", "短信"),
         states={
             "delivered": "已送达",
             "accepted": "已接收",
@@ -214,6 +219,8 @@ _WORDS: Mapping[str, Words] = {
         sending="6. Sending",
         sent="   {states}; the file transport wrote {path}",
         passwords=" (of these {count} initial passwords)",
+        sign_in="   First sign-in at the portal (after make up), the SMS these managers got:",
+        sign_in_columns=("Unit", "Number", "SMS"),
         states={},
         next="What to try next",
         next_province=_PROVINCE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import socket
@@ -222,6 +223,15 @@ def send(installation: Installation, *, until_empty: bool) -> DispatchReport:
 def sent_messages(installation: Installation) -> Path:
     """Where the file transport writes what a gateway would have sent."""
     return installation.home.sent / "messages.jsonl"
+
+
+def read_sent_messages(installation: Installation) -> dict[str, dict[str, Any]]:
+    """What the file transport wrote, the last line of each message id: `to`, `text` and more."""
+    try:
+        lines = sent_messages(installation).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return {}
+    return {line["message_id"]: line for line in map(json.loads, lines)}
 
 
 def messages_of(installation: Installation) -> list[dict[str, Any]]:

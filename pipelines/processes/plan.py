@@ -15,8 +15,8 @@ LABELS = {
     "dagster-code": Label(zh="Dagster 代码", en="Dagster code"),
     "dagster-daemon": Label(zh="Dagster 调度", en="Dagster daemon"),
     "dagster": Label(zh="Dagster 网页", en="Dagster pages"),
-    "intake": Label(zh="意见征集入口", en="Intake"),
-    "portal": Label(zh="管理门户", en="Portal"),
+    "intake": Label(zh="反馈入口", en="Intake"),
+    "portal": Label(zh="管理者门户", en="Portal"),
     "dispatcher": Label(zh="短信发送", en="Dispatcher"),
     "superset": Label(zh="分析看板", en="Superset"),
 }

@@ -39,7 +39,10 @@ def drill_by(page: Page, cell: Locator, dimension: str) -> None:
     """Open a cell's menu and choose a dimension; a chart that draws itself anew closes the menu."""
     for _ in range(5):
         cell.click(button="right")
+        # The menus slide in: a pointer that is faster than they are closes them again.
+        page.wait_for_timeout(800)
         page.get_by_role("menuitem", name="按维度下钻").last.hover()
+        page.wait_for_timeout(1_500)
         try:
             page.get_by_role("menuitem", name=dimension, exact=True).last.click(timeout=5_000)
         except TimeoutError:
