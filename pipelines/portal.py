@@ -64,7 +64,10 @@ def portal_application(installation: Installation) -> FastAPI:
             passwords=Passwords(PasswordHasher(), secrets.derive("initial password")),
             limits=Limits(installation.now),
             invitation=lambda: invitation_of(installation),
-            dashboards=lambda: read_addresses(installation.home).get("superset"),
+            dashboards=lambda: (
+                installation.settings.public_superset_url
+                or read_addresses(installation.home).get("superset")
+            ),
             form_key=secrets.derive("portal session"),
             system_key=secrets.derive("superset sign-in").hex(),
             signatures=signatures_of(installation),

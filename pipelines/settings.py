@@ -21,6 +21,9 @@ PREFIX = "HUIYIN_"
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 
+PublicUrl = Annotated[
+    str, Field(pattern=r"^https?://[^\s/?#]+(/[^\s?#]*[^\s/?#])?$", max_length=200)
+]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -52,6 +55,8 @@ class Settings(BaseModel):
     intake_port: Port = 8010
     portal_port: Port = 8020
     superset_port: Port = 8088
+    public_portal_url: PublicUrl | None = None
+    public_superset_url: PublicUrl | None = None
     publish_every_minutes: Annotated[int, Field(ge=1, le=1440)] = 5
     secure_cookies: bool = False
     superset_admin_password: Annotated[str, Field(min_length=8)] | None = Field(

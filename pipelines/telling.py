@@ -141,8 +141,10 @@ def signatures_of(installation: Installation) -> dict[Language, str]:
 
 
 def portal_address(installation: Installation) -> str:
-    """Where the portal answers, or will when it is started."""
+    """Where people reach the portal, or will when it is started."""
     settings = installation.settings
+    if settings.public_portal_url is not None:
+        return settings.public_portal_url
     default = f"http://{settings.host}:{settings.portal_port}"
     return read_addresses(installation.home).get("portal", default)
 
