@@ -129,21 +129,21 @@ class Inbox:
         """Return the submission of a case number, or None."""
         return self._one(Submission, "submission where case_no = ?", [case_no])
 
-    def submission_by_key(self, client: str, key: str) -> Submission | None:
-        """Return what a client submitted under an idempotency key, or None."""
-        return self._one(
-            Submission, "submission where client = ? and idempotency_key = ?", [client, key]
-        )
+    def submission_by_key(
+        self, client: str, key: str, body_hash: str | None = None
+    ) -> Submission | None:
+        """Return what a client submitted under an idempotency key, with that body or any."""
+        return self._one(Submission, *_under_key("submission", client, key, body_hash))
 
     def events(self, case_no: str) -> list[InboxEvent]:
         """List the events of a case in the order they came in."""
         return self._all(InboxEvent, "event where case_no = ? order by seq", [case_no])
 
-    def event_by_key(self, client: str, key: str) -> InboxEvent | None:
-        """Return the event a client wrote under an idempotency key, or None."""
-        return self._one(
-            InboxEvent, "event where client = ? and idempotency_key = ?", [client, key]
-        )
+    def event_by_key(
+        self, client: str, key: str, body_hash: str | None = None
+    ) -> InboxEvent | None:
+        """Return the event a client wrote under an idempotency key, with that body or any."""
+        return self._one(InboxEvent, *_under_key("event", client, key, body_hash))
 
     # Draining
 
@@ -217,6 +217,14 @@ class Inbox:
 def key_hash(key: str) -> str:
     """What is stored of an API key; the key has 256 random bits, so no slow hash is needed."""
     return hashlib.sha256(key.encode()).hexdigest()
+
+
+def _under_key(table: str, client: str, key: str, body_hash: str | None) -> tuple[str, list[Any]]:
+    where, values = f"{table} where client = ? and idempotency_key = ?", [client, key]
+    if body_hash is not None:
+        where, values = f"{where} and body_hash = ?", [*values, body_hash]
+    # The public may use one key for many bodies.
+    return f"{where} limit 1", values
 
 
 def _stored(value: Any) -> Any:

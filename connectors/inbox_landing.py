@@ -54,13 +54,11 @@ def land_inbox(landing: Landing, *, rows_per_batch: int = ROWS_PER_BATCH) -> Ite
             _note_read(landing, name)
 
 
-def _batches(landing: Landing, name: str) -> list[Batch]:
-    return landing.ledger.batches(source=landing.contract.source, stream=name)
-
-
 def _require(landing: Landing, name: str, last_seq: int) -> None:
     """Refuse an inbox with fewer rows than were drained: new ones would pass unseen."""
-    drained = max((batch.sequence or 0 for batch in _batches(landing, name)), default=0)
+    source = landing.contract.source
+    left = landing.ledger.announced_sequence(source, name)
+    drained = max(landing.ledger.last_sequence(source, name), left or 0)
     if last_seq < drained:
         raise InterfaceMismatch(
             f"Landing source '{landing.contract.source}' was not started: the inbox "
@@ -85,9 +83,9 @@ def _next_rows(
     landing: Landing, inbox: Inbox, name: str, limit: int
 ) -> Sequence[Submission] | Sequence[InboxEvent] | None:
     """The rows of the range left behind, else those above the last one that was landed."""
-    batches = _batches(landing, name)
-    first = 1 + max((b.sequence or 0 for b in batches if b.status != "announced"), default=0)
-    left = min((b.sequence or 0 for b in batches if b.status == "announced"), default=None)
+    source = landing.contract.source
+    first = 1 + landing.ledger.last_sequence(source, name)
+    left = landing.ledger.announced_sequence(source, name)
     last = left if left is not None else inbox.last_seq(_TABLES[name])
     # A range left behind is whole, whatever the limit is now.
     most = last if left is not None else limit

@@ -57,4 +57,12 @@ MIGRATIONS = (
         disabled_at text
     )
     """,
+    """
+    drop index submission_by_key;
+    create unique index submission_by_key on submission (client, idempotency_key, body_hash)
+        where idempotency_key is not null;
+    drop index event_by_key;
+    create unique index event_by_key on event (client, idempotency_key, body_hash)
+        where idempotency_key is not null
+    """,
 )

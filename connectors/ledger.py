@@ -57,6 +57,15 @@ class Batch:
 
 
 @dataclass(frozen=True)
+class BatchKey:
+    """What names a batch, for those who need no more of it."""
+
+    batch_id: str
+    source: str
+    stream: str
+
+
+@dataclass(frozen=True)
 class ExchangeEvent:
     """Something about an exchange that has no batch of its own, such as a missing log."""
 
@@ -174,6 +183,23 @@ class Ledger:
         """List the batches a build reads: loaded and not superseded."""
         loaded = self.batches(status="loaded")
         return loaded if sources is None else [item for item in loaded if item.source in sources]
+
+    def loaded_keys(self) -> list[BatchKey]:
+        """Name the batches a build reads, from an index alone."""
+        return self._select(
+            BatchKey,
+            "select batch_id, source, stream from batch where status = 'loaded' "
+            "order by source, stream, batch_id",
+            [],
+        )
+
+    def last_sequence(self, source: str, stream: str) -> int:
+        """The highest sequence of a batch that is no more only announced; 0 for none."""
+        return self._sequence("status <> 'announced'", "desc", source, stream) or 0
+
+    def announced_sequence(self, source: str, stream: str) -> int | None:
+        """The lowest sequence of a batch that was announced and not finished, or None."""
+        return self._sequence("status = 'announced'", "asc", source, stream)
 
     def announce(self, batch: Batch) -> Batch:
         """Note that `batch` is about to be loaded; a repeat keeps the first arrival time."""
@@ -352,6 +378,14 @@ class Ledger:
         return self._select(
             SnapshotLogRow, "select * from snapshot_log order by published_at, tag", []
         )
+
+    def _sequence(self, which: str, order: str, source: str, stream: str) -> int | None:
+        row = self._connection.execute(
+            f"select sequence from batch where source = ? and stream = ? and {which} "
+            f"and sequence is not null order by sequence {order} limit 1",
+            [source, stream],
+        ).fetchone()
+        return None if row is None else int(row[0])
 
     def _put(self, batch: Batch) -> None:
         self._insert("batch", batch, "or replace")

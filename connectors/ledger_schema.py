@@ -137,4 +137,10 @@ MIGRATIONS = (
     alter table batch_of_any_interface rename to batch;
     create index batch_by_stream on batch (source, stream, branch, business_date)
     """,
+    """
+    create index batch_settled on batch (source, stream, sequence) where status <> 'announced';
+    create index batch_announced on batch (source, stream, sequence) where status = 'announced';
+    create index batch_loaded on batch (source, stream, batch_id, status)
+        where status = 'loaded'
+    """,
 )

@@ -36,11 +36,17 @@ ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
 INITIAL_LENGTH = len(PLACEHOLDER)
 
 SHORTEST, LONGEST = 10, 128
+
+RESETS_A_DAY = 3
+"""How often others may reset the password of one account in 24 hours."""
+
 _VALID = timedelta(days=3)
 _AFTER_DIGESTS = 7
 _TRIES = 5
 _FIRST_LOCK = timedelta(minutes=15)
 _LONGEST_LOCK = timedelta(hours=24)
+# The events themselves are written at the home's clock, which may stand still.
+_COUNTED = "real_time"
 
 Seal = Callable[[str], bytes]
 Weakness = Literal["too_short", "too_long", "phone", "initial", "same", "common"]
@@ -96,12 +102,19 @@ def invite(connection: Connection, invitation: Invitation, now: datetime) -> int
 
 
 def reset(
-    connection: Connection, invitation: Invitation, account_id: str, now: datetime, *, actor: str
+    connection: Connection,
+    invitation: Invitation,
+    account_id: str,
+    now: datetime,
+    *,
+    actor: str,
+    wall: datetime | None = None,
 ) -> int:
     """Replace an account's password by a new initial one, end its sessions; return the version.
 
-    An earlier invitation that was not sent yet is cancelled. Raises CredentialError for an account
-    that cannot be reached.
+    An earlier invitation is cancelled if it was not sent yet or nobody knows whether it was.
+    `wall`, the real time, makes it a reset that `may_reset` counts. Raises CredentialError for an
+    account that cannot be reached.
     """
     person = recipients(connection).get(account_id)
     if person is None:
@@ -115,27 +128,44 @@ def reset(
     ).scalar()
     version = (old or 0) + 1
     if old is not None:
-        _cancel(connection, message_id(_key(account_id, old)), now)
+        _cancel(connection, message_id(invitation_key(account_id, old)), now)
         connection.execute(credential.delete().where(credential.c.account_id == account_id))
     row, sent = _issue(invitation, account_id, person.contact_id, version, now)
     connection.execute(credential.insert().values(row))
     connection.execute(session.delete().where(session.c.account_id == account_id))
-    note(connection, "password_reset", account_id, now, actor=actor)
+    counted = {} if wall is None else {_COUNTED: wall.isoformat()}
+    note(connection, "password_reset", account_id, now, actor=actor, **counted)
     enqueue(connection, [sent], now)
     return version
+
+
+def may_reset(connection: Connection, account_id: str, wall: datetime) -> bool:
+    """Whether an account had fewer than three counted resets in the last 24 hours."""
+    query = sa.select(audit_event.c.detail).where(
+        audit_event.c.account_id == account_id, audit_event.c.action == "password_reset"
+    )
+    details: list[dict[str, str]] = list(connection.execute(query).scalars())
+    since = wall - timedelta(days=1)
+    recent = [
+        detail
+        for detail in details
+        if _COUNTED in detail and datetime.fromisoformat(detail[_COUNTED]) > since
+    ]
+    return len(recent) < RESETS_A_DAY
 
 
 def _cancel(connection: Connection, identity: str, now: datetime) -> None:
     waiting = connection.execute(
         sa.select(message.c.message_id).where(
-            message.c.message_id == identity, message.c.state == "queued"
+            message.c.message_id == identity, message.c.state.in_(["queued", "in_doubt"])
         )
     ).scalar()
     if waiting is not None:
         advance(connection, [identity], "cancelled", now, reason="password_reset")
 
 
-def _key(account_id: str, version: int) -> str:
+def invitation_key(account_id: str, version: int) -> str:
+    """The key of the message that carries an initial password."""
     return f"account:{account_id}:{version}"
 
 
@@ -154,7 +184,7 @@ def _issue(
         "changed_at": now,
     }
     sent = NewMessage(
-        dedupe_key=_key(account_id, version),
+        dedupe_key=invitation_key(account_id, version),
         kind="account",
         subject_id="initial_password",
         account_id=account_id,
@@ -296,8 +326,10 @@ def lock_after(failures: int) -> timedelta | None:
     return min(_FIRST_LOCK * doubled, _LONGEST_LOCK)
 
 
-def begin_try(connection: Connection, account_id: str, now: datetime) -> bool:
+def begin_try(connection: Connection, account_id: str, wall: datetime) -> bool:
     """Count a try before it is judged; False if the account is locked, then nothing is counted.
+
+    `wall` is real time: a lock ends even where the home's clock stands still.
 
     Counting first means that tries made at the same moment are all counted; `end_try` takes the
     count back after the right password.
@@ -307,20 +339,25 @@ def begin_try(connection: Connection, account_id: str, now: datetime) -> bool:
             credential.c.account_id == account_id
         )
     ).one()
-    if row.locked_until is not None and row.locked_until > now:
+    if row.locked_until is not None and row.locked_until > wall:
         return False
     failures = row.failed_count + 1
     lock = lock_after(failures)
     connection.execute(
         credential.update()
         .where(credential.c.account_id == account_id)
-        .values(failed_count=failures, locked_until=None if lock is None else now + lock)
+        .values(failed_count=failures, locked_until=None if lock is None else wall + lock)
     )
     return True
 
 
-def end_try(connection: Connection, account_id: str, now: datetime, *, is_right: bool) -> None:
-    """Forget the count after the right password, or note the wrong one and the lock it caused."""
+def end_try(
+    connection: Connection, account_id: str, now: datetime, wall: datetime, *, is_right: bool
+) -> None:
+    """Forget the count after the right password, or note the wrong one and the lock it caused.
+
+    Events are written at `now`, the home's clock; the lock is of real time, `wall`.
+    """
     if is_right:
         connection.execute(
             credential.update()
@@ -333,5 +370,5 @@ def end_try(connection: Connection, account_id: str, now: datetime, *, is_right:
     until = connection.execute(
         sa.select(credential.c.locked_until).where(credential.c.account_id == account_id)
     ).scalar()
-    if until is not None and until > now:
+    if until is not None and until > wall:
         note(connection, "locked", account_id, now, until=until.isoformat())

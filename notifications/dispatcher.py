@@ -16,12 +16,14 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
+from notifications.credential import invitation_key
 from notifications.lease import release_lease, renew_lease, take_lease
 from notifications.outbox import PLACEHOLDER, advance
 from notifications.schema import (
     account,
     attempt,
     contact,
+    credential,
     delivery_receipt,
     message,
     suppression,
@@ -292,10 +294,16 @@ def _intend(
     """Choose the next group and write down the intent to send it."""
     query = (
         sa.select(
-            message, contact.c.pseudonym, account.c.status, suppression.c.reason.label("stop")
+            message,
+            contact.c.pseudonym,
+            account.c.status,
+            suppression.c.reason.label("stop"),
+            credential.c.kind.label("password"),
+            credential.c.password_version,
         )
         .outerjoin(contact, contact.c.contact_id == message.c.contact_id)
         .outerjoin(account, account.c.account_id == message.c.account_id)
+        .outerjoin(credential, credential.c.account_id == message.c.account_id)
         .outerjoin(suppression, suppression.c.pseudonym == contact.c.pseudonym)
         .where(message.c.state == "queued", message.c.due_at <= now)
         .order_by(message.c.priority, message.c.due_at, message.c.message_id)
@@ -308,6 +316,9 @@ def _intend(
         phone = None if row.pseudonym is None else reveal(row.pseudonym)
         if row.status != "active":
             advance(connection, [identity], "cancelled", now, reason="account_disabled")
+            report = report.plus(cancelled=1)
+        elif row.kind == "account" and not _is_of_now(row):
+            advance(connection, [identity], "cancelled", now, reason="password_replaced")
             report = report.plus(cancelled=1)
         elif row.stop is not None:
             advance(connection, [identity], "suppressed", now, reason=row.stop)
@@ -337,6 +348,12 @@ def _intend(
         chosen = [one.message_id for one in batch]
         advance(connection, chosen, "submitting", now, attempts=message.c.attempts + 1)
     return batch, report.plus(submitted=len(batch))
+
+
+def _is_of_now(row: sa.Row[tuple[object, ...]]) -> bool:
+    """Whether the initial password in a message still opens its account."""
+    key = invitation_key(row.account_id, row.password_version or 0)
+    return bool(row.password == "initial" and row.dedupe_key == key)
 
 
 def _whole_text(kind: str, text: str, secret: bytes | None, unseal: Unseal) -> str | None:

@@ -2,6 +2,7 @@
 
 queued -> submitting -> accepted -> delivered | undelivered
 side exits: suppressed, expired, cancelled, dead, in_doubt -> (accepted | queued | unknown)
+A password that was replaced must not go out again: in_doubt -> cancelled
 A receipt may prove an earlier attempt while the message waits to be sent again: queued -> delivered
 """
 
@@ -38,7 +39,9 @@ State = Literal[
 STEPS: Mapping[State, frozenset[State]] = {
     "queued": frozenset({"submitting", "suppressed", "expired", "cancelled", "dead", "delivered"}),
     "submitting": frozenset({"accepted", "delivered", "undelivered", "queued", "dead", "in_doubt"}),
-    "in_doubt": frozenset({"accepted", "delivered", "undelivered", "queued", "unknown"}),
+    "in_doubt": frozenset(
+        {"accepted", "delivered", "undelivered", "queued", "unknown", "cancelled"}
+    ),
     "accepted": frozenset({"delivered", "undelivered"}),
     "unknown": frozenset({"accepted", "delivered", "undelivered"}),
     "delivered": frozenset(),

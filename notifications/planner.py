@@ -27,7 +27,13 @@ from notifications.publication import Publication
 from notifications.schema import digest_run, subscription
 from notifications.store import insert_missing, reading
 from notifications.subscription import Subscription, active_subscriptions, due_slots
-from notifications.threshold import Threshold, ThresholdFigure, enabled_thresholds, rule_of
+from notifications.threshold import (
+    Threshold,
+    ThresholdFigure,
+    enabled_thresholds,
+    mark_evaluated,
+    rule_of,
+)
 
 Decision = Literal[
     "queued",
@@ -153,7 +159,10 @@ def _watch(
     audiences: Audiences,
     now: datetime,
 ) -> AlertOutcome:
-    """Evaluate one threshold, unless its owner may no longer see the unit."""
+    """Evaluate one threshold, unless its owner may no longer see the unit.
+
+    A snapshot never changes, so each is asked once: the next tick on it finds nothing new.
+    """
     person = audiences.recipients.get(one.account_id)
     figure = figures.get(one.figure)
     level = publication.org.level(one.unit_id)
@@ -163,8 +172,14 @@ def _watch(
         return AlertOutcome(one.rule_id, (), 0, {"unknown_figure": 1})
     if level is None or not publication.org.is_within(one.unit_id, person.units):
         return AlertOutcome(one.rule_id, (), 0, {"outside_jurisdiction": 1})
+    if one.evaluated == publication.tag:
+        return AlertOutcome(one.rule_id, (), 0, {"evaluated_before": 1})
     rule = rule_of(one, figure, level)
-    watch = Watch(one.unit_id, one.account_id)
+
+    def settle(connection: Connection) -> None:
+        mark_evaluated(connection, one.threshold_id, publication.tag)
+
+    watch = Watch(one.unit_id, one.account_id, settle)
     return plan_alerts(engine, rule, publication, audiences, now, watch=watch)
 
 

@@ -149,6 +149,7 @@ threshold = sa.Table(
     sa.Column("is_enabled", sa.Boolean(), nullable=False),
     sa.Column("created_at", Instant(), nullable=False),
     sa.Column("updated_at", Instant(), nullable=False),
+    sa.Column("evaluated_snapshot", sa.String(64), nullable=True),
     sa.Index("threshold_by_account", "account_id"),
 )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -79,7 +79,10 @@ def load_figures(folders: Sequence[Path]) -> dict[str, ThresholdFigure]:
 
 @dataclass(frozen=True)
 class Threshold:
-    """One threshold of an account; `recover` defaults to the limit itself."""
+    """One threshold of an account; `recover` defaults to the limit itself.
+
+    `evaluated` is the tag of the snapshot that it was evaluated on last.
+    """
 
     threshold_id: str
     account_id: str
@@ -89,6 +92,7 @@ class Threshold:
     limit: Decimal
     recover: Decimal | None
     is_enabled: bool = True
+    evaluated: str | None = field(default=None, compare=False)
 
     @property
     def rule_id(self) -> str:
@@ -264,6 +268,7 @@ def _read(row: Row[tuple[object, ...]]) -> Threshold:
         Decimal(row.limit_value),
         None if row.recover_value is None else Decimal(row.recover_value),
         row.is_enabled,
+        row.evaluated_snapshot,
     )
 
 
@@ -311,7 +316,7 @@ def switch_threshold(
     connection.execute(
         threshold.update()
         .where(threshold.c.threshold_id == threshold_id)
-        .values(is_enabled=on, updated_at=now)
+        .values(is_enabled=on, updated_at=now, evaluated_snapshot=None)
     )
     _forget(connection, one)
     action = "threshold_enabled" if on else "threshold_disabled"
@@ -330,6 +335,15 @@ def delete_threshold(
     _forget(connection, one)
     note(connection, "threshold_deleted", account_id, now, **_detail(one))
     return True
+
+
+def mark_evaluated(connection: Connection, threshold_id: str, tag: str) -> None:
+    """Remember the snapshot that a threshold was evaluated on."""
+    connection.execute(
+        threshold.update()
+        .where(threshold.c.threshold_id == threshold_id)
+        .values(evaluated_snapshot=tag)
+    )
 
 
 def _own(connection: Connection, account_id: str, threshold_id: str) -> Threshold | None:

@@ -18,7 +18,7 @@ import duckdb
 
 from connectors.case_mapping import FLAT_CASE_STREAM
 from connectors.contract import Contract, Stream, raw_columns
-from connectors.ledger import Batch
+from connectors.ledger import Batch, BatchKey
 from connectors.validation import literal, quoted
 
 _FLAT = "cases"
@@ -94,7 +94,7 @@ def freeze(
     return BuildInput(request, build_id, tuple(batches), new, gone)
 
 
-def build_id_of(request: BuildRequest, batches: Sequence[Batch]) -> str:
+def build_id_of(request: BuildRequest, batches: Sequence[Batch | BatchKey]) -> str:
     """Id of a build: derived from its moment, its settings and the batches it reads."""
     digest = hashlib.sha256()
     for part in (request.as_of.isoformat(), request.zone, request.calendar, request.currency):

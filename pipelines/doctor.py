@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import locale
 import re
 import shutil
@@ -58,6 +59,7 @@ def examine(installation: Installation) -> Sequence[Finding]:
         (_label("快照", "Snapshot"), _snapshot),
         (_label("分析工具", "Analysts' tool"), _superset),
         (_label("端口", "Ports"), _ports),
+        (_label("监听地址", "Hosts"), _hosts),
         (_label("进程", "Processes"), _processes),
     )
     found = []
@@ -288,16 +290,15 @@ def _superset(topic: Label, installation: Installation) -> Finding:
 
 def _ports(topic: Label, installation: Installation) -> Finding:
     from pipelines.address import read_addresses
-    from pipelines.processes.plan import preferred_ports
+    from pipelines.processes.plan import host_of, preferred_ports
     from pipelines.processes.ports import is_free
 
-    host = installation.settings.host
     ours = {url.rpartition(":")[2] for url in read_addresses(installation.home).values()}
     preferred = preferred_ports(installation)
     taken = [
         f"{name} {port}"
         for name, port in preferred.items()
-        if str(port) not in ours and not is_free(host, port)
+        if str(port) not in ours and not is_free(host_of(installation, name), port)
     ]
     if taken:
         shown = ", ".join(taken)
@@ -309,6 +310,44 @@ def _ports(topic: Label, installation: Installation) -> Finding:
         )
     shown = ", ".join(f"{name} {port}" for name, port in preferred.items())
     return Finding(topic, "ok", _same(shown))
+
+
+def _hosts(topic: Label, installation: Installation) -> Finding:
+    settings = installation.settings
+    told, remedies = [], []
+    if not is_loopback(settings.dagster_host):
+        told.append(
+            _label(
+                f"Dagster 没有登录，却在 {settings.dagster_host} 上可达",
+                f"Dagster has no sign-in and listens on {settings.dagster_host}",
+            )
+        )
+        remedies.append(_same("HUIYIN_DAGSTER_HOST=127.0.0.1"))
+    if not is_loopback(settings.host) and not settings.secure_cookies:
+        told.append(
+            _label(
+                f"在 {settings.host} 上监听，登录 cookie 却不限于 https",
+                f"listening on {settings.host}, but cookies are not confined to https",
+            )
+        )
+        remedies.append(
+            _label(
+                "放到 TLS 代理后面，并设 HUIYIN_SECURE_COOKIES=true",
+                "put it behind a proxy with TLS and set HUIYIN_SECURE_COOKIES=true",
+            )
+        )
+    if told:
+        return Finding(topic, "warn", _joined(told), _joined(remedies))
+    shown = dict.fromkeys((settings.host, settings.dagster_host))
+    return Finding(topic, "ok", _same(", ".join(shown)))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens on `host`; of names only localhost."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _processes(topic: Label, installation: Installation) -> Finding:
@@ -340,6 +379,10 @@ def _existing(path: Path) -> Path:
 
 def _label(zh: str, en: str) -> Label:
     return Label(zh=zh, en=en)
+
+
+def _joined(labels: Sequence[Label]) -> Label:
+    return _label("；".join(one.zh for one in labels), "; ".join(one.en for one in labels))
 
 
 def _same(text: str) -> Label:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -23,14 +23,12 @@ class News:
     """What waits: names of files or tables by source, sources that cannot be looked at with the
     reason, and whether batches are loaded that the published snapshot lacks.
 
-    `fingerprint` is equal for equal news. `build_failed` says that the last build found a
-    structural fault, which the same build would find again.
+    `fingerprint` is equal for equal news.
     """
 
     offered: Mapping[str, tuple[str, ...]]
     unreachable: Mapping[str, str]
     unbuilt: bool
-    build_failed: bool
     fingerprint: str
 
     def __bool__(self) -> bool:
@@ -58,10 +56,9 @@ def news_of(installation: Installation) -> News:
                     offered[source] = names
         batches = [
             batch
-            for batch in ledger.loaded_batches(list(contracts))
-            if batch.stream in contracts[batch.source].streams
+            for batch in ledger.loaded_keys()
+            if batch.source in contracts and batch.stream in contracts[batch.source].streams
         ]
-        last_build = ledger.last_check_result("build")
     published = published_information(installation)
     version = definition_version(installation.home, contracts)
     request = build_request(installation)
@@ -76,7 +73,6 @@ def news_of(installation: Installation) -> News:
         offered=offered,
         unreachable=unreachable,
         unbuilt=unbuilt,
-        build_failed=last_build is not None and last_build.status == "failed",
         fingerprint=hashlib.sha256(json.dumps(known).encode()).hexdigest()[:16],
     )
 
@@ -101,14 +97,19 @@ def untold_tag(installation: Installation) -> str | None:
     return None if told is not None and told.detail == tag else tag
 
 
-def tell_and_note(installation: Installation) -> Told:
+def tell_and_note(installation: Installation, *, warn: Callable[[str], object]) -> Told:
     """Plan what is due, and note in the ledger which snapshot the planner went through.
 
-    The note is written after the planning, so that a failure is repeated by the next look.
+    The note is written after the planning and only if it had no errors, so that a failure of the
+    whole or of one digest or rule is repeated by the next look. `warn` is told each error.
     """
     from connectors.ledger import CheckResult
 
     told = tell(installation)
+    for error in told.report.errors:
+        warn(error)
+    if told.report.errors:
+        return told
     tag = told.report.snapshot
     with installation.ledger() as ledger:
         last = ledger.last_check_result(_TOLD)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -10,8 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from notifications.portal.failure import log_failure
 from notifications.publication import Publication
 from pipelines.address import read_addresses
+from pipelines.clock import Clock
 from pipelines.installation import Installation
 from pipelines.telling import (
     digests_of,
@@ -49,20 +53,23 @@ def portal_application(installation: Installation) -> FastAPI:
     digests, figures = digests_of(installation), figures_of(installation)
     rules = load_rules(installation.search_path("notifications/alerts"))
     check_references(installation.catalogue, digests, rules, figures)
+    serving = Serving(installation)
     style = Path(__file__).parent / "look" / "huiyin.css"
     return portal(
         Desk(
             engine=open_store(url),
             now=installation.now,
+            wall_clock=Clock("system").now,
             zone=ZoneInfo(installation.settings.timezone),
-            publication=Serving(installation),
+            publication=serving,
+            is_unreadable=serving.is_unreadable,
             pseudonym=phone_pseudonyms(installation),
             catalogue=installation.catalogue,
             digests=digests,
             figures=figures,
             roles=load_roles(installation.search_path("notifications/roles")),
             passwords=Passwords(PasswordHasher(), secrets.derive("initial password")),
-            limits=Limits(installation.now),
+            limits=Limits(time.monotonic),
             invitation=lambda: invitation_of(installation),
             dashboards=lambda: (
                 installation.settings.public_superset_url
@@ -97,30 +104,53 @@ class Serving:
         self._installation = installation
         self._lock = threading.Lock()
         self._open: OrderedDict[str, tuple[Snapshot, Publication]] = OrderedDict()
+        self._fault: str | None = None
+
+    def is_unreadable(self) -> bool:
+        """Whether a snapshot is published that could not be read when it was asked for last."""
+        return self._fault is not None
 
     def __call__(self) -> Publication | None:
-        """The publication of the current snapshot, None before the first."""
+        """The publication of the current snapshot, None before the first or if it is unreadable."""
+        import duckdb
+
         from cubes.errors import SnapshotError
+
+        published = self._installation.home.published
+        try:
+            found = self._current(published)
+        except (SnapshotError, duckdb.Error, OSError, LookupError, TypeError, ValueError) as error:
+            if not os.path.lexists(published / "current"):
+                self._fault = None
+                return None
+            # Every page asks: a fault is logged when it appears, not each time.
+            fault = f"{os.path.realpath(published / 'current')} {type(error).__name__}"
+            if fault != self._fault:
+                log_failure("Opening the published snapshot", error)
+            self._fault = fault
+            return None
+        self._fault = None
+        return found
+
+    def _current(self, published: Path) -> Publication:
         from cubes.snapshot import current_tag, open_snapshot
 
         settings = self._installation.settings
-        published = self._installation.home.published
-        try:
-            tag = current_tag(published)
-            with self._lock:
-                if tag not in self._open:
-                    snapshot = open_snapshot(
-                        published,
-                        memory_limit=settings.memory_limit,
-                        threads=settings.threads,
-                    )
+        tag = current_tag(published)
+        with self._lock:
+            if tag not in self._open:
+                snapshot = open_snapshot(
+                    published, memory_limit=settings.memory_limit, threads=settings.threads
+                )
+                try:
                     self._open[tag] = (snapshot, self._remembering(snapshot))
-                    while len(self._open) > 2:
-                        _, (old, _) = self._open.popitem(last=False)
-                        old.close()
-                return self._open[tag][1]
-        except SnapshotError:
-            return None
+                except BaseException:
+                    snapshot.close()
+                    raise
+                while len(self._open) > 2:
+                    _, (old, _) = self._open.popitem(last=False)
+                    old.close()
+            return self._open[tag][1]
 
     def _remembering(self, snapshot: Snapshot) -> Publication:
         publication = publication_of(self._installation, snapshot)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from pipelines.assets.failure import not_before
 from pipelines.assets.keys import partition_of, raw_key
 from pipelines.assets.landing import landed_metadata
 from pipelines.resources import InstallationResource
@@ -140,14 +141,19 @@ def _arrivals(job_name: str, days: dg.DailyPartitionsDefinition) -> dg.SensorDef
             context.log.warning(f"{source}: {reason}")
         if not news:
             return dg.SkipReason("没有新送达，也没有待发布的批次 / nothing new to land or publish")
-        if (
-            news.build_failed
-            and last is not None
-            and last.dagster_run.tags.get(NEWS_TAG) == news.fingerprint
-        ):
+        tags = {"dagster/sensor_name": "arrivals", NEWS_TAG: news.fingerprint}
+        again = not_before(runs, dg.RunsFilter(job_name=job_name, tags=tags))
+        if again is None:
             return dg.SkipReason(
-                "同样的数据上次构建失败，再试无用：修好后会自动再来，也可手动启动 / the last build "
-                "of the same data failed and would fail again; mend it, or launch it by hand"
+                "同样的数据上次运行失败，再试无用：先修好，再手动启动；有新数据或定义改了会自动再来"
+                " / the last run over the same data failed and would fail again: mend the cause "
+                "and launch it by hand; new data and changed definitions start one by themselves"
+            )
+        if again > datetime.now(UTC):
+            minutes = int((again - datetime.now(UTC)).total_seconds() / 60) + 1
+            return dg.SkipReason(
+                f"上次运行没成，可能会好，{minutes} 分钟后再试 / the last run failed, which may "
+                f"pass; trying again in {minutes} min"
             )
         return dg.RunRequest(
             partition_key=partition_of(business_date(opened), days),
@@ -177,7 +183,7 @@ def _alerts_on_publish() -> dg.SensorDefinition:
         tag = untold_tag(opened)
         if tag is None:
             return dg.SkipReason("没有新快照 / no new snapshot")
-        told = tell_and_note(opened)
+        told = tell_and_note(opened, warn=context.log.warning)
         return dg.SkipReason(
             f"快照 {tag}：排好 {told.messages} 条短信 / snapshot {tag}: {told.messages} messages "
             "queued"
@@ -209,9 +215,7 @@ def _digests_due() -> dg.SensorDefinition:
             current_tag(opened.home.published)
         except SnapshotError:
             return dg.SkipReason("还没有发布过快照 / nothing is published yet")
-        told = tell_and_note(opened)
-        for error in told.report.errors:
-            context.log.warning(error)
+        told = tell_and_note(opened, warn=context.log.warning)
         if not told.messages:
             return dg.SkipReason("现在没有到点的 / nothing is due now")
         return dg.SkipReason(f"排好 {told.messages} 条短信 / {told.messages} messages queued")

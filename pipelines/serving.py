@@ -29,6 +29,8 @@ def serve(installation: Installation, door: Door, port: int) -> None:
         _become_superset(installation, port)
     import uvicorn
 
+    from pipelines.processes.connection import PatientProtocol
+
     host = installation.settings.host
     _log(installation.settings.log_format)
     application = _application(installation, door)
@@ -41,7 +43,7 @@ def serve(installation: Installation, door: Door, port: int) -> None:
         ) from error
     configuration = uvicorn.Config(
         application,
-        http="h11",
+        http=PatientProtocol,
         log_config=None,
         ws="none",
         access_log=False,

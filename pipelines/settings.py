@@ -51,6 +51,7 @@ class Settings(BaseModel):
     keep_snapshots: Annotated[int, Field(ge=3)] = 3
     log_format: Literal["text", "json"] = "text"
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    dagster_host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     dagster_port: Port = 3000
     intake_port: Port = 8010
     portal_port: Port = 8020

@@ -37,6 +37,11 @@ class Told:
     messages: int
     report: TickReport
 
+    @property
+    def errors(self) -> tuple[str, ...]:
+        """What could not be planned and is tried again at the next round."""
+        return self.report.errors
+
 
 @contextmanager
 def operations(installation: Installation) -> Iterator[Engine]:

@@ -175,14 +175,15 @@ async def _client(
     if header is None and not required:
         return None
     address, at = address_of(request), desk.seconds()
-    wait = desk.limits.wrong_keys.wait(address, at)
-    if wait:
-        raise Refusal("too_many", retry_after=wait)
     scheme, _, key = (header or "").partition(" ")
     client = None
     if scheme.lower() == "bearer" and key:
         client = await asyncio.to_thread(desk.client_of, key.strip())
     if client is None:
+        # A right key is never kept waiting: a whole office may come from one address.
+        wait = desk.limits.wrong_keys.wait(address, at)
+        if wait:
+            raise Refusal("too_many_keys", retry_after=wait)
         desk.limits.wrong_keys.count(address, at)
         raise Refusal("unauthorised")
     if permission not in client.permissions:

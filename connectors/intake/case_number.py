@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import re
+import unicodedata
 from datetime import date
 
 ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
@@ -23,8 +24,11 @@ def new_case_number(day: date, rng: random.Random) -> str:
 
 
 def normalise_case_number(typed: str) -> str:
-    """Bring what a person typed to the form of case numbers: capitals, no spaces, one dash."""
-    text = re.sub(r"[\s_‐-―－-]", "", typed).upper()
+    """Bring what a person typed to the form of case numbers: capitals, no spaces, one dash.
+
+    Full-width letters and digits, as Chinese keyboards give them, are read as plain ones.
+    """
+    text = re.sub(r"[\s_‐-―-]", "", unicodedata.normalize("NFKC", typed)).upper()
     return f"{text[:8]}-{text[8:]}" if len(text) > 8 else text
 
 

@@ -29,11 +29,14 @@ from connectors.intake.published import Published, PublishedFollower
 from connectors.intake.refusal import Refusal
 from connectors.intake.secret import case_secret, content_hash, is_secret, secret_hash
 from connectors.intake.status import CaseStatus, case_status
-from connectors.intake.submission import Checked, check_submission
+from connectors.intake.submission import Checked, FieldFault, check_submission
+from connectors.intake.words import both
 
 PUBLIC = "public"
 RETRY_SECONDS = 5
 _KEY = re.compile(r"[\x21-\x7e]{8,200}")
+# All people without an API key share one namespace; a key that is made up must not meet another.
+SHORTEST_PUBLIC_KEY = 16
 _log = logging.getLogger("huiyin.intake")
 
 
@@ -86,10 +89,15 @@ class Desk:
         address: str,
         idempotency_key: str | None = None,
         client: ApiClient | None = None,
+        is_form: bool = False,
     ) -> Receipt:
-        """Take a submission; raises Refusal. `address` is only counted and never kept."""
-        if idempotency_key is not None and not _KEY.fullmatch(idempotency_key):
-            raise Refusal("bad_key")
+        """Take a submission; raises Refusal. `address` is only counted and never kept.
+
+        A client that is bound to a unit submits for it (the default) and for units below it. The
+        same key with another body is a conflict for a client and for a form of the pages
+        (`is_form`, whose key is a token made here); else it is another submission.
+        """
+        faults = _key_faults(idempotency_key, client, is_form=is_form)
         published = self.follower.current
         now = self.now()
         checked = check_submission(
@@ -100,14 +108,25 @@ class Desk:
             today=now.astimezone(ZoneInfo(self.zone)).date(),
         )
         if isinstance(checked, list):
-            raise Refusal("invalid", faults=checked)
+            raise Refusal("invalid", faults=faults + checked)
+        unit_id = checked.unit_id
+        if client is not None and client.unit_id is not None:
+            unit_id = unit_id or client.unit_id
+            unit = published.units.get(unit_id) if published else None
+            if published and (unit is None or not unit.is_active):
+                faults.append(_fault("unit", "unit"))
+            elif not _is_within(published, unit_id, client.unit_id):
+                faults.append(_fault("unit", "unit_of_others"))
+        if faults:
+            raise Refusal("invalid", faults=faults)
+        checked = replace(checked, unit_id=unit_id)
         values = {
             self.pseudonym(kind, value): (kind, value) for kind, value in checked.contacts.items()
         }
         contacts = {kind: pseudonym for pseudonym, (kind, _) in values.items()}
         draft = self._draft(checked, contacts, published, now, idempotency_key, client, address)
         stored: Submission = await self._written(
-            lambda inbox: self._add(inbox, draft), now=now, values=values
+            lambda inbox: self._add(inbox, draft, is_form=is_form), now=now, values=values
         )
         return Receipt(stored, case_secret(self.key, stored.case_no))
 
@@ -162,13 +181,14 @@ class Desk:
             return no_promise("promise.not_published")
         return promise_for(created_at, published.policy, published.calendar, self.zone)
 
-    def _add(self, inbox: Inbox, draft: Submission) -> Submission:
-        if draft.idempotency_key is not None:
-            known = inbox.submission_by_key(draft.client, draft.idempotency_key)
+    def _add(self, inbox: Inbox, draft: Submission, *, is_form: bool) -> Submission:
+        who, key = draft.client, draft.idempotency_key
+        if key is not None:
+            known = inbox.submission_by_key(who, key, draft.body_hash)
             if known is not None:
-                if known.body_hash != draft.body_hash:
-                    raise Refusal("conflict")
                 return known
+            if (who != PUBLIC or is_form) and inbox.submission_by_key(who, key) is not None:
+                raise Refusal("conflict")
         day = draft.received_at.astimezone(ZoneInfo(self.zone)).date()
         case_no = new_case_number(day, self.rng)
         while inbox.submission(case_no) is not None:
@@ -186,7 +206,12 @@ class Desk:
         *,
         idempotency_key: str | None = None,
     ) -> InboxEvent:
-        """Take an event of staff; raises Refusal."""
+        """Take an event of staff; raises Refusal.
+
+        A client that is bound to a unit touches only cases that it or a unit below it holds.
+        `assign` may name any active unit: so a case that came to the wrong one leaves it, and is
+        then no more known to this client.
+        """
         published = self.follower.current
         checked = check_event(data, units=published.units if published else None)
 
@@ -194,13 +219,8 @@ class Desk:
             if client.unit_id is None:
                 return
             holder = holder_of(events, case.org_unit_id)
-            within = (
-                published.is_within(holder, client.unit_id)
-                if published
-                else holder == client.unit_id
-            )
             # A case of another unit is no more known to this client than one that does not exist.
-            if not within:
+            if not _is_within(published, holder, client.unit_id):
                 raise Refusal("not_found")
 
         return await self._add_event(case_no, checked, client, idempotency_key, permit)
@@ -213,35 +233,42 @@ class Desk:
         data: Mapping[str, Any],
         *,
         idempotency_key: str | None = None,
+        is_form: bool = False,
     ) -> InboxEvent:
-        """Take a withdrawal or a message of the reporter; raises Refusal."""
+        """Take a withdrawal or a message of the reporter; raises Refusal. `is_form` as above."""
         await asyncio.to_thread(self.require_secret, case_no, secret)
         checked = check_event(data, units=None, action=action)
-        return await self._add_event(case_no, checked, None, idempotency_key, lambda *_: None)
+        return await self._add_event(
+            case_no, checked, None, idempotency_key, lambda *_: None, is_form=is_form
+        )
 
     async def _add_event(
         self,
         case_no: str,
-        checked: CheckedEvent | list[Any],
+        checked: CheckedEvent | list[FieldFault],
         client: ApiClient | None,
         idempotency_key: str | None,
         permit: Callable[[Submission, list[InboxEvent]], None],
+        *,
+        is_form: bool = False,
     ) -> InboxEvent:
-        if idempotency_key is not None and not _KEY.fullmatch(idempotency_key):
-            raise Refusal("bad_key")
+        faults = _key_faults(idempotency_key, client, is_form=is_form)
         if isinstance(checked, list):
-            raise Refusal("invalid", faults=checked)
+            raise Refusal("invalid", faults=faults + checked)
+        if faults:
+            raise Refusal("invalid", faults=faults)
         now = self.now()
         who = client.client_id if client else PUBLIC
         body_hash = content_hash(self.key, f"{case_no}\0{checked.content}")
 
         def write(inbox: Inbox) -> InboxEvent:
             if idempotency_key is not None:
-                known = inbox.event_by_key(who, idempotency_key)
+                known = inbox.event_by_key(who, idempotency_key, body_hash)
                 if known is not None:
-                    if known.body_hash != body_hash:
-                        raise Refusal("conflict")
                     return known
+                is_one = client is not None or is_form
+                if is_one and inbox.event_by_key(who, idempotency_key) is not None:
+                    raise Refusal("conflict")
             case = inbox.submission(case_no)
             if case is None:
                 raise Refusal("not_found")
@@ -337,8 +364,22 @@ class Desk:
         self.follower.close()
 
 
-def _fault(name: str, word: str) -> Any:
-    from connectors.intake.submission import FieldFault
-    from connectors.intake.words import both
+def _is_within(published: Published | None, unit_id: str | None, above: str) -> bool:
+    """Whether a unit is `above` or below it; before the first publish only itself is known."""
+    return published.is_within(unit_id, above) if published else unit_id == above
 
-    return FieldFault(name, both(f"fault.{word}"))
+
+def _key_faults(key: str | None, client: ApiClient | None, *, is_form: bool) -> list[FieldFault]:
+    """Faults of an idempotency key; raises Refusal for one that no request may carry."""
+    if key is None:
+        return []
+    is_short = client is None and len(key) < SHORTEST_PUBLIC_KEY
+    if is_short and not is_form:
+        return [_fault("Idempotency-Key", "short_key", least=SHORTEST_PUBLIC_KEY)]
+    if is_short or not _KEY.fullmatch(key):
+        raise Refusal("bad_key")
+    return []
+
+
+def _fault(name: str, word: str, **values: object) -> FieldFault:
+    return FieldFault(name, both(f"fault.{word}", **values))

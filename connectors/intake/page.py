@@ -112,6 +112,7 @@ class _Pages:
                 read_fields(typed, self._desk.form, language),
                 address=request.client.host if request.client else "",
                 idempotency_key=token or None,
+                is_form=True,
             )
         except Refusal as refusal:
             faults = {fault.field: fault.message for fault in refusal.faults}
@@ -186,6 +187,7 @@ class _Pages:
                         action,
                         {"text": typed.get("text", "")} if action == "message" else {},
                         idempotency_key=typed.get("token") or None,
+                        is_form=True,
                     )
                     done = word(f"status.done.{action}", language)
                 except Refusal as refusal:

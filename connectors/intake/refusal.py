@@ -22,6 +22,7 @@ _STATUS = {
     "conflict": 409,
     "illegal": 409,
     "too_many": 429,
+    "too_many_keys": 429,
     "failed": 500,
     "unavailable": 503,
 }

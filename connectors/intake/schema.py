@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from connectors.intake.desk import SHORTEST_PUBLIC_KEY
 from connectors.intake.event import STAFF_EVENTS
 from connectors.intake.form import Form
 from connectors.intake.submission import STAFF_CHANNELS
@@ -30,13 +31,15 @@ _REFUSAL = {
     "required": ["code", "message"],
 }
 _INSTANT = {"type": "string", "format": "date-time"}
-IDEMPOTENCY_HEADER = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "required": False,
-    "description": "The same key with the same body gives the same answer again.",
-    "schema": {"type": "string", "minLength": 8, "maxLength": 200, "pattern": "^[!-~]+$"},
-}
+_UNIT = (
+    "id of an active unit; for an API key that is bound to a unit, that one (the default) or one "
+    "below it"
+)
+_BY_CLIENT = "With an API key, the same key with another body is a conflict (409)."
+_BY_PUBLIC = (
+    f"Without an API key, it must have at least {SHORTEST_PUBLIC_KEY} characters (422 otherwise): "
+    "use a random value; the same key with another body is another request."
+)
 SECRET_HEADER = {
     "name": "X-Case-Secret",
     "in": "header",
@@ -44,6 +47,22 @@ SECRET_HEADER = {
     "description": "The code that came with the case number.",
     "schema": {"type": "string", "pattern": "^[!-~]{1,40}$"},
 }
+
+
+def _idempotency_header(shortest: int, description: str) -> dict[str, Any]:
+    return {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "required": False,
+        "description": f"The same key with the same body gives the same answer again. "
+        f"{description}",
+        "schema": {
+            "type": "string",
+            "minLength": shortest,
+            "maxLength": 200,
+            "pattern": "^[!-~]+$",
+        },
+    }
 
 
 def _json(schema: dict[str, Any], description: str) -> dict[str, Any]:
@@ -66,7 +85,7 @@ def submission_operation(form: Form) -> dict[str, Any]:
         "kind": {"enum": [choice.id for choice in form.kinds]},
         "category": {"enum": sorted(form.category_paths)},
         "text": {"type": "string", "minLength": 1, "maxLength": form.text.longest},
-        "unit": {"type": "string", "maxLength": 64, "description": "id of an active unit"},
+        "unit": {"type": "string", "maxLength": 64, "description": _UNIT},
         "contact": {
             "type": "object",
             "properties": {
@@ -116,7 +135,7 @@ def submission_operation(form: Form) -> dict[str, Any]:
         "required": ["case_no", "secret", "promised_due_at", "policy", "status_url", "next_steps"],
     }
     return {
-        "parameters": [IDEMPOTENCY_HEADER],
+        "parameters": [_idempotency_header(8, f"{_BY_CLIENT} {_BY_PUBLIC}")],
         "requestBody": _body(
             {
                 "type": "object",
@@ -164,8 +183,13 @@ def event_operation(*, is_staff: bool) -> dict[str, Any]:
         "properties": {"case_no": {"type": "string"}, "event_no": {"type": "string"}},
         "required": ["case_no", "event_no", "event_type", "at"],
     }
+    parameters = (
+        [_idempotency_header(8, _BY_CLIENT)]
+        if is_staff
+        else [_idempotency_header(SHORTEST_PUBLIC_KEY, _BY_PUBLIC), SECRET_HEADER]
+    )
     return {
-        "parameters": [IDEMPOTENCY_HEADER, *([] if is_staff else [SECRET_HEADER])],
+        "parameters": parameters,
         "requestBody": _body(schema),
         "responses": {"202": _json(answer, "accepted and durable")},
     }

@@ -10,6 +10,7 @@ import base64
 import hashlib
 import hmac
 import re
+import unicodedata
 
 _BYTES = 10
 # Digits that base 32 does not have, read as the letters they look like.
@@ -24,8 +25,9 @@ def case_secret(key: bytes, case_no: str) -> str:
 
 
 def secret_hash(case_no: str, secret: str) -> str:
-    """What is stored of a secret; spaces, dashes, case and look-alike digits do not matter."""
-    plain = re.sub(r"[\s_‐-―－-]", "", secret).upper().translate(_LOOKALIKES)
+    """What is stored of a secret; spaces, dashes, case, width, look-alike digits do not matter."""
+    text = unicodedata.normalize("NFKC", secret)
+    plain = re.sub(r"[\s_‐-―-]", "", text).upper().translate(_LOOKALIKES)
     return hashlib.sha256(f"{case_no}\0{plain}".encode("utf-8", "replace")).hexdigest()
 
 

@@ -1,1 +1,1 @@
-"""What runs inside Superset's own environment: imports Superset and the standard library only."""
+"""What runs inside Superset's own environment: imports what is installed there, nothing of ours."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from dashboards.superset.wording import chinese_pack
 _HOME = Path(os.environ["HUIYIN_HOME"])
 _IS_SECURE = os.environ.get("HUIYIN_SECURE_COOKIES") == "true"
 
+HUIYIN_HOME = _HOME
 SECRET_KEY = os.environ["HUIYIN_SUPERSET_KEY"]
 HUIYIN_SIGN_IN_KEY = os.environ["HUIYIN_SIGN_IN_KEY"]
 HUIYIN_PORTAL_URL = os.environ["HUIYIN_PORTAL_URL"].rstrip("/")
@@ -74,7 +76,10 @@ WTF_CSRF_ENABLED = True
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = _IS_SECURE
 SESSION_COOKIE_SAMESITE = "Lax"
-PERMANENT_SESSION_LIFETIME = timedelta(hours=12)
+# A session ends an hour after its last use (`_renew`), and before that as soon as its account is no
+# longer in the published scope (`PortalSecurityManager.load_user`).
+PERMANENT_SESSION_LIFETIME = timedelta(hours=1)
+_RENEWED_AFTER = timedelta(minutes=5)
 TALISMAN_ENABLED = True
 TALISMAN_CONFIG = {
     "content_security_policy": {
@@ -112,6 +117,23 @@ def _share_metadata(connection: Any, _record: Any) -> None:
         connection.execute("pragma journal_mode = wal")
 
 
+def _renew() -> None:
+    """Write the session's cookie anew when it is used, which begins its hour again.
+
+    Not at every request: an answer that was under way at the sign-out would bring it back.
+    """
+    from flask import session
+    from flask_login import current_user
+
+    now = int(time.time())
+    if (
+        now - session.get("renewed_at", 0) >= _RENEWED_AFTER.total_seconds()
+        and "_user_id" in session
+        and current_user.is_authenticated
+    ):
+        session["renewed_at"] = now
+
+
 def FLASK_APP_MUTATOR(app: Any) -> None:
     """Called once when the application is made."""
     from flask import Response, redirect, request, session
@@ -122,6 +144,7 @@ def FLASK_APP_MUTATOR(app: Any) -> None:
 
     @app.before_request  # type: ignore[untyped-decorator]
     def _before() -> Any:
+        _renew()
         # Superset gives the texts to signed-in people only, so its sign-in page stays English.
         if request.path == "/superset/language_pack/zh/":
             return Response(pack, mimetype="application/json")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -50,10 +50,14 @@ class Audiences:
 
 @dataclass(frozen=True)
 class Watch:
-    """The one series and the one listener of a rule that a person made."""
+    """The one series and the one listener of a rule that a person made.
+
+    `settle` is called in the transaction that stores the evaluation.
+    """
 
     unit_id: str
     account_id: str
+    settle: Callable[[Connection], None]
 
 
 @dataclass(frozen=True)
@@ -161,6 +165,8 @@ def _store(
                 "created_at": now,
             }
         )
+    if watch is not None:
+        watch.settle(connection)
     if events:
         insert_missing(connection, alert_event, events, ["event_key"])
     added = enqueue(connection, messages, now)

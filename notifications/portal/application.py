@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 import threading
-import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from urllib.parse import quote
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 
 from notifications.portal import audit, digests, people, report, sign_in, start, threshold
 from notifications.portal.chart import warm
 from notifications.portal.desk import Desk, PasswordNeeded, Refused, SignInNeeded
+from notifications.portal.failure import log_failure
 from notifications.portal.page import Pages
 from notifications.portal.session import Person
 
-_LOG = logging.getLogger("huiyin.portal")
 _LARGEST_BODY = 64 * 1024
 _HEADERS = {
     "Content-Security-Policy": (
@@ -49,7 +48,8 @@ def portal(desk: Desk) -> FastAPI:
     def health() -> Response:
         publication = desk.publication()
         tag = None if publication is None else publication.tag
-        return JSONResponse({"name": "portal", "status": "ok", "snapshot": tag})
+        status = "degraded" if desk.is_unreadable() else "ok"
+        return JSONResponse({"name": "portal", "status": status, "snapshot": tag})
 
     @app.get("/style.css")
     def style() -> Response:
@@ -69,13 +69,11 @@ def portal(desk: Desk) -> FastAPI:
 
     @app.exception_handler(SignInNeeded)
     def on_sign_in(request: Request, _error: SignInNeeded) -> Response:
-        wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        again = f"?next={quote(wanted)}" if request.method == "GET" and wanted != "/" else ""
-        return RedirectResponse(f"/sign-in{again}", status_code=303)
+        return RedirectResponse(f"/sign-in{_wanted(request)}", status_code=303)
 
     @app.exception_handler(PasswordNeeded)
-    def on_password(_request: Request, _error: PasswordNeeded) -> Response:
-        return RedirectResponse("/password", status_code=303)
+    def on_password(request: Request, _error: PasswordNeeded) -> Response:
+        return RedirectResponse(f"/password{_wanted(request)}", status_code=303)
 
     @app.exception_handler(HTTPException)
     def on_http(request: Request, error: HTTPException) -> Response:
@@ -95,18 +93,22 @@ def portal(desk: Desk) -> FastAPI:
         try:
             return _guarded(await call_next(request))
         except Exception as error:
-            # Kind and place are told, not the text: it could quote what a person typed.
-            place = traceback.extract_tb(error.__traceback__)[-1]
-            _LOG.error(
-                "%s failed: %s at %s:%s",
-                request.url.path,
-                type(error).__name__,
-                place.filename,
-                place.lineno,
+            log_failure(request.url.path, error)
+            # A store that is locked or out of room may be well again in a moment.
+            status, why = (
+                (503, "refused.store")
+                if isinstance(error, OperationalError)
+                else (500, "refused.fault")
             )
-            return _guarded(pages.show(request, "refused", None, status=500, why="refused.fault"))
+            return _guarded(pages.show(request, "refused", None, status=status, why=why))
 
     return app
+
+
+def _wanted(request: Request) -> str:
+    """The query that remembers a page asked for, to come back to it."""
+    wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return f"?next={quote(wanted)}" if request.method == "GET" and wanted != "/" else ""
 
 
 def _person(desk: Desk, request: Request) -> Person | None:

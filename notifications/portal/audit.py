@@ -30,6 +30,7 @@ ACTIONS = (
     "signed_out",
     "password_changed",
     "password_reset",
+    "reset_refused",
     "invited",
     "subscribed",
     "unsubscribed",

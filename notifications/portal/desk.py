@@ -45,15 +45,19 @@ class PasswordNeeded(Exception):
 class Desk:
     """What `pipelines` passes in.
 
-    `publication` returns the snapshot that serves, None before the first; `pseudonym` makes of a
-    number what accounts are found by; `dashboards` is Superset's address while it runs; `form_key`
-    proves forms before sign-in, `system_key` is what Superset calls with.
+    `now` is the home's clock, which may stand still; sessions, locks and the count of resets go by
+    `wall_clock`. `publication` returns the snapshot that serves, None before the first and while it
+    cannot be read; `is_unreadable` tells which of the two it was. `pseudonym` makes of a number
+    what accounts are found by; `dashboards` is Superset's address while it runs; `form_key` proves
+    forms before sign-in, `system_key` is what Superset calls with.
     """
 
     engine: Engine
     now: Callable[[], datetime]
+    wall_clock: Callable[[], datetime]
     zone: ZoneInfo
     publication: Callable[[], Publication | None]
+    is_unreadable: Callable[[], bool]
     pseudonym: Callable[[str], str]
     catalogue: Catalogue
     digests: Mapping[str, Digest]
@@ -85,7 +89,7 @@ class Desk:
         token = request.cookies.get(self.session_cookie)
         if not token:
             return None
-        now = self.now()
+        now = self.wall_clock()
         with reading(self.engine) as connection:
             seen = find_person(connection, token, now, roles=self.roles)
         if seen is None:

@@ -17,6 +17,7 @@ from notifications.account import WHOLE
 from notifications.digest import Digest, DigestText, preview
 from notifications.errors import NotificationError
 from notifications.portal.desk import Desk, Refused, fields, posted
+from notifications.portal.failure import log_failure
 from notifications.portal.page import Pages, goto, unit_names
 from notifications.portal.session import Person
 from notifications.portal.words import say
@@ -173,7 +174,8 @@ def add_to(app: FastAPI, desk: Desk, pages: Pages) -> None:
         if publication is not None:
             try:
                 shown = preview_of(desk, person, publication, digest, cast(Language, reads))
-            except (NotificationError, CubeError):
+            except (NotificationError, CubeError) as fault:
+                log_failure(f"The preview of '{digest.digest}'", fault)
                 failed = True
         return pages.show(
             request,

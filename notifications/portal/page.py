@@ -66,6 +66,7 @@ class Pages:
             "dashboard": dashboard(self._desk, person, language),
             "when": partial(_when, self._desk),
             "notice": _notice(request),
+            "is_unreadable": self._desk.is_unreadable(),
         }
         html = self._templates.get_template(f"{name}.html").render(**frame, **values)
         response = HTMLResponse(html, status_code=status)

@@ -8,7 +8,8 @@ import sqlalchemy as sa
 from fastapi import Depends, FastAPI, Request
 from fastapi.responses import Response
 
-from notifications.credential import reset
+from notifications.audit import note
+from notifications.credential import may_reset, reset
 from notifications.errors import CredentialError
 from notifications.portal.audit import subordinates
 from notifications.portal.desk import Desk, Refused, posted
@@ -22,10 +23,10 @@ def add_to(app: FastAPI, desk: Desk, pages: Pages) -> None:
 
     @app.get("/people")
     def list_page(request: Request) -> Response:
-        person = desk.require(request, "audit")
+        person = desk.require(request, "accounts")
         language = pages.language(request)
         publication = desk.publication()
-        now = desk.now()
+        wall = desk.wall_clock()
         with reading(desk.engine) as connection:
             below = subordinates(connection, person, publication)
             known = {row.account_id: row for row in connection.execute(sa.select(credential))}
@@ -36,7 +37,7 @@ def add_to(app: FastAPI, desk: Desk, pages: Pages) -> None:
                 state = "disabled"
             elif row is None:
                 state = "none"
-            elif row.locked_until is not None and row.locked_until > now:
+            elif row.locked_until is not None and row.locked_until > wall:
                 state = "locked"
             else:
                 state = "initial" if row.must_change else "chosen"
@@ -47,19 +48,28 @@ def add_to(app: FastAPI, desk: Desk, pages: Pages) -> None:
     def reset_password(
         request: Request, account_id: str, form: Mapping[str, str] = Depends(posted)
     ) -> Response:
-        person = desk.require_form(request, form, "audit")
+        person = desk.require_form(request, form, "accounts")
         with desk.engine.begin() as connection:
             below = subordinates(connection, person, desk.publication())
             if account_id not in below:
                 raise Refused(404, "refused.person")
-            try:
-                reset(
-                    connection,
-                    desk.invitation(),
-                    account_id,
-                    desk.now(),
-                    actor=person.account_id,
-                )
-            except CredentialError as error:
-                raise Refused(409, "refused.unreachable") from error
+            now, wall = desk.now(), desk.wall_clock()
+            allowed = may_reset(connection, account_id, wall)
+            if not allowed:
+                note(connection, "reset_refused", account_id, now, actor=person.account_id)
+            else:
+                try:
+                    reset(
+                        connection,
+                        desk.invitation(),
+                        account_id,
+                        now,
+                        actor=person.account_id,
+                        wall=wall,
+                    )
+                except CredentialError as error:
+                    raise Refused(409, "refused.unreachable") from error
+        # Only now: a refusal inside the transaction would take its event back.
+        if not allowed:
+            raise Refused(429, "refused.resets")
         return goto("/people", "reset")

@@ -18,6 +18,7 @@ from notifications.digest import Digest
 from notifications.errors import NotificationError
 from notifications.portal.chart import NARROW, WIDE, Series, draw
 from notifications.portal.desk import Desk, Refused
+from notifications.portal.failure import log_failure
 from notifications.portal.page import Pages
 from notifications.portal.session import Person
 from notifications.portal.shown import Figure, Shown, compared_with, figure_of, shown
@@ -238,6 +239,7 @@ def add_to(app: FastAPI, desk: Desk, pages: Pages) -> None:
         try:
             report = report_of(desk, publication, digest, unit_id, day, newest, language)
         except (NotificationError, CubeError) as error:
+            log_failure(f"The report of '{digest.digest}'", error)
             raise Refused(500, "refused.figures") from error
         path = crumbs(publication, person, unit_id, language)
         others = sorted(person.units) if len(person.units) > 1 else []

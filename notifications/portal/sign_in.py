@@ -69,7 +69,7 @@ def judge(desk: Desk, number: str, password: str, address: str | None) -> Judged
 
 
 def _judge(desk: Desk, pseudonym: str, password: str) -> Judged:
-    now = desk.now()
+    now, wall = desk.now(), desk.wall_clock()
     with desk.engine.begin() as connection:
         account_id = connection.execute(
             sa.select(account.c.account_id)
@@ -82,7 +82,7 @@ def _judge(desk: Desk, pseudonym: str, password: str) -> Judged:
             if not desk.limits.begin_unknown(pseudonym):
                 return Judged("wrong")
         else:
-            if not begin_try(connection, account_id, now):
+            if not begin_try(connection, account_id, wall):
                 return Judged("wrong")
             stored = find_credential(connection, account_id)
     is_right = desk.passwords.fits(stored, password)
@@ -90,14 +90,16 @@ def _judge(desk: Desk, pseudonym: str, password: str) -> Judged:
         if stored is None:
             note(connection, "sign_in_unknown", "", now, actor="visitor")
         else:
-            end_try(connection, stored.account_id, now, is_right=is_right)
+            end_try(connection, stored.account_id, now, wall, is_right=is_right)
     return Judged("right", stored.account_id) if is_right and stored else Judged("wrong")
 
 
 def add_to(app: FastAPI, desk: Desk, pages: Pages) -> None:
     """Add the pages of this module."""
 
-    def form_page(request: Request, error: str | None, status: int, number: str = "") -> Response:
+    def form_page(
+        request: Request, wanted: str, error: str | None, status: int, number: str = ""
+    ) -> Response:
         nonce = request.cookies.get(desk.form_cookie) or secrets.token_urlsafe(24)
         response = pages.show(
             request,
@@ -107,7 +109,7 @@ def add_to(app: FastAPI, desk: Desk, pages: Pages) -> None:
             error=error,
             number=number,
             token=form_token(desk.form_key, nonce),
-            next=_own_path(request.query_params.get("next", "")),
+            next=_own_path(wanted),
         )
         response.set_cookie(
             desk.form_cookie,
@@ -134,28 +136,29 @@ def add_to(app: FastAPI, desk: Desk, pages: Pages) -> None:
     def sign_in_page(request: Request) -> Response:
         if desk.person(request) is not None:
             return goto("/")
-        return form_page(request, None, 200)
+        return form_page(request, request.query_params.get("next", ""), None, 200)
 
     @app.post("/sign-in")
     def sign_in(request: Request, form: Mapping[str, str] = Depends(posted)) -> Response:
-        nonce = request.cookies.get(desk.form_cookie, "")
+        nonce, wanted = request.cookies.get(desk.form_cookie, ""), form.get("next", "")
         expected = form_token(desk.form_key, nonce)
         given = form.get("csrf", "").encode()
         if not nonce or not hmac.compare_digest(given, expected.encode()):
             # The page was open too long or came from elsewhere: a fresh form is what helps.
-            return form_page(request, "sign_in.stale", 403)
+            return form_page(request, wanted, "sign_in.stale", 403)
         number, password = form.get("phone", ""), form.get("password", "")
         address = request.client.host if request.client else ""
         judged = judge(desk, number, password, address)
         if judged.answer != "right":
             status = {"wrong": 401, "limited": 429, "busy": 503}[judged.answer]
-            return form_page(request, f"sign_in.{judged.answer}", status, number[:_LONGEST_NUMBER])
+            number = number[:_LONGEST_NUMBER]
+            return form_page(request, wanted, f"sign_in.{judged.answer}", status, number)
         with desk.engine.begin() as connection:
             old = request.cookies.get(desk.session_cookie)
             if old:
                 end_session(connection, old)
-            token = open_session(connection, judged.account_id, desk.now())
-        return signed_in(goto(_own_path(form.get("next", "")) or "/"), token)
+            token = open_session(connection, judged.account_id, desk.wall_clock())
+        return signed_in(goto(_own_path(wanted) or "/"), token)
 
     @app.post("/sign-out")
     def sign_out(request: Request, form: Mapping[str, str] = Depends(posted)) -> Response:
@@ -170,16 +173,17 @@ def add_to(app: FastAPI, desk: Desk, pages: Pages) -> None:
         return response
 
     def password_form(
-        request: Request, person: Person, error: str | None = None, status: int = 200
+        request: Request, person: Person, wanted: str, error: str | None = None, status: int = 200
     ) -> Response:
-        return pages.show(request, "password", person, status=status, error=error)
+        wanted = _own_path(wanted)
+        return pages.show(request, "password", person, status=status, error=error, next=wanted)
 
     @app.get("/password")
     def password_page(request: Request) -> Response:
         person = desk.person(request)
         if person is None:
             raise SignInNeeded
-        return password_form(request, person)
+        return password_form(request, person, request.query_params.get("next", ""))
 
     @app.post("/password")
     def change_password(request: Request, form: Mapping[str, str] = Depends(posted)) -> Response:
@@ -190,10 +194,10 @@ def add_to(app: FastAPI, desk: Desk, pages: Pages) -> None:
         error = _change(desk, person, form)
         if error is not None:
             status = 503 if error == "sign_in.busy" else 422
-            return password_form(request, person, error, status)
+            return password_form(request, person, form.get("next", ""), error, status)
         with desk.engine.begin() as connection:
-            token = open_session(connection, person.account_id, desk.now())
-        return signed_in(goto("/", "password"), token)
+            token = open_session(connection, person.account_id, desk.wall_clock())
+        return signed_in(goto(_own_path(form.get("next", "")) or "/", "password"), token)
 
     @app.post("/internal/sign-in")
     async def system_body(request: Request) -> Response:
@@ -207,24 +211,25 @@ def add_to(app: FastAPI, desk: Desk, pages: Pages) -> None:
         if not isinstance(body, dict):
             return JSONResponse({"code": "not_understood"}, status_code=400)
         number, password = str(body.get("phone", "")), str(body.get("password", ""))
-        return await run_in_threadpool(system_sign_in, desk, number, password)
+        address = str(body.get("address") or "") or None
+        return await run_in_threadpool(system_sign_in, desk, number, password, address)
 
 
 def _change(desk: Desk, person: Person, form: Mapping[str, str]) -> str | None:
     """Change the password; the key of what is wrong, None if it is done."""
-    now = desk.now()
+    now, wall = desk.now(), desk.wall_clock()
     new = form.get("new", "")
     if plain_form(new) != plain_form(form.get("again", "")):
         return "password.differ"
     try:
         with desk.limits.slot():
             with desk.engine.begin() as connection:
-                if not begin_try(connection, person.account_id, now):
+                if not begin_try(connection, person.account_id, wall):
                     return "password.locked"
                 stored = find_credential(connection, person.account_id)
             if stored is None or not desk.passwords.fits(stored, form.get("old", "")):
                 with desk.engine.begin() as connection:
-                    end_try(connection, person.account_id, now, is_right=False)
+                    end_try(connection, person.account_id, now, wall, is_right=False)
                 return "password.wrong"
             weakness = desk.passwords.weakness(
                 stored, new, is_own_phone=lambda text: desk.pseudonym(text) == person.phone_key
@@ -244,9 +249,14 @@ def _change(desk: Desk, person: Person, form: Mapping[str, str]) -> str | None:
     return None
 
 
-def system_sign_in(desk: Desk, number: str, password: str) -> Response:
-    """Answer Superset: who this is, for an account that may analyse."""
-    judged = judge(desk, number, password, None)
+def system_sign_in(desk: Desk, number: str, password: str, address: str | None) -> Response:
+    """Answer Superset: who this is, for an account that may analyse.
+
+    `address` is its caller's, counted as one of the portal's own; None is not counted.
+    """
+    judged = judge(desk, number, password, address)
+    if judged.answer == "limited":
+        return JSONResponse({"code": "limited"}, status_code=429)
     if judged.answer == "busy":
         return JSONResponse({"code": "busy"}, status_code=503)
     if judged.answer != "right":

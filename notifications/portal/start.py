@@ -14,6 +14,7 @@ from cubes.label import Label
 from notifications.digest import Digest
 from notifications.errors import NotificationError
 from notifications.portal.desk import Desk
+from notifications.portal.failure import log_failure
 from notifications.portal.page import Pages, unit_names
 from notifications.portal.report import tiles_of
 from notifications.portal.shown import Shown, compared_with
@@ -27,12 +28,13 @@ _TILES = 3
 
 @dataclass(frozen=True)
 class Newest:
-    """The first figures of one digest on its newest complete day."""
+    """The first figures of one digest on its newest complete day, or that they failed."""
 
     digest: Digest
     day: date
     tiles: tuple[Shown, ...]
     compared: str
+    is_failed: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,9 @@ def add_to(app: FastAPI, desk: Desk, pages: Pages) -> None:
                     continue
                 try:
                     tiles = tiles_of(desk, publication, digest, unit_id, day, language)
-                except (NotificationError, CubeError):
+                except (NotificationError, CubeError) as error:
+                    log_failure(f"Figures of '{digest.digest}' for the start page", error)
+                    newest.append(Newest(digest, day, (), "", is_failed=True))
                     continue
                 compared = next(
                     (compared_with(t.figure, language) for t in tiles if t.figure.compare), ""

@@ -15,6 +15,7 @@ from cubes.errors import CubeError
 from cubes.label import Language
 from notifications.errors import NotificationError, ThresholdError
 from notifications.portal.desk import Desk, Refused, posted
+from notifications.portal.failure import log_failure
 from notifications.portal.page import Pages, goto
 from notifications.portal.session import Person
 from notifications.portal.shown import value_text
@@ -50,13 +51,6 @@ def read_number(text: str, figure: ThresholdFigure, key: str) -> Decimal:
     if not number.is_finite() or abs(number) >= _LARGEST:
         raise ValueError(key)
     return number / 100 if figure.format == "percent" else number
-
-
-def typed(number: Decimal | None, figure: ThresholdFigure) -> str:
-    """A number as it stands in the form."""
-    if number is None:
-        return ""
-    return f"{number * 100 if figure.format == 'percent' else number:f}"
 
 
 def units_of(
@@ -129,7 +123,8 @@ def add_to(app: FastAPI, desk: Desk, pages: Pages) -> None:
         person = desk.require_form(request, form, "threshold")
         publication = desk.publication()
         if publication is None:
-            raise Refused(404, "refused.nothing_yet")
+            key = "refused.unreadable" if desk.is_unreadable() else "refused.nothing_yet"
+            raise Refused(404, key)
         given = {**_empty(desk), **{k: v for k, v in form.items() if k != "csrf"}}
         unit_id = desk.unit_of(person, publication, form.get("unit"))
         try:
@@ -151,6 +146,7 @@ def add_to(app: FastAPI, desk: Desk, pages: Pages) -> None:
         try:
             found = backtest(one, figure, publication)
         except (NotificationError, CubeError) as error:
+            log_failure(f"The trial of a threshold on '{one.figure}'", error)
             raise Refused(500, "refused.figures") from error
         language = pages.language(request)
         values = [value for _, value in found.values if value is not None]

@@ -91,7 +91,7 @@ def warehouse_assets(
                 # The checks that would say so are steps behind this one, which now are not run.
                 _report_tests(context, opened, marts)
                 raise
-            told = tell_and_note(opened)
+            told = tell_and_note(opened, warn=context.log.warning)
             with opened.snapshot() as published:
                 described = {
                     mart_key(mart.name): _described(published, mart, opened) for mart in marts

@@ -31,10 +31,11 @@ from pipelines.processes.health import (
     system_seconds,
 )
 from pipelines.processes.place import Place, place_of
-from pipelines.processes.plan import LABELS, preferred_ports, programs_of
+from pipelines.processes.plan import LABELS, host_of, preferred_ports, programs_of
 from pipelines.processes.ports import base_url, choose_ports, is_free
 from pipelines.processes.record import (
     forget_starts,
+    mark_of,
     processes_of,
     stop_processes,
     wait_until_gone,
@@ -68,12 +69,12 @@ def start(installation: Installation, say: Say) -> bool:
         _prepare_stores(installation)
         _prepare_dagster(installation, say)
         ports = _ports(installation, control if is_running else None)
-        programs = programs_of(installation.settings.host, place, ports)
+        programs = programs_of(host_of(installation, "dagster"), place, ports)
         _write(place.workspace, workspace_text(place))
         _write(place.configuration, supervisor_text(place, programs))
         write_addresses(
             installation.home,
-            {name: base_url(installation.settings.host, port) for name, port in ports.items()},
+            {name: base_url(host_of(installation, name), port) for name, port in ports.items()},
         )
         if not is_running:
             forget_starts(place)
@@ -166,7 +167,10 @@ def stop(installation: Installation, say: Say) -> int:
     """
     place = place_of(installation.home)
     if not place.home.run.is_dir():
-        return 0
+        if not processes_of(place):
+            return 0
+        # Somebody removed the folder while everything ran.
+        place.create()
     with _held(place):
         before = processes_of(place)
         control = Control(place.control)
@@ -203,11 +207,10 @@ def log_tail(place: Place, program: str) -> str:
 def _planned(installation: Installation) -> Sequence[str]:
     place = place_of(installation.home)
     ports = preferred_ports(installation)
-    return [one.name for one in programs_of(installation.settings.host, place, ports)]
+    return [one.name for one in programs_of(host_of(installation, "dagster"), place, ports)]
 
 
 def _ports(installation: Installation, control: Control | None) -> Mapping[str, int]:
-    host = installation.settings.host
     kept: dict[str, int] = {}
     if control is not None:
         running = {one.name for one in control.running()}
@@ -220,7 +223,11 @@ def _ports(installation: Installation, control: Control | None) -> Mapping[str, 
                 f"{installation.home.run / 'addresses.json'} does not tell where. Run "
                 "`huiyin down`, then `huiyin up`."
             )
-    return choose_ports(preferred_ports(installation), lambda port: is_free(host, port), kept)
+    # A port is chosen that is free on both hosts, so that none depends on whose it becomes.
+    hosts = {installation.settings.host, installation.settings.dagster_host}
+    return choose_ports(
+        preferred_ports(installation), lambda port: all(is_free(host, port) for host in hosts), kept
+    )
 
 
 def _start_clock(installation: Installation) -> None:
@@ -279,7 +286,7 @@ def _start_supervisor(installation: Installation, place: Place) -> None:
         child = subprocess.Popen(
             recording(place, "supervisord", program),
             cwd=PROJECT_ROOT,
-            env=_environment(installation),
+            env={**_environment(installation), **mark_of(place)},
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=file,

@@ -62,10 +62,17 @@ def preferred_ports(installation: Installation) -> dict[str, int]:
     return ports
 
 
-def programs_of(host: str, place: Place, ports: Mapping[str, int]) -> Sequence[Program]:
+def host_of(installation: Installation, name: str) -> str:
+    """Where a program with a door listens: Dagster, which has no sign-in, by its own setting."""
+    settings = installation.settings
+    return settings.dagster_host if name == "dagster" else settings.host
+
+
+def programs_of(dagster_host: str, place: Place, ports: Mapping[str, int]) -> Sequence[Program]:
     """The programs of a home, those with a door on the given ports; `superset` only if it has one.
 
-    The webserver and the daemon share one code server instead of starting one each.
+    The others read their host from the settings themselves. The webserver and the daemon share one
+    code server instead of starting one each.
     """
     python = sys.executable
     workspace = ("-w", str(place.workspace))
@@ -73,7 +80,7 @@ def programs_of(host: str, place: Place, ports: Mapping[str, int]) -> Sequence[P
         *(python, "-m", "dagster", "api", "grpc", "--use-python-environment-entry-point"),
         *("-m", "pipelines.definitions", "-d", str(PROJECT_ROOT), "--socket", str(place.code)),
     )
-    pages = (python, "-m", "dagster_webserver", *workspace, "-h", host)
+    pages = (python, "-m", "dagster_webserver", *workspace, "-h", dagster_host)
     found = [
         # Runs are its children: they get time to end their step.
         Program("dagster-code", code, seconds_to_stop=30),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Callable, Mapping
 
@@ -54,7 +55,7 @@ def is_free(host: str, port: int) -> bool:
     except socket.gaierror as error:
         raise _unusable(host, error.strerror) from error
     except OSError as error:
-        if error.errno == _cannot_assign():
+        if error.errno == errno.EADDRNOTAVAIL:
             raise _unusable(host, error.strerror) from error
         return False
 
@@ -82,14 +83,8 @@ def base_url(host: str, port: int) -> str:
     return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
 
 
-def _cannot_assign() -> int:
-    import errno
-
-    return errno.EADDRNOTAVAIL
-
-
 def _unusable(host: str, why: str | None) -> ProcessesError:
     return ProcessesError(
-        f"Listening on HUIYIN_HOST={host!r} failed: {why}. Nothing was started. Trying again does "
-        "not help; name an address of this machine, such as 127.0.0.1."
+        f"Listening on {host!r} failed: {why}. Nothing was started. Trying again does not help; "
+        "name an address of this machine, such as 127.0.0.1, in HUIYIN_HOST or HUIYIN_DAGSTER_HOST."
     )

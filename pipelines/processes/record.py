@@ -1,9 +1,9 @@
 """Which processes are ours: by recorded pid and start time, never by name.
 
 Every start of a program is recorded before it begins (see `configuration.recording`), and every
-program leads a process group of its own, so its children are found through it. supervisord gives
-each program the address of its socket in the environment: that is the proof for children whose
-leader is gone.
+program leads a process group of its own, so its children are found through it. supervisord and
+all it starts hold the address of its socket in their environment: that is the proof for children
+whose leader is gone, and for everything once the records are lost.
 """
 
 from __future__ import annotations
@@ -85,9 +85,14 @@ def forget_starts(place: Place) -> None:
         path.unlink(missing_ok=True)
 
 
+def mark_of(place: Place) -> dict[str, str]:
+    """What the environment of every process of a home holds; supervisord gives it to programs."""
+    return {"SUPERVISOR_SERVER_URL": f"unix://{place.control}"}
+
+
 def processes_of(place: Place) -> list[Process]:
-    """Our processes that run now, supervisord among them."""
-    mark = f"SUPERVISOR_SERVER_URL=unix://{place.control}".encode()
+    """Our processes that run now, supervisord among them; never the one that asks."""
+    mark = "".join(f"{name}={value}" for name, value in mark_of(place).items()).encode()
 
     def is_marked(process: Process) -> bool:
         try:
@@ -95,7 +100,11 @@ def processes_of(place: Place) -> list[Process]:
         except OSError:
             return False
 
-    return ours(recorded_starts(place), _all_processes(), is_marked)
+    running = _all_processes()
+    found = {one.pid: one for one in ours(recorded_starts(place), running, is_marked)}
+    found |= {one.pid: one for one in running if one.is_alive and is_marked(one)}
+    found.pop(os.getpid(), None)
+    return [found[pid] for pid in sorted(found)]
 
 
 def supervisor_of(place: Place) -> Process | None:

@@ -45,7 +45,7 @@ async def send_all(port: int, rate: int, seconds: int) -> tuple[list[float], int
         ).encode()
         writer.write(
             b"POST /v1/feedback HTTP/1.1\r\nHost: intake\r\nContent-Type: application/json\r\n"
-            b"Idempotency-Key: bench-%08d\r\nContent-Length: %d\r\n\r\n"
+            b"Idempotency-Key: benchmark-%08d\r\nContent-Length: %d\r\n\r\n"
             % (number, len(body))
             + body
         )

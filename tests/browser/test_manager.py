@@ -4,16 +4,28 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.conftest import PHONE, Running, shoot
-from tests.browser.people import CHOSEN, manager_of, phone_and_initial_password, sign_in
+from tests.browser.people import (
+    CHOSEN,
+    chosen_password,
+    manager_of,
+    phone_and_initial_password,
+    sign_in,
+)
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+
+
+def enter(page: Page, running: Running) -> None:
+    """Sign in as the prefecture's manager, whatever was done before."""
+    account = manager_of(running, "prefecture_manager")
+    sign_in(page, running.addresses["portal"], *chosen_password(page, running, account))
 
 
 def test_a_manager_signs_in_for_the_first_time_and_previews_a_digest(
     page: Page, running: Running
 ) -> None:
     portal = running.addresses["portal"]
-    account = manager_of(running, "prefecture_manager")
+    account = manager_of(running, "sub_branch_manager")
     phone, initial = phone_and_initial_password(running, account)
     sign_in(page, portal, phone, initial)
     expect(page.locator("input[name=again]")).to_be_visible()
@@ -42,7 +54,7 @@ def test_a_manager_signs_in_for_the_first_time_and_previews_a_digest(
 
 def test_the_report_behind_a_digest_drills_to_a_unit_below(page: Page, running: Running) -> None:
     portal = running.addresses["portal"]
-    sign_in(page, portal, *chosen(running))
+    enter(page, running)
     page.goto(f"{portal}/reports/complaints")
     expect(page.locator(".chart svg").first).to_be_visible()
     shoot(page, "portal-report-zh")
@@ -53,7 +65,7 @@ def test_the_report_behind_a_digest_drills_to_a_unit_below(page: Page, running: 
 
 def test_a_unit_of_another_prefecture_is_not_there(page: Page, running: Running) -> None:
     portal = running.addresses["portal"]
-    sign_in(page, portal, *chosen(running))
+    enter(page, running)
     answer = page.goto(f"{portal}/reports/complaints?unit=SC01")
     assert answer is not None
     assert answer.status == 404
@@ -65,7 +77,7 @@ def test_every_page_fits_a_phone_in_both_languages(
     page = context.new_page()
     page.set_viewport_size(PHONE)
     portal = running.addresses["portal"]
-    sign_in(page, portal, *chosen(running))
+    enter(page, running)
     paths = ("/", "/digests", "/digests/complaints", "/reports/complaints", "/thresholds", "/audit")
     for language in ("zh", "en"):
         for path in paths:
@@ -74,9 +86,3 @@ def test_every_page_fits_a_phone_in_both_languages(
             width = page.evaluate("document.documentElement.scrollWidth")
             assert width <= PHONE["width"], f"{path} in {language} is {width} px wide"
             shoot(page, f"portal{path.replace('/', '-')}-{language}-phone")
-
-
-def chosen(running: Running) -> tuple[str, str]:
-    """Phone and chosen password of the prefecture's manager."""
-    account = manager_of(running, "prefecture_manager")
-    return phone_and_initial_password(running, account)[0], CHOSEN

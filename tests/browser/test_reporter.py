@@ -44,8 +44,12 @@ def test_a_complaint_sent_from_a_phone_is_received_and_can_be_followed(
 
 
 def test_a_wrong_code_shows_nothing_of_the_case(handset: Page, running: Running) -> None:
+    handset.get_by_label("建议", exact=True).check()
+    handset.locator("textarea[name=text]").fill("建议延长营业厅周末的服务时间。")
+    handset.get_by_role("button", name="提交").click()
+    case_no = handset.locator("#case-no").inner_text()
     handset.goto(f"{running.addresses['intake']}/status?lang=en")
-    handset.locator("input[name=case_no]").fill("HY260331-AAAAAAA")
+    handset.locator("input[name=case_no]").fill(case_no)
     handset.locator("input[name=secret]").fill("AAAA-AAAA-AAAA-AAAA")
     handset.get_by_role("button").last.click()
     expect(handset.get_by_role("alert")).to_be_visible()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from connectors.inbox_landing import land_inbox
 from connectors.landing import Landing, land_source
 from connectors.ledger import Ledger
 from connectors.pii_store import PiiStore
+from connectors.sqlite_store import transaction
 from tests.connectors.conftest import ENCRYPTION_KEY, NOW, PSEUDONYM_KEY
 
 CONTRACT = load_contracts([SOURCES])["intake"]
@@ -204,6 +206,85 @@ def test_quiet_drains_write_the_ledger_once_a_minute_and_on_each_new_day(
         inbox_home.drain(now=late + timedelta(seconds=seconds))
         reads = inbox_home.ledger.last_reads()
         assert reads["intake", "events"] == late + timedelta(seconds=noted)
+
+
+class Reading:
+    """What a store was asked while it was watched: the steps its engine took, its statements."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.steps = 0
+        self.statements: set[str] = set()
+        self._connection = connection
+
+    def __enter__(self) -> Reading:
+        self._connection.set_progress_handler(self._step, 1)
+        self._connection.set_trace_callback(self.statements.add)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.set_progress_handler(None, 0)
+        self._connection.set_trace_callback(None)
+
+    def _step(self) -> int:
+        self.steps += 1
+        return 0
+
+    def plans(self) -> list[str]:
+        queries = [one for one in self.statements if one.startswith("select")]
+        return [
+            str(row["detail"])
+            for query in queries
+            for row in self._connection.execute(f"explain query plan {query}")
+        ]
+
+
+def test_a_quiet_drain_and_a_look_at_what_is_loaded_cost_the_same_after_thousands_of_batches(
+    inbox_home: InboxHome,
+) -> None:
+    inbox_home.add(*(submission(number) for number in range(1, 4)), event(1))
+    inbox_home.drain()
+    connection = inbox_home.ledger._connection
+
+    def quiet() -> Reading:
+        with Reading(connection) as reading:
+            assert inbox_home.drain() == []
+        return reading
+
+    few = quiet()
+    (known,) = inbox_home.ledger.batches(stream="cases")
+    with transaction(connection):
+        for number in range(4, 4004):
+            for stream in ("cases", "events"):
+                batch_id = f"intake-{stream}-{number}-{number}"
+                inbox_home.ledger._put(
+                    replace(known, batch_id=batch_id, stream=stream, sequence=number)
+                )
+    with Inbox(inbox_home.path / "inbox.db") as inbox, inbox.writing():
+        inbox._connection.execute("update sqlite_sequence set seq = 4003")
+    many = quiet()
+    assert many.steps < 2 * few.steps, (few.steps, many.steps)
+    assert not [plan for plan in many.plans() if plan.startswith("SCAN batch") or "B-TREE" in plan]
+    with Reading(connection) as reading:
+        assert len(inbox_home.ledger.loaded_keys()) == 8002
+    assert reading.plans() == ["SCAN batch USING COVERING INDEX batch_loaded"]
+
+
+def test_the_range_left_behind_and_the_last_landed_one_are_those_of_the_stream(
+    inbox_home: InboxHome,
+) -> None:
+    ledger = inbox_home.ledger
+    assert ledger.last_sequence("intake", "cases") == 0
+    assert ledger.announced_sequence("intake", "cases") is None
+    inbox_home.add(submission(1), submission(2))
+    inbox_home.drain()
+    (known,) = ledger.batches()
+    ledger.announce(replace(known, batch_id="left", sequence=7))
+    ledger.announce(replace(known, batch_id="other", stream="events", sequence=5))
+    ledger.refuse(replace(known, batch_id="refused", sequence=4))
+    assert ledger.last_sequence("intake", "cases") == 4
+    assert ledger.announced_sequence("intake", "cases") == 7
+    assert ledger.last_sequence("intake", "events") == 0
+    assert [key.batch_id for key in ledger.loaded_keys()] == [known.batch_id]
 
 
 def test_a_kind_that_the_contract_cannot_take_goes_to_quarantine(inbox_home: InboxHome) -> None:

@@ -9,10 +9,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from pipelines.assets.failure import as_dagster
 from pipelines.errors import BuildFailedError, BuildLockedError, SettingsError
+from pipelines.installation import Installation
+from pipelines.news import untold_tag
 from pipelines.settings import PROJECT_ROOT
 from tests.journeys.product import Product, clean_environment
 
@@ -116,6 +119,56 @@ def test_checks_are_evaluated_without_landing_anything(product: Product, tmp_pat
     assert set(done["checks"]) == {
         f"raw/billing/payments:{name}" for name in ("freshness", "volume", "reconciliation")
     }
+
+
+def test_a_snapshot_counts_as_told_only_when_nothing_of_it_failed_and_what_failed_is_logged(
+    product: Product,
+) -> None:
+    product.run("simulate", "--next-day")
+    product.run("ingest")
+    product.run("build")
+    warehouse = (product.home / "published" / "current").resolve() / "warehouse.duckdb"
+    warehouse.chmod(0o600)
+    with duckdb.connect(str(warehouse)) as published:
+        published.execute("alter table marts.fct_case rename to gone")
+    said, logged = planned(product)
+    assert "Alert rule 'complaints_surge'" in logged, said
+    assert untold(product) is not None
+    with duckdb.connect(str(warehouse)) as published:
+        published.execute("alter table marts.gone rename to fct_case")
+    said, logged = planned(product)
+    assert "Alert rule" not in logged, said
+    assert untold(product) is None
+
+
+def untold(product: Product) -> str | None:
+    """The tag of the snapshot that was not told yet."""
+    return untold_tag(Installation.open(clean_environment(product.home)))
+
+
+LOOK = """
+import dagster as dg
+from pipelines.definitions import definitions
+
+with dg.DagsterInstance.ephemeral() as instance:
+    sensor = definitions.resolve_sensor_def("alerts_on_publish")
+    with dg.build_sensor_context(instance, resources=definitions.resources) as context:
+        print(sensor(context).skip_message)
+"""
+
+
+def planned(product: Product) -> tuple[str, str]:
+    """What the sensor that tells of publishes said and what it logged."""
+    finished = subprocess.run(
+        [sys.executable, "-c", LOOK],
+        cwd=PROJECT_ROOT,
+        env=clean_environment(product.home),
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert finished.returncode == 0, finished.stderr[-4000:]
+    return finished.stdout, finished.stderr
 
 
 def test_errors_become_a_retry_or_a_failure_by_their_own_word() -> None:

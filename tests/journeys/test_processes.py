@@ -192,6 +192,14 @@ def test_processes_that_lost_their_supervisor_are_found_and_stopped(product: Pro
         stranger.wait()
 
 
+def test_a_run_folder_that_somebody_removed_hides_nothing_from_down(product: Product) -> None:
+    up(product)
+    shutil.rmtree(product.home / "run")
+    assert alive(product)
+    product.run("down")
+    assert alive(product) == {}
+
+
 def test_a_supervisor_that_stands_still_is_stopped_too(product: Product) -> None:
     up(product)
     os.kill(supervisor(product), signal.SIGSTOP)

@@ -8,9 +8,9 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ from notifications.errors import CredentialError
 from notifications.explain import explain_message
 from notifications.outbox import PLACEHOLDER
 from notifications.schema import audit_event, credential, message
+from notifications.transports import Ambiguous, Answer, NotSent, Receipt, Submission
 
 ROOT = Path(__file__).parents[2]
 KEY = b"k" * 32
@@ -277,7 +278,74 @@ def test_the_right_password_forgets_the_wrong_ones(world: Any) -> None:
         for _ in range(4):
             assert begin_try(connection, "C2", world.now)
         assert begin_try(connection, "C2", world.now)
-        end_try(connection, "C2", world.now, is_right=True)
+        end_try(connection, "C2", world.now, world.now, is_right=True)
         assert begin_try(connection, "C2", world.now)
     row = next(row for row in credentials(world) if row.account_id == "C2")
     assert (row.failed_count, row.locked_until) == (1, None)
+
+
+class Silent:
+    """A gateway that gives one answer to everything it is handed."""
+
+    gateway = "silent"
+    is_exclusive = False
+    hold = timedelta(minutes=1)
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+        self.texts: list[str] = []
+
+    def submit(self, group: Sequence[Submission], now: datetime) -> list[Answer]:
+        self.texts += [one.text for one in group]
+        return [self.answer] * len(group)
+
+    def receipts(self) -> list[Receipt]:
+        return []
+
+    def acknowledge(self, receipts: Sequence[Receipt]) -> None:
+        return
+
+    def close(self) -> None:
+        return
+
+
+def test_a_reset_cancels_an_invitation_in_doubt_so_that_no_dead_password_goes_out(
+    world: Any,
+) -> None:
+    invite_all(world)
+    gateway = Silent(Ambiguous("timeout"))
+    world.dispatch(unseal=unseal, transport=gateway)
+    with world.engine.begin() as connection:
+        reset(connection, invitation(world), "C2", world.now, actor="P1")
+    rows = {row.dedupe_key: row for row in world.messages()}
+    first = rows["account:C2:1"]
+    assert (first.state, first.reason, first.secret) == ("cancelled", "password_reset", None)
+    assert rows["account:J4:1"].state == "in_doubt"
+    gateway.texts.clear()
+    world.dispatch(now=world.now + timedelta(minutes=2), unseal=unseal, transport=gateway)
+    assert len(gateway.texts) == 4, "the new one, and the other three again"
+
+
+@pytest.mark.parametrize("chosen", [False, True])
+def test_a_password_replaced_while_it_was_being_sent_is_not_sent_again(
+    world: Any, chosen: bool
+) -> None:
+    invite_all(world)
+    gateway = Silent(NotSent("down"))
+    handed_over = gateway.submit
+
+    def submit(group: Sequence[Submission], now: datetime) -> list[Answer]:
+        with world.engine.begin() as connection:
+            if chosen:
+                choose(connection, "C2", "hash", world.now)
+            else:
+                reset(connection, invitation(world), "C2", world.now, actor="P1")
+        return handed_over(group, now)
+
+    gateway.submit = submit  # type: ignore[method-assign]
+    world.dispatch(unseal=unseal, transport=gateway, until_empty=False)
+    gateway.submit = handed_over  # type: ignore[method-assign]
+    world.dispatch(now=world.now + timedelta(minutes=2), unseal=unseal, transport=gateway)
+    first = next(row for row in world.messages() if row.dedupe_key == "account:C2:1")
+    assert (first.state, first.reason) == ("cancelled", "password_replaced")
+    assert first.secret is None

@@ -68,6 +68,32 @@ def test_only_a_demonstration_may_stand_still(tmp_path: Path) -> None:
     assert findings(tmp_path, **fixed)["Clock"].level == "ok"
 
 
+def test_a_dagster_that_others_reach_is_told_since_it_has_no_sign_in(tmp_path: Path) -> None:
+    assert findings(tmp_path)["Hosts"].level == "ok"
+    found = findings(tmp_path, HUIYIN_DAGSTER_HOST="0.0.0.0")["Hosts"]
+    assert found.level == "warn" and "Dagster" in found.text.en
+    assert found.remedy is not None and found.remedy.en == "HUIYIN_DAGSTER_HOST=127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("host", "is_secure", "level"),
+    [
+        ("0.0.0.0", "false", "warn"),
+        ("huiyin.example", "false", "warn"),
+        ("0.0.0.0", "true", "ok"),
+        ("::1", "false", "ok"),
+        ("localhost", "false", "ok"),
+    ],
+)
+def test_cookies_without_https_are_told_where_others_reach_them(
+    tmp_path: Path, host: str, is_secure: str, level: str
+) -> None:
+    settings = {"HUIYIN_HOST": host, "HUIYIN_SECURE_COOKIES": is_secure}
+    found = findings(tmp_path, **settings)["Hosts"]
+    assert found.level == level
+    assert (found.remedy is None) == (level == "ok")
+
+
 @pytest.mark.parametrize(("hours", "level"), [(1, "ok"), (47, "ok"), (49, "warn")])
 def test_a_snapshot_grows_old(hours: int, level: str) -> None:
     assert age_finding(TOPIC, "tag", NOW - timedelta(hours=hours), NOW).level == level

@@ -69,17 +69,20 @@ def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
 class Portal:
     """A stand-in for the portal's sign-in that speaks its contract.
 
-    `accounts` maps a phone to (password, what is answered); `asked` counts the questions. With
-    `real` set every question is handed on to the real portal at that address.
+    `accounts` maps a phone to (password, what is answered); `asked` counts the questions and
+    `addresses` keeps whose they were. With `real` set every question is handed on to the real
+    portal at that address.
     """
 
     key: str
     real: str | None = None
     accounts: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
     asked: int = 0
+    addresses: list[str | None] = field(default_factory=list)
 
     def answer(self, key: str | None, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         self.asked += 1
+        self.addresses.append(body.get("address"))
         if self.real is not None:
             return _handed_on(f"{self.real}/internal/sign-in", key, body)
         if key != self.key:
@@ -158,8 +161,8 @@ class Client:
 
     def __init__(self, base: str, user: str, password: str) -> None:
         self.base = base
-        jar = http.cookiejar.CookieJar()
-        self._opener = build_opener(HTTPCookieProcessor(jar), ProxyHandler({}))
+        self._jar = http.cookiejar.CookieJar()
+        self._opener = build_opener(HTTPCookieProcessor(self._jar), ProxyHandler({}))
         page = self._opener.open(f"{base}/login/").read().decode()
         token = re.search(r'id="csrf_token"[^>]*value="([^"]+)"', page)
         assert token is not None
@@ -172,6 +175,16 @@ class Client:
     @property
     def is_signed_in(self) -> bool:
         return not self.landed.startswith(f"{self.base}/login/")
+
+    def cookie(self, name: str) -> str:
+        """The value of a cookie."""
+        (found,) = [one for one in self._jar if one.name == name]
+        return str(found.value)
+
+    def set_cookie(self, name: str, value: str) -> None:
+        """Give a cookie that is there another value."""
+        (found,) = [one for one in self._jar if one.name == name]
+        found.value = value
 
     def call(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """Status and JSON of one call of the API."""

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
 from cubes.query import CubeQuery, run_query
 from cubes.scope import Scope
 from dashboards.chart import DrawnChart
+from pipelines.superset import ENVIRONMENT
 from tests.dashboards.metrics import ask_cube, ask_view, assert_equal, plain
 from tests.superset.conftest import FIRST, LAST, PASSWORD, PERIOD, Served
 from tests.superset.server import Client, serving_portal
@@ -220,25 +226,41 @@ def test_analysts_have_no_sql_lab_and_bring_no_sql_of_their_own(served: Served) 
     drawn = next(found for found in served.drawn() if found.name == "complaints")
     context = _context(served.charts[drawn.id])
     query = context["queries"][0]
-    own = {
-        "expressionType": "SQL",
-        "sqlExpression": "(select count(*) from marts.fct_case)",
-        "label": "all",
-    }
+    own = {"expressionType": "SQL", "sqlExpression": "max(case_no)", "label": "last"}
     for changed in (
         {**query, "metrics": [own]},
-        {**query, "columns": [{**own, "sqlExpression": "reporter_key"}]},
-        {**query, "extras": {"where": "1 = 1) or (1 = 1", "having": ""}},
+        {**query, "columns": [{**own, "sqlExpression": "lower(case_no)"}]},
+        {**query, "extras": {"where": "1 = 1", "having": ""}},
         {**query, "extras": {"where": "", "having": "count(*) > 0"}},
-        {**query, "filters": [{"col": own, "op": "==", "val": 1}]},
+        {**query, "filters": [{"col": {**own, "sqlExpression": "1"}, "op": "==", "val": 1}]},
         {**query, "orderby": [[own, True]]},
     ):
         status, answer = client.data({**context, "queries": [changed]})
-        assert status in (400, 403), answer
+        assert status == 403, answer
+        assert "不能写 SQL" in json.dumps(answer, ensure_ascii=False), answer
     status, answer = client.call(
         "POST", "/api/v1/dataset/", {"database": 1, "schema": "marts", "table_name": "fct_case"}
     )
     assert status in (403, 422), answer
+
+
+def test_the_old_door_to_chart_data_is_shut_for_analysts(served: Served) -> None:
+    account, _ = _manager(served, 2)
+    client = _signed_in(served, account, "13900000018")
+    drawn = next(found for found in served.drawn() if found.name == "complaints")
+    source = _context(served.charts[drawn.id])["datasource"]["id"]
+    plain_form = {"datasource": f"{source}__table", "viz_type": "para", "series": "case_no"}
+    sql = {"expressionType": "SQL", "sqlExpression": "max(case_no)", "label": "last"}
+    where = {"expressionType": "SQL", "sqlExpression": "case_no > '0'", "clause": "WHERE"}
+    for form in (
+        plain_form,
+        {**plain_form, "metrics": [sql]},
+        {**plain_form, "metrics": ["cases"], "adhoc_filters": [where]},
+    ):
+        path = f"/superset/explore_json/?{urlencode({'form_data': json.dumps(form)})}"
+        for method in ("GET", "POST"):
+            status, answer = client.call(method, path)
+            assert status == 403, answer
 
 
 def test_a_wrong_password_is_refused_on_the_page_and_over_the_api(served: Served) -> None:
@@ -324,8 +346,80 @@ def test_an_account_of_the_real_portal_signs_in_with_its_phone_and_password(
     assert found["cases"] == expected[()]
 
 
-def test_an_account_that_is_not_in_the_scope_sees_nothing(served: Served) -> None:
-    client = _signed_in(served, "nobody", "13900000017")
-    drawn = next(found for found in served.drawn() if found.name == "cases")
-    (row,) = _rows(client, served.charts[drawn.id])
-    assert row["cases"] == 0
+def test_an_account_that_is_not_in_the_scope_cannot_sign_in(served: Served) -> None:
+    served.portal.accounts["13900000017"] = (
+        PASSWORD,
+        {"account_id": "nobody", "name": "x", "roles": ["analyst"], "language": "zh"},
+    )
+    assert not served.sign_in("13900000017").is_signed_in
+
+
+def test_a_session_ends_when_its_account_leaves_the_scope(served: Served) -> None:
+    account, _ = _manager(served, 2)
+    client = _signed_in(served, account, "13900000019")
+    assert client.call("GET", "/api/v1/me/")[0] == 200
+    with _called(served, account, "gone"):
+        assert client.call("GET", "/api/v1/me/")[0] == 401
+        drawn = next(found for found in served.drawn() if found.name == "cases")
+        assert client.call("GET", f"/api/v1/chart/{served.charts[drawn.id]['id']}")[0] == 401
+    assert client.call("GET", "/api/v1/me/")[0] == 200
+
+
+@contextmanager
+def _called(served: Served, account: str, name: str) -> Iterator[None]:
+    """Another name for an account that has signed in, as if its own had left the scope."""
+    change = "update ab_user set username = ? where username = ?"
+    path = served.home / "superset" / "metadata.db"
+    with closing(sqlite3.connect(path, timeout=20)) as metadata:
+        try:
+            with metadata:
+                assert metadata.execute(change, [name, account]).rowcount == 1
+            yield
+        finally:
+            with metadata:
+                metadata.execute(change, [account, name])
+
+
+def test_the_portal_is_told_the_address_of_whoever_signs_in(served: Served) -> None:
+    _signed_in(served, _manager(served, 2)[0], "13900000020")
+    assert served.portal.addresses[-1] == "127.0.0.1"
+
+
+AGED = """
+import hashlib, json, sys
+from itsdangerous import TimestampSigner
+from itsdangerous.url_safe import URLSafeTimedSerializer
+
+key, cookie, minutes = sys.argv[1], sys.argv[2], int(sys.argv[3])
+
+class Signer(TimestampSigner):
+    def get_timestamp(self):
+        return super().get_timestamp() - 60 * minutes
+
+given = {"key_derivation": "hmac", "digest_method": hashlib.sha1}
+serializer = URLSafeTimedSerializer(
+    key, salt="cookie-session", signer=Signer, signer_kwargs=given
+)
+content = serializer.loads(cookie)
+content["renewed_at"] -= 60 * minutes
+print(serializer.dumps(content))
+"""
+
+
+def test_a_session_lasts_an_hour_and_is_renewed_by_use(served: Served) -> None:
+    client = _signed_in(served, _manager(served, 2)[0], "13900000021")
+    assert client.call("GET", "/api/v1/me/")[0] == 200
+    key = served.installation.secrets.derive("superset secret key").hex()
+
+    def aged(minutes: int) -> str:
+        """The client's own cookie as if it had been written some minutes ago."""
+        python = str(ENVIRONMENT / "bin" / "python")
+        command = [python, "-c", AGED, key, client.cookie("session"), str(minutes)]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    young, old = aged(58), aged(62)
+    client.set_cookie("session", young)
+    assert client.call("GET", "/api/v1/me/")[0] == 200
+    assert client.cookie("session") != young, "use renews it"
+    client.set_cookie("session", old)
+    assert client.call("GET", "/api/v1/me/")[0] == 401

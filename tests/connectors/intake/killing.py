@@ -44,7 +44,7 @@ def kill_under_load(home: Path, *, kills: int, seed: int = 7) -> KillReport:
         number = 0
         while not ended.is_set():
             number += 1
-            key = f"client-{client}-{number:06d}"
+            key = f"client-{client:02d}-{number:08d}"
             # A person whose phone lost the connection sends the same again until it is answered.
             while True:
                 try:

@@ -75,6 +75,10 @@ class Server:
             stderr=subprocess.STDOUT,
             text=True,
         )
+        self.wait()
+
+    def wait(self) -> None:
+        """Wait until the started process answers."""
         while self.process.poll() is None:
             try:
                 self.request("GET", "/health")

@@ -33,7 +33,7 @@ def test_a_full_disk_answers_503_and_loses_nothing_that_was_acknowledged(tmp_pat
             "POST",
             "/v1/feedback",
             data={"kind": "complaint", "text": f"{number} " + "长" * 3000},
-            Idempotency_Key=f"full-{number:06d}",
+            Idempotency_Key=f"full-disk-{number:06d}",
         )
         if answer.status == 503:
             refused = answer

@@ -11,7 +11,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.connectors.intake.server import Server
+from tests.connectors.intake.server import Answer, Server
 from tests.journeys.product import Product
 
 PHONE = "13912345678"
@@ -51,16 +51,85 @@ def test_nothing_personal_lies_in_the_inbox_and_the_secret_nowhere(server: Serve
     assert "[phone]" in dump and "[email]" in dump
 
 
-def test_the_same_key_gives_the_same_answer_and_another_body_a_conflict(server: Server) -> None:
-    headers = {"Idempotency_Key": "key-0000001"}
+def test_the_same_key_and_body_give_the_same_answer_and_another_body_is_another_case(
+    server: Server,
+) -> None:
+    headers = {"Idempotency_Key": "0123456789abcdef"}
     first = server.submit(text="一", headers=headers)
+    other = server.submit(text="二", headers=headers)
+    assert other["case_no"] != first["case_no"] and other["secret"] != first["secret"]
     assert server.submit(text="一", headers=headers) == first
-    answer = server.request(
-        "POST", "/v1/feedback", data={"kind": "complaint", "text": "二"}, **headers
+    assert server.submit(text="二", headers=headers) == other
+
+
+def test_a_key_of_the_public_that_two_people_may_make_up_is_refused_with_its_fault(
+    server: Server,
+) -> None:
+    before = stored(server.home)
+    for key in ("x", "key-000000001", "k" * 15):
+        short = server.request(
+            "POST",
+            "/v1/feedback",
+            data={"kind": "complaint"},
+            Idempotency_Key=key,
+        )
+        assert short.status == 422 and short.json["code"] == "invalid"
+        faults = {fault["field"]: fault["message"] for fault in short.json["faults"]}
+        assert (
+            set(faults) == {"Idempotency-Key", "text"} and "16" in faults["Idempotency-Key"]["en"]
+        )
+    receipt = server.submit()
+    message = server.request(
+        "POST",
+        f"{receipt['status_url']}/messages",
+        data={"text": "补充"},
+        X_Case_Secret=receipt["secret"],
+        Idempotency_Key="message-1",
     )
-    assert answer.status == 409 and answer.json["code"] == "conflict"
-    short = server.request("POST", "/v1/feedback", data={}, Idempotency_Key="x")
-    assert short.status == 400 and short.json["code"] == "bad_key"
+    assert message.status == 422 and message.json["faults"][0]["field"] == "Idempotency-Key"
+    long = server.request("POST", "/v1/feedback", data={}, Idempotency_Key="k" * 201)
+    assert long.status == 400 and long.json["code"] == "bad_key"
+    assert stored(server.home) == before + 1
+
+
+def test_two_reporters_with_one_key_meet_neither_each_others_events(server: Server) -> None:
+    numbers = set()
+    for _ in range(2):
+        receipt = server.submit()
+        for text in ("一", "二", "一"):
+            answer = server.request(
+                "POST",
+                f"{receipt['status_url']}/messages",
+                data={"text": text},
+                X_Case_Secret=receipt["secret"],
+                Idempotency_Key="0123456789abcdef",
+            )
+            assert answer.status == 202
+            numbers.add(answer.json["event_no"])
+    assert len(numbers) == 4
+
+
+def test_a_client_with_one_key_for_two_bodies_gets_a_conflict(tmp_path: Path) -> None:
+    product = Product(tmp_path / "home")
+    with Server(product.home) as server:
+        headers = {
+            "Authorization": f"Bearer {product.run('client', 'add', 'desk').strip()}",
+            "Idempotency_Key": "desk-001",
+        }
+        first = server.submit(text="一", headers=headers)
+        assert server.submit(text="一", headers=headers) == first
+        body = {"kind": "complaint", "text": "二"}
+        answer = server.request("POST", "/v1/feedback", data=body, **headers)
+        assert answer.status == 409 and answer.json["code"] == "conflict"
+
+
+def test_the_description_tells_what_a_key_without_a_client_must_be(server: Server) -> None:
+    paths = server.request("GET", "/openapi.json").json["paths"]
+    for path, shortest in (("", 8), ("/{case_no}/messages", 16), ("/{case_no}/withdraw", 16)):
+        operation = paths[f"/v1/feedback{path}"]["post"]
+        (header,) = (one for one in operation["parameters"] if one["name"] == "Idempotency-Key")
+        assert header["schema"]["minLength"] == shortest
+        assert "at least 16 characters" in header["description"]
 
 
 def test_twenty_at_once_under_one_key_make_one_case(server: Server) -> None:
@@ -68,7 +137,9 @@ def test_twenty_at_once_under_one_key_make_one_case(server: Server) -> None:
     with ThreadPoolExecutor(20) as pool:
         receipts = list(
             pool.map(
-                lambda _: server.submit(text="同时", headers={"Idempotency_Key": "at-once-1"}),
+                lambda _: server.submit(
+                    text="同时", headers={"Idempotency_Key": "twenty-at-once-1"}
+                ),
                 range(20),
             )
         )
@@ -149,6 +220,21 @@ def test_ten_thousand_wrong_secrets_open_nothing_and_cost_no_memory(server: Serv
     assert server.request("GET", other["status_url"], X_Case_Secret=other["secret"]).status == 200
 
 
+def test_wrong_keys_run_out_and_keep_no_right_one_waiting(published: Product) -> None:
+    right = published.run("client", "add", "patient").strip()
+    with Server(published.home) as server:
+
+        def submit(key: str) -> Answer:
+            said = {"kind": "praise", "text": "x"}
+            return server.request("POST", "/v1/feedback", data=said, Authorization=f"Bearer {key}")
+
+        answers = [submit(f"hyk_{number}") for number in range(51)]
+        assert [answer.status for answer in answers] == [401] * 50 + [429]
+        assert answers[-1].json["code"] == "too_many_keys"
+        assert int(answers[-1].headers["retry-after"]) > 0
+        assert submit(right).status == 202
+
+
 def test_a_flood_is_marked_and_nothing_of_it_dropped(tmp_path: Path) -> None:
     with Server(tmp_path / "home") as server:
         for _ in range(12):
@@ -163,7 +249,7 @@ def test_a_reporter_adds_a_message_and_withdraws_once(server: Server) -> None:
     url, secret = receipt["status_url"], receipt["secret"]
     empty = server.request("POST", f"{url}/messages", data={}, X_Case_Secret=secret)
     assert empty.status == 422
-    keyed = {"X_Case_Secret": secret, "Idempotency_Key": "message-1"}
+    keyed = {"X_Case_Secret": secret, "Idempotency_Key": "reporter-message-1"}
     for _ in range(2):
         added = server.request("POST", f"{url}/messages", data={"text": "补充"}, **keyed)
         assert added.status == 202
@@ -234,6 +320,39 @@ def test_staff_need_a_key_a_permission_a_case_of_theirs_and_a_step_that_is_allow
         assert event(whole, type="reply", text="x") == (401, "unauthorised")
         assert "traceback" not in server.end(__import__("signal").SIGTERM).lower()
         server.start()
+
+
+def test_a_client_of_a_unit_submits_for_it_and_below_and_for_no_other(published: Product) -> None:
+    near = published.run("client", "add", "near", "--unit", "SC06").strip()
+    whole = published.run("client", "add", "whole").strip()
+
+    def faults(answer: Answer) -> list[str]:
+        assert answer.status == 422
+        return [fault["message"]["en"] for fault in answer.json["faults"]]
+
+    def unit_of(case_no: str) -> str | None:
+        with sqlite3.connect(published.home / "inbox.db") as inbox:
+            found = inbox.execute(
+                "select org_unit_id from submission where case_no = ?", [case_no]
+            ).fetchone()
+        unit: str | None = found[0]
+        return unit
+
+    with Server(published.home) as server:
+        by_near = {"Authorization": f"Bearer {near}"}
+        before = stored(published.home)
+        for unit in ("SC01", "SC"):
+            body = {"kind": "praise", "text": "x", "unit": unit}
+            answer = server.request("POST", "/v1/feedback", data=body, **by_near)
+            assert "own unit" in faults(answer)[0], unit
+        assert stored(published.home) == before
+        for given in ({}, {"unit": "SC06"}, {"unit": "SC0601"}):
+            receipt = server.submit(headers=by_near, **given)
+            assert unit_of(receipt["case_no"]) == given.get("unit", "SC06")
+        by_whole = {"Authorization": f"Bearer {whole}"}
+        assert unit_of(server.submit(headers=by_whole)["case_no"]) is None
+        assert unit_of(server.submit(headers=by_whole, unit="SC01")["case_no"]) == "SC01"
+        assert unit_of(server.submit(unit="SC01")["case_no"]) == "SC01"
 
 
 def test_every_answer_carries_the_security_headers_and_no_foreign_script(server: Server) -> None:

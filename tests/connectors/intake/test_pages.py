@@ -101,6 +101,15 @@ def test_a_double_click_and_a_reload_give_the_same_receipt_and_one_case(server: 
     assert token_of(changed) != fields["token"] and count(server) == before + 1
 
 
+def test_a_form_with_a_token_that_was_made_up_gets_one_of_ours(server: Server) -> None:
+    before = count(server)
+    fields = {"kind": "praise", "text": "还在这里", "token": "made-up-1"}
+    page = server.request("POST", "/", fields=fields)
+    assert page.status == 400 and "还在这里" in page.text and count(server) == before
+    again = server.request("POST", "/", fields={**fields, "token": token_of(page)})
+    assert again.status == 200 and count(server) == before + 1
+
+
 @pytest.mark.parametrize(("language", "title"), [("zh", "提交反馈"), ("en", "Give feedback")])
 def test_the_language_is_kept_in_a_cookie(server: Server, language: str, title: str) -> None:
     page = server.request("GET", f"/?lang={language}")

@@ -52,7 +52,14 @@ def test_a_case_number_is_understood_however_it_is_typed() -> None:
     typed = f" {number.lower().replace('-', ' ')} "
     assert normalise_case_number(typed) == number
     assert normalise_case_number(number.replace("-", "－")) == number
-    assert not is_case_number(normalise_case_number("HY２６0331-AAAAAAA"))
+    assert normalise_case_number(_wide(number)) == number
+    # Capitals of these are longer than the letters themselves.
+    assert not is_case_number(normalise_case_number("HY260331-ßŉǰΐ"))
+
+
+def _wide(text: str) -> str:
+    """A text as an input method in full-width mode gives it."""
+    return "".join(chr(ord(one) + 0xFEE0) for one in text)
 
 
 def test_a_secret_is_repeatable_and_understood_with_look_alike_digits() -> None:
@@ -61,6 +68,7 @@ def test_a_secret_is_repeatable_and_understood_with_look_alike_digits() -> None:
     assert secret == case_secret(key, "HY1") != case_secret(key, "HY2")
     stored = secret_hash("HY1", secret)
     assert is_secret(stored, "HY1", secret.lower().replace("-", " ").replace("o", "0"))
+    assert is_secret(stored, "HY1", _wide(secret))
     assert not is_secret(stored, "HY2", secret)
     assert not is_secret(stored, "HY1", "\ud800")
 

@@ -117,18 +117,23 @@ def bare(world: Any, catalogue: Catalogue) -> Iterator[Office]:
     passwords = Counting()
     by_number = {number: f"key-{account}" for account, number in NUMBERS.items()}
     world.publications = [world.publication()]
+    # Real time goes on while the home's clock stands still.
+    world.passed = timedelta(0)
+    world.is_unreadable = False
     desk = Desk(
         engine=world.engine,
         now=lambda: world.now,
+        wall_clock=lambda: world.now + world.passed,
         zone=world.zone,
         publication=lambda: world.publications[-1],
+        is_unreadable=lambda: world.is_unreadable,
         pseudonym=lambda number: by_number.get(re.sub(r"\D", "", number), f"unknown-{number}"),
         catalogue=catalogue,
         digests=world.digests,
         figures=load_figures([PACKAGE / "thresholds"]),
         roles=world.roles,
         passwords=passwords,
-        limits=Limits(lambda: world.now),
+        limits=Limits(lambda: (world.now + world.passed).timestamp()),
         invitation=lambda: invitation,
         dashboards=lambda: None,
         form_key=b"f" * 32,

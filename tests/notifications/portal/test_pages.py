@@ -5,11 +5,12 @@ from __future__ import annotations
 import html
 import re
 from dataclasses import replace
-from datetime import date, time
+from datetime import date, time, timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.exc import OperationalError
 
 from notifications.account import WHOLE
 from notifications.publication import Org, SourceState
@@ -315,6 +316,19 @@ def test_a_fault_is_a_page_that_tells_nothing_of_its_cause(office: Any, caplog: 
     assert "RuntimeError" in caplog.text
 
 
+def test_a_store_that_is_locked_is_told_as_something_that_passes(
+    office: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visitor = office.signed_in("C2")
+
+    def locked() -> Any:
+        raise OperationalError("select", {}, Exception("database is locked"))
+
+    monkeypatch.setitem(vars(office.desk), "publication", locked)
+    page = visitor.get("/digests")
+    assert page.status_code == 503 and "系统正忙" in page.text
+
+
 def test_an_unknown_page_is_told_in_plain_words(office: Any) -> None:
     visitor = office.signed_in("C2")
     for path in ("/nothing", "/digests/nothing", "/reports/nothing"):
@@ -335,3 +349,93 @@ def test_everything_of_others_stays_as_it_was(office: Any) -> None:
     with office.world.engine.begin() as connection:
         rows = connection.execute(sa.select(subscription.c.account_id, subscription.c.is_active))
         assert [tuple(row) for row in rows] == [("M3", True)]
+
+
+def broken_complaints(office: Any) -> None:
+    """Figures of complaints whose answer lacks a column; its text quotes what is personal."""
+    office.world.warehouse.measures["complaints"] = ()
+    office.world.warehouse.measures["complaints_by_day"] = ()
+    office.world.warehouse.measures["overdue_cases"] = ()
+    for query in ("complaints", "complaints_by_day", "overdue_cases"):
+        office.world.warehouse.facts[query] = [
+            {"unit": "CD1", "category.l1": "13800000002", "created.day": date(2026, 3, 30)}
+        ]
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "words", "logged"),
+    [
+        ("/", 200, "这一组数字现在算不出来", "Figures of 'complaints' for the start page"),
+        ("/digests/complaints", 200, "现在算不出预览", "The preview of 'complaints'"),
+        ("/reports/complaints", 500, "现在算不出这些数字", "The report of 'complaints'"),
+    ],
+)
+def test_figures_that_fail_are_said_to_and_logged_by_kind_and_place(
+    office: Any, caplog: Any, path: str, status: int, words: str, logged: str
+) -> None:
+    broken_complaints(office)
+    page = office.signed_in("C2").get(path)
+    assert page.status_code == status and words in page.text
+    assert f"{logged} failed: FigureError at " in caplog.text
+    assert "13800000002" not in caplog.text
+    if path == "/":
+        assert "¥15万" in page.text, "the other figures are there"
+
+
+def test_a_trial_that_fails_is_logged(office: Any, caplog: Any) -> None:
+    office.world.warehouse.measures["sales_by_day"] = ()
+    form = {"figure": "revenue", "unit": "CD1", "direction": "below", "limit": "5", "recover": ""}
+    page = office.signed_in("C2").post("/thresholds", **form, action="try")
+    assert page.status_code == 500 and "现在算不出这些数字" in page.text
+    assert "The trial of a threshold on 'revenue' failed: FigureError at " in caplog.text
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_snapshot_that_cannot_be_read_is_not_called_unpublished(office: Any, path: str) -> None:
+    visitor = office.signed_in("C2")
+    office.world.publications.append(None)
+    office.world.is_unreadable = True
+    page = visitor.get(path)
+    assert page.status_code == 200 and "现在读不出数字" in page.text
+    assert "还没有发布过" not in page.text and "没有发布过" not in page.text
+    health = visitor.get("/health")
+    assert health.status_code == 200
+    assert health.json() == {"name": "portal", "status": "degraded", "snapshot": None}
+
+
+def test_resetting_needs_a_permission_of_its_own(office: Any) -> None:
+    roles = {
+        name: role.model_copy(update={"permissions": ("subscribe", "audit")})
+        for name, role in office.desk.roles.items()
+    }
+    object.__setattr__(office.desk, "roles", roles)
+    visitor = office.signed_in("C2")
+    assert visitor.get("/audit").status_code == 200
+    assert 'href="/people"' not in visitor.get("/audit").text
+    assert visitor.get("/people").status_code == 403
+    assert visitor.post("/people/J4/reset", page="/audit").status_code == 403
+    assert office.visitor().sign_in(NUMBERS["J4"]).status_code == 200
+    assert "accounts" in office.world.roles["manager"].permissions
+
+
+def test_a_password_is_reset_three_times_a_day_at_most(office: Any) -> None:
+    def reset() -> Any:
+        return office.signed_in("C2").post("/people/J4/reset", page="/people")
+
+    assert [reset().status_code for _ in range(3)] == [200] * 3
+    refused = reset()
+    assert refused.status_code == 429 and "24 小时内已经重置过 3 次" in refused.text
+    log = office.signed_in("C2").get("/audit", params={"person": "J4"}).text
+    assert "密码重置被拒绝" in log
+    with office.world.engine.begin() as connection:
+        query = sa.select(audit_event.c.actor).where(audit_event.c.action == "password_reset")
+        assert connection.execute(query).scalars().all() == ["C2"] * 3
+    other = office.signed_in("P1").post("/people/C2/reset", page="/people")
+    assert other.status_code == 200, "each account is counted alone"
+
+
+def test_the_count_of_resets_ends_while_the_homes_clock_stands_still(office: Any) -> None:
+    for _ in range(3):
+        office.signed_in("C2").post("/people/J4/reset", page="/people")
+    office.world.passed = timedelta(hours=24, seconds=1)
+    assert office.signed_in("C2").post("/people/J4/reset", page="/people").status_code == 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections import Counter
 from datetime import timedelta
@@ -149,7 +150,7 @@ def test_addresses_of_one_ipv6_network_count_as_one() -> None:
 
 
 def test_too_many_at_once_are_asked_to_wait_and_counted_against_nobody(office: Any) -> None:
-    crowded = Limits(lambda: office.world.now, at_once=1, patience_s=0.01)
+    crowded = Limits(lambda: 0.0, at_once=1, patience_s=0.01)
     object.__setattr__(office.desk, "limits", crowded)
     with crowded.slot():
         response = office.visitor().sign_in(NUMBERS["C2"])
@@ -292,9 +293,19 @@ def test_superset_needs_its_key_and_the_right_password(office: Any) -> None:
     assert broken.status_code == 400
 
 
-def test_superset_shares_the_lock_and_its_address_is_not_limited(office: Any) -> None:
-    for n in range(60):
-        assert ask(office, phone=f"1390000{n:04d}", password="guess").status_code == 401
+def test_superset_shares_the_lock_and_its_callers_are_limited_by_their_own_addresses(
+    office: Any,
+) -> None:
+    def guess(number: int, address: str) -> int:
+        status: int = ask(
+            office, phone=f"1390000{number:04d}", password="guess", address=address
+        ).status_code
+        return status
+
+    assert {guess(n, "203.0.113.9") for n in range(30)} == {401}
+    assert guess(30, "203.0.113.9") == 429
+    assert office.visitor("203.0.113.9").sign_in(NUMBERS["M3"]).status_code == 429
+    assert guess(31, "198.51.100.7") == 401
     for _ in range(5):
         ask(office, phone=NUMBERS["C2"], password="wrong")
     assert ask(office, phone=NUMBERS["C2"], password=PASSWORD).status_code == 401
@@ -338,3 +349,66 @@ def test_failed_counts_are_of_the_account_alone(office: Any) -> None:
         query = sa.select(credential.c.account_id, credential.c.failed_count)
         counts = {row.account_id: row.failed_count for row in connection.execute(query)}
     assert counts == {"C2": 3, "J4": 0, "M3": 0, "P1": 0}
+
+
+def test_a_lock_a_limit_and_a_session_end_while_the_homes_clock_stands_still(office: Any) -> None:
+    visitor = office.signed_in("M3")
+    for n in range(5):
+        office.visitor(f"10.1.0.{n}").sign_in(NUMBERS["C2"], "wrong")
+    for n in range(31):
+        office.visitor("10.0.0.5").sign_in(f"1390000{n:04d}", "guess")
+    assert office.visitor("10.0.0.5").sign_in(NUMBERS["P1"]).status_code == 429
+    assert office.visitor().sign_in(NUMBERS["C2"]).status_code == 401
+    assert "登录暂停" in office.signed_in("P1").get("/people").text
+    office.world.passed = timedelta(minutes=31)
+    assert office.visitor("10.0.0.5").sign_in(NUMBERS["P1"]).status_code == 200
+    assert office.visitor().sign_in(NUMBERS["C2"]).status_code == 200
+    assert visitor.get("/digests").url.path == "/sign-in"
+    assert "登录暂停" not in office.signed_in("P1").get("/people").text
+
+
+def test_events_are_noted_at_the_homes_clock(office: Any) -> None:
+    office.world.passed = timedelta(days=200)
+    office.signed_in("C2")
+    with office.world.engine.begin() as connection:
+        query = sa.select(audit_event.c.at).where(audit_event.c.action == "signed_in")
+        assert connection.execute(query).scalars().all() == [office.world.now]
+
+
+def fill_in(visitor: Any, page: Any, **fields: str) -> Any:
+    """Send the form that a page shows, hidden fields and all, to where it stands."""
+    form = re.findall(r"<form.*?</form>", page.text, re.S)[-1]
+    hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', form))
+    hidden = {name: html.unescape(value) for name, value in hidden.items()}
+    action = re.search(r'action="([^"]+)"', form).group(1)
+    return visitor.client.post(action, data={**hidden, **fields})
+
+
+def test_the_page_asked_for_survives_typing_errors_and_the_first_change_of_password(
+    bare: Any,
+) -> None:
+    initial = initial_password(bare, "C2")
+    visitor = bare.visitor()
+    page = visitor.get("/reports/daily_sales?unit=CD1")
+    page = fill_in(visitor, page, phone=NUMBERS["C2"], password="wrong")
+    assert page.status_code == 401
+    page = fill_in(visitor, page, phone=NUMBERS["C2"], password=initial)
+    assert page.url.path == "/password"
+    page = fill_in(visitor, page, old=initial, new="short", again="short")
+    assert page.status_code == 422
+    page = fill_in(visitor, page, old=initial, new=PASSWORD, again=PASSWORD)
+    assert (page.url.path, page.url.params["unit"]) == ("/reports/daily_sales", "CD1")
+    assert "密码已修改" in page.text
+
+
+@pytest.mark.parametrize("elsewhere", ["//evil.test", "https://evil.test", "/\\evil.test"])
+def test_no_form_passes_on_an_address_of_another_site(office: Any, elsewhere: str) -> None:
+    visitor = office.visitor()
+    wrong = visitor.post("/sign-in", phone=NUMBERS["C2"], password="wrong", next=elsewhere)
+    assert wrong.status_code == 401 and "evil" not in wrong.text
+    visitor.sign_in(NUMBERS["C2"])
+    page = visitor.get("/password", params={"next": elsewhere})
+    assert "evil" not in page.text.partition("<main")[2]
+    again = {"new": "another long one", "again": "another long one"}
+    done = visitor.post("/password", old=PASSWORD, next=elsewhere, **again)
+    assert str(done.url) == "http://portal.test/?done=password"

@@ -23,6 +23,7 @@ from notifications.threshold import (
     new_id,
     observations,
     rule_of,
+    switch_threshold,
     thresholds_of,
 )
 
@@ -281,3 +282,43 @@ def test_every_shipped_figure_makes_a_rule(office: Any) -> None:
         for direction in ("above", "below"):
             one = Threshold("x", "C2", figure.figure, "CD1", direction, Decimal("0.5"), None)
             assert rule_of(one, figure, 3).measure == figure.measure
+
+
+def test_a_threshold_asks_for_its_figures_once_for_each_snapshot(office: Any) -> None:
+    made(office)
+    calls = office.world.warehouse.calls
+
+    def asked() -> int:
+        before = len(calls)
+        plan(office)
+        return len(calls) - before
+
+    first = asked()
+    assert first > 0
+    assert (asked(), asked()) == (0, 0)
+    assert plan(office).alerts[-1].reasons == {"evaluated_before": 1}
+    next_day(office, 200)
+    assert asked() > 0
+    assert (asked(), len(alerts(office))) == (0, 1)
+
+
+def test_a_threshold_that_was_switched_off_and_on_is_evaluated_anew(office: Any) -> None:
+    one = made(office)
+    next_day(office, 200)
+    assert plan(office).messages_added == 1
+    with office.world.engine.begin() as connection:
+        for on in (False, True):
+            switch_threshold(connection, "C2", one.threshold_id, office.world.now, on=on)
+    before = len(office.world.warehouse.calls)
+    plan(office)
+    assert len(office.world.warehouse.calls) > before
+
+
+def test_a_threshold_whose_figures_failed_is_asked_again_on_the_same_snapshot(office: Any) -> None:
+    made(office)
+    next_day(office, 200)
+    measures = office.world.warehouse.measures.pop("sales_by_day")
+    office.world.warehouse.measures["sales_by_day"] = ()
+    assert len(plan(office).errors) == 1
+    office.world.warehouse.measures["sales_by_day"] = measures
+    assert plan(office).messages_added == 1

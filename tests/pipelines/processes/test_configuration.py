@@ -9,9 +9,11 @@ import pytest
 
 from pipelines.errors import HomeError
 from pipelines.home import Home
+from pipelines.installation import Installation
 from pipelines.processes.configuration import supervisor_text, workspace_text
 from pipelines.processes.place import Place, place_of
-from pipelines.processes.plan import LABELS, Program, programs_of
+from pipelines.processes.plan import LABELS, Program, host_of, programs_of
+from pipelines.settings import read_settings
 
 PORTS = {"dagster": 3000, "intake": 8010, "portal": 8020}
 
@@ -71,6 +73,20 @@ def test_superset_runs_only_where_it_has_a_port() -> None:
     with_it = {one.name for one in programs_of("127.0.0.1", place, {**PORTS, "superset": 8088})}
     assert with_it - without == {"superset"}
     assert with_it == set(LABELS)
+
+
+def test_dagster_listens_on_this_machine_whatever_the_host_of_the_others(tmp_path: Path) -> None:
+    def hosts(**settings: str) -> dict[str, str]:
+        given = read_settings(settings, dotenv=None, home=tmp_path)
+        return {name: host_of(Installation(given), name) for name in PORTS}
+
+    open_doors = hosts(HUIYIN_HOST="0.0.0.0")
+    assert open_doors == {"dagster": "127.0.0.1", "intake": "0.0.0.0", "portal": "0.0.0.0"}
+    assert hosts(HUIYIN_DAGSTER_HOST="192.0.2.1")["dagster"] == "192.0.2.1"
+    place = place_of(Home(tmp_path))
+    programs = programs_of(open_doors["dagster"], place, PORTS)
+    (command,) = [one.command for one in programs if one.name == "dagster"]
+    assert command[command.index("-h") + 1] == "127.0.0.1"
 
 
 def test_sockets_of_a_deep_home_lie_in_a_short_folder_of_its_own() -> None:
