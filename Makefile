@@ -48,7 +48,7 @@ bi: setup setup-bi ## Build the analysts' dashboards in the home
 	@$(RUN)huiyin superset build
 
 test: setup ## Run the tests
-	@$(RUN)pytest -n 2 --dist loadgroup -m "not superset and not browser"
+	@$(RUN)pytest -n 3 --dist loadgroup -m "not superset and not browser"
 
 test-bi: setup setup-bi ## Run the tests of the dashboards and of the pages in a browser
 	@$(RUN)pytest -m "superset or browser"
