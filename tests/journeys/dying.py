@@ -161,6 +161,8 @@ def main(moment: str, name: str, *arguments: str) -> None:
     """Run the command with `arguments` and end it by signal `name` at `moment`."""
     from pipelines.command_line import main as huiyin
 
+    # A test run that was started in the background of a script hands down an ignored Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     kind, *parameters = moment.split(":")
     MOMENTS[kind](lambda: os.kill(os.getpid(), signal.Signals[name]), *parameters)
     sys.argv = ["huiyin", *arguments]
