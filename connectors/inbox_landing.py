@@ -17,9 +17,7 @@ from connectors.errors import InterfaceMismatch
 from connectors.formats.delimited import add_records, create_record_table
 from connectors.inbox import Inbox, InboxEvent, Submission
 from connectors.landing import Delivery, Landing, delivery_of, record_as_json
-from connectors.ledger import Batch
-from connectors.table_landing import days_covered
-from connectors.validation import rejected_records, type_records
+from connectors.table_landing import typed_batch
 
 ROWS_PER_BATCH = 5_000
 _NOTE_EVERY = timedelta(minutes=1)
@@ -114,43 +112,18 @@ def _land_rows(
         landing.connection,
         [numbers, numbers, [None] * count, [None] * count, ["I"] * count, texts, [None] * count],
     )
-    places = {column: place for place, column in enumerate(columns, 1)}
-    type_records(
-        landing.connection,
-        stream,
-        places,
-        width=len(columns),
-        nulls=(),
-        zone=landing.contract.zone or landing.zone,
-    )
-    rejected = rejected_records(landing.connection, places)
-    first_day, last_day = days_covered(landing, name)
     first, last = numbers[0], numbers[-1]
-    batch = Batch(
+    content = json.dumps(texts, ensure_ascii=False).encode()
+    batch, rejected = typed_batch(
+        landing,
+        name,
+        columns,
         batch_id=f"{source}-{name}-{first}-{last}",
-        source=source,
-        stream=name,
-        branch="main",
-        business_date=last_day,
-        covers_from=first_day,
-        sequence=last,
         interface="inbox",
         place=f"{_TABLES[name]} {first}..{last}",
-        content_sha256=hashlib.sha256(json.dumps(texts, ensure_ascii=False).encode()).hexdigest(),
-        log_sha256="",
-        declared_rows=None,
-        declared_sums={},
+        content_sha256=hashlib.sha256(content).hexdigest(),
         rows=count,
-        rows_loaded=count - len(rejected),
-        rejected=len(rejected),
-        sums={},
-        status="announced",
-        code="malformed_row" if rejected else None,
-        reason=f"{len(rejected)} of {count} rows are in quarantine" if rejected else None,
-        supersedes=None,
-        path=None,
-        received_at=landing.now,
-        loaded_at=None,
+        sequence=last,
     )
     wrong = {item.record_no for item in rejected}
     records = {

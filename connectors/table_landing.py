@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from zoneinfo import ZoneInfo
@@ -16,7 +16,13 @@ from connectors.formats.delimited import add_records, create_record_table
 from connectors.landing import Delivery, Landing, delivery_of, quarantine_rows, record_as_json
 from connectors.ledger import Batch, Confirmation
 from connectors.tables import FlagTable, open_database
-from connectors.validation import local_date, quoted, rejected_records, type_records
+from connectors.validation import (
+    Rejected,
+    local_date,
+    quoted,
+    rejected_records,
+    type_records,
+)
 
 ROWS_PER_CLAIM = 50_000
 STALE_AFTER = timedelta(minutes=30)
@@ -92,42 +98,15 @@ def _land_claim(landing: Landing, table: FlagTable, name: str, token: str) -> De
     stream = landing.contract.streams[name]
     columns = list(stream.columns)
     content_sha256, rows = _read(landing, table, token)
-    places = {column: place for place, column in enumerate(columns, 1)}
-    type_records(
-        landing.connection,
-        stream,
-        places,
-        width=len(columns),
-        nulls=(),
-        zone=landing.contract.zone or landing.zone,
-    )
-    rejected = rejected_records(landing.connection, places)
-    first, last = days_covered(landing, name)
-    batch = Batch(
+    batch, rejected = typed_batch(
+        landing,
+        name,
+        columns,
         batch_id=token,
-        source=landing.contract.source,
-        stream=name,
-        branch="main",
-        business_date=last,
-        covers_from=first,
-        sequence=None,
         interface="table",
         place=table.name,
         content_sha256=content_sha256,
-        log_sha256="",
-        declared_rows=None,
-        declared_sums={},
         rows=rows,
-        rows_loaded=rows - len(rejected),
-        rejected=len(rejected),
-        sums={},
-        status="announced",
-        code="malformed_row" if rejected else None,
-        reason=f"{len(rejected)} of {rows} rows are in quarantine" if rejected else None,
-        supersedes=None,
-        path=None,
-        received_at=landing.now,
-        loaded_at=None,
     )
     if stream.reject_limit.allows(len(rejected), rows):
         records = {
@@ -174,6 +153,63 @@ def _read(landing: Landing, table: FlagTable, token: str) -> tuple[str, int]:
         number += len(block)
         digest.update(json.dumps([row[:3] for row in block], ensure_ascii=False).encode())
     return digest.hexdigest(), number
+
+
+def typed_batch(
+    landing: Landing,
+    name: str,
+    columns: Sequence[str],
+    *,
+    batch_id: str,
+    interface: str,
+    place: str,
+    content_sha256: str,
+    rows: int,
+    sequence: int | None = None,
+) -> tuple[Batch, list[Rejected]]:
+    """Type the `rows` records read from `columns` by the stream's contract.
+
+    Returns the batch they make, not announced yet, and the records it must leave out.
+    """
+    stream = landing.contract.streams[name]
+    places = {column: number for number, column in enumerate(columns, 1)}
+    type_records(
+        landing.connection,
+        stream,
+        places,
+        width=len(columns),
+        nulls=(),
+        zone=landing.contract.zone or landing.zone,
+    )
+    rejected = rejected_records(landing.connection, places)
+    first, last = days_covered(landing, name)
+    batch = Batch(
+        batch_id=batch_id,
+        source=landing.contract.source,
+        stream=name,
+        branch="main",
+        business_date=last,
+        covers_from=first,
+        sequence=sequence,
+        interface=interface,
+        place=place,
+        content_sha256=content_sha256,
+        log_sha256="",
+        declared_rows=None,
+        declared_sums={},
+        rows=rows,
+        rows_loaded=rows - len(rejected),
+        rejected=len(rejected),
+        sums={},
+        status="announced",
+        code="malformed_row" if rejected else None,
+        reason=f"{len(rejected)} of {rows} rows are in quarantine" if rejected else None,
+        supersedes=None,
+        path=None,
+        received_at=landing.now,
+        loaded_at=None,
+    )
+    return batch, rejected
 
 
 def days_covered(landing: Landing, name: str) -> tuple[date, date]:

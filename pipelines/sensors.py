@@ -169,7 +169,7 @@ def _alerts_on_publish() -> dg.SensorDefinition:
         minimum_interval_seconds=10,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
-            "发现新快照就判断告警和简报，只写进发件箱；用来补上没走完的发布。\n\n"
+            "发现新快照就判断告警和短信包，只写进发件箱；用来补上没走完的发布。\n\n"
             "Plans alerts and digests for a snapshot that nobody planned for yet, such as one of a "
             "publish that was cut short. Only writes into the outbox."
         ),
@@ -198,8 +198,8 @@ def _digests_due() -> dg.SensorDefinition:
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
-            "到点的简报、升级和静默结束，每 30 秒看一次；只写进发件箱。\n\n"
-            "Plans what time makes due (digests, escalation, ends of silences) every 30 seconds. "
+            "到点的短信包和告警，每 30 秒看一次；只写进发件箱。\n\n"
+            "Plans the digests and alerts that time makes due, every 30 seconds. "
             "Only writes into the outbox."
         ),
     )
