@@ -18,7 +18,8 @@ from connectors.files import (
     parse_send_log,
     waiting_files,
 )
-from connectors.ledger import ExchangeEvent, Ledger
+from connectors.ledger import Ledger
+from connectors.ledger_rows import ExchangeEvent
 from connectors.table_landing import STALE_AFTER
 from connectors.tables import FlagTable, open_database
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
-from zoneinfo import available_timezones
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from connectors.case_mapping import FLAT_CASE_STREAM, CaseDates, CaseMap
+from connectors.contract_faults import cross_faults
+from connectors.file_layout import NATIONAL_CENTRE, FileLayout
 from cubes.declaration import line_of, list_files, load_file, read_yaml, suggest
 from cubes.errors import DeclarationError, Fault
 
@@ -32,7 +33,12 @@ TECHNICAL_COLUMNS = {
     "_business_date": "DATE",
     "_recorded_at": "TIMESTAMP",
     "_op": "VARCHAR",
+    "_branch": "VARCHAR",
 }
+
+
+def _as_tuple(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
 
 
 class Part(BaseModel):
@@ -49,15 +55,21 @@ class Label(Part):
 
 
 class Column(Part):
-    """One column: its type and every rule a value must keep."""
+    """One column: its type and every rule a value must keep.
+
+    `from` is its name in the file or table where that differs, `at` its place in a record of fixed
+    width as (first byte from 1, bytes).
+    """
 
     type: str
+    from_: str | None = Field(default=None, alias="from", min_length=1)
+    at: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] | None = None
     required: bool = False
     min: Decimal | None = None
     max: Decimal | None = None
     values: tuple[str, ...] | None = None
     length: int | None = Field(default=None, gt=0)
-    format: str | None = None
+    format: Annotated[tuple[str, ...], BeforeValidator(_as_tuple)] = ()
     tz: str | None = None
     pii: Literal["phone", "name", "id_card", "bank_card", "email", "account"] | None = None
     reveal: bool | None = None
@@ -92,6 +104,20 @@ class Column(Part):
         return self.type in {"integer", "bigint"} or self.scale is not None
 
 
+class Cursor(Part):
+    """The column by which an extract takes only what changed, read again for `look_back`."""
+
+    column: str
+    look_back: str = Field(default="0 minutes", pattern=r"^\d+ (minutes|hours|days)$")
+
+
+class DeletionMark(Part):
+    """The column and its values by which a source tells that a row is deleted."""
+
+    column: str
+    values: tuple[str, ...] = Field(min_length=1)
+
+
 class DeliverySchedule(Part):
     """When a delivery is due: local time of day and the days on which one is expected."""
 
@@ -118,7 +144,12 @@ class RejectLimit(Part):
 
 
 class Stream(Part):
-    """One table or kind of file of a source."""
+    """One table or kind of file of a source.
+
+    `branches` are those that must deliver; without them, those that ever did. `table`, `cursor` and
+    `deleted` belong to an extract. A full delivery with fewer rows than `shrink_limit` of the last
+    one waits for a confirmation.
+    """
 
     label: Label
     grain: str
@@ -129,8 +160,13 @@ class Stream(Part):
     delivery: DeliverySchedule | None = None
     columns: dict[str, Column] = Field(min_length=1)
     control: Control = Control()
-    schema_change: Literal["freeze", "discard"] = "freeze"
+    schema_change: Literal["evolve", "freeze", "discard"] = "freeze"
     reject_limit: RejectLimit = RejectLimit()
+    shrink_limit: Decimal = Field(default=Decimal("0.8"), ge=0, le=1)
+    branches: tuple[str, ...] = ()
+    table: str | None = Field(default=None, min_length=1)
+    cursor: Cursor | None = None
+    deleted: DeletionMark | None = None
     keep: str | None = Field(default=None, pattern=r"^\d+ days$")
 
     @field_validator("columns")
@@ -143,26 +179,25 @@ class Stream(Part):
 
 
 class Interface(Part):
-    """How a source exchanges: files with logs, flag tables in a database, or our own inbox."""
+    """How a source exchanges: files with logs, flag tables or ordinary tables of a database, the
+    service, or our own inbox.
 
-    type: Literal["files", "table", "inbox"]
-    format: Literal["delimited"] | None = None
+    `location` is a folder or database URL; a relative one starts at the home. `hours` are the local
+    hours in which a source may be read, `rows_per_second` how fast at most, `fetch_size` the rows
+    taken from a database at a time.
+    """
+
+    type: Literal["files", "table", "extract", "service", "inbox"]
+    format: (
+        Literal["delimited", "national_centre", "fixed_width", "json_lines", "spreadsheet", "mail"]
+        | None
+    ) = None
     location: str = Field(min_length=1)
-
-
-class FileLayout(Part):
-    """Grammar of delimited text."""
-
-    delimiter: str = Field(default=",", min_length=1, max_length=4)
-    encoding: Literal["utf-8", "gb18030"] = "utf-8"
-    header: bool = True
-    quote: str | None = Field(default=None, min_length=1, max_length=1)
-    nulls: tuple[str, ...] = ()
-
-    @field_validator("encoding", mode="before")
-    @classmethod
-    def _lower_case(cls, value: Any) -> Any:
-        return value.lower() if isinstance(value, str) else value
+    hours: str | None = Field(
+        default=None, pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$"
+    )
+    rows_per_second: int | None = Field(default=None, ge=1)
+    fetch_size: int = Field(default=10_000, ge=1)
 
 
 class OrgTree(Part):
@@ -201,7 +236,9 @@ class Contract(Part):
 
     @property
     def layout(self) -> FileLayout:
-        """The file grammar, the default one when the contract states none."""
+        """The file grammar: the national centre's own, the contract's, or the default one."""
+        if self.interface.format == "national_centre":
+            return NATIONAL_CENTRE
         return self.file or FileLayout()
 
 
@@ -253,85 +290,7 @@ def _load(path: Path, faults: list[Fault], found: dict[str, Contract]) -> Contra
     if contract is None:
         return None
     located = read_yaml(path, [])
-    for location, message in _cross_faults(contract):
+    for location, message in cross_faults(contract):
         where = ".".join(str(part) for part in location)
         faults.append(Fault(str(path), line_of(located, location), f"{where}: {message}"))
     return contract
-
-
-def _cross_faults(contract: Contract) -> Iterator[tuple[list[str], str]]:
-    """Faults that need more than one field: yields (location, message)."""
-    if contract.zone is not None and contract.zone not in available_timezones():
-        yield ["zone"], f"unknown time zone '{contract.zone}'"
-    if contract.interface.type == "files" and contract.interface.format is None:
-        yield ["interface"], "a file interface needs 'format: delimited'"
-    if contract.interface.type == "files" and contract.file is None:
-        yield ["interface"], "a file interface needs 'file' with delimiter, encoding and quote"
-    if contract.file and contract.file.quote and len(contract.file.delimiter) > 1:
-        yield ["file", "delimiter"], "a file with quotes needs a delimiter of one character"
-    if contract.shape == "cases":
-        yield from _case_faults(contract)
-        return
-    for key in ("dates", "map"):
-        if getattr(contract, key) is not None:
-            yield [key], "belongs only to a contract of 'shape: cases'"
-    for name, stream in contract.streams.items():
-        yield from _stream_faults(["streams", name], stream)
-
-
-def _case_faults(contract: Contract) -> Iterator[tuple[list[str], str]]:
-    for key in ("dates", "map", "org", "zone"):
-        if getattr(contract, key) is None:
-            yield [key], "is required by 'shape: cases'"
-    if contract.interface.type != "files":
-        yield ["interface"], "flat data sets come as files"
-    if contract.file is not None and not contract.file.header:
-        yield ["file", "header"], "flat data sets are mapped by name and need a header row"
-    if contract.map and contract.org and len(contract.map.org) != len(contract.org.levels):
-        count = len(contract.org.levels)
-        yield ["map", "org"], f"must name one column for each of the {count} org levels"
-
-
-def _stream_faults(place: list[str], stream: Stream) -> Iterator[tuple[list[str], str]]:
-    columns = stream.columns
-    if stream.mode == "full":
-        yield [*place, "mode"], "'full' is not available in this version; use changes or append"
-    if stream.keep is not None:
-        yield [*place, "keep"], "retention is not available in this version; leave 'keep' out"
-    for key in stream.key:
-        if key not in columns:
-            yield [*place, "key"], f"unknown column '{key}'{suggest(key, columns)}"
-    for field in ("business_date_from", "case_key"):
-        name = getattr(stream, field)
-        if name is not None and name not in columns:
-            yield [*place, field], f"unknown column '{name}'{suggest(name, columns)}"
-    dated = stream.business_date_from
-    if dated in columns and columns[dated].type not in {"date", "timestamp"}:
-        yield [*place, "business_date_from"], f"'{dated}' must be a date or a timestamp"
-    for name in stream.control.sums:
-        if name not in columns:
-            yield [*place, "control", "sums"], f"unknown column '{name}'{suggest(name, columns)}"
-        elif not columns[name].is_numeric:
-            yield [*place, "control", "sums"], f"'{name}' is not a number"
-    for name, column in columns.items():
-        for message in _column_faults(column):
-            yield [*place, "columns", name], message
-
-
-def _column_faults(column: Column) -> Iterator[str]:
-    if column.format is not None and column.type not in {"date", "timestamp"}:
-        yield "'format' belongs only to dates and timestamps"
-    if column.tz is not None and column.type != "timestamp":
-        yield "'tz' belongs only to timestamps"
-    if column.tz is not None and column.tz not in available_timezones():
-        yield f"unknown time zone '{column.tz}'"
-    if (column.min is not None or column.max is not None) and not column.is_numeric:
-        yield "'min' and 'max' belong only to numbers"
-    if column.pii and column.type != "string":
-        yield "'pii' belongs only to strings"
-    if column.pii and column.reveal is None:
-        yield "a 'pii' column must say 'reveal: yes' or 'reveal: no'"
-    if column.reveal is not None and not column.pii:
-        yield "'reveal' belongs only to 'pii' columns"
-    if column.scrub and (column.pii or column.type != "string"):
-        yield "'scrub' belongs only to strings that are not 'pii'"

@@ -26,7 +26,7 @@ from connectors.files import (
 )
 from connectors.formats.delimited import record_bytes
 from connectors.landing import Delivery, Landing, delivery_of, quarantine_rows
-from connectors.ledger import Batch, Confirmation
+from connectors.ledger_rows import Batch, Confirmation
 from connectors.validation import Rejected, count_sums, rejected_records
 
 _MOST_NAMED = 100

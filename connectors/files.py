@@ -23,7 +23,7 @@ import duckdb
 from connectors.contract import Contract
 from connectors.errors import RefusedDelivery
 from connectors.file_reading import read_typed
-from connectors.ledger import Batch
+from connectors.ledger_rows import Batch
 from connectors.validation import count_sums, local_date, quoted
 
 SEND_LOG = ".send.log"

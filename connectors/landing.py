@@ -23,7 +23,8 @@ import pyarrow as pa
 from connectors.contract import Contract, Stream
 from connectors.errors import LandingBusy, LandingFailed
 from connectors.files import sync_folder
-from connectors.ledger import Batch, Ledger, QuarantineRow
+from connectors.ledger import Ledger
+from connectors.ledger_rows import Batch, QuarantineRow
 from connectors.pii_store import PiiStore
 from connectors.scrubbing import scrub
 from connectors.validation import Rejected, literal, local_date, quoted
@@ -171,6 +172,7 @@ class Landing:
             f"{day} as _business_date",
             f"timestamp {literal(arrived)} as _recorded_at",
             "typed._op as _op",
+            f"{literal(batch.branch)} as _branch",
         ]
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.part")

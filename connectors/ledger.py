@@ -8,128 +8,27 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import fields, replace
 from datetime import date, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TypeVar
 
+from connectors.ledger_rows import (
+    Batch,
+    BatchKey,
+    CheckResult,
+    Confirmation,
+    ExchangeEvent,
+    QuarantineRow,
+    SnapshotLogRow,
+)
 from connectors.ledger_schema import MIGRATIONS
+from connectors.rows import Rows, where_of
 from connectors.sqlite_store import as_instant, as_text, open_store, transaction
 
 Row = TypeVar("Row")
-
-
-@dataclass(frozen=True)
-class Batch:
-    """One delivery of one stream.
-
-    `status` is announced, loaded, refused or superseded. `place` is the file's name or the table;
-    `path` the Parquet file relative to the home. Sums are decimal texts by column.
-    """
-
-    batch_id: str
-    source: str
-    stream: str
-    branch: str
-    business_date: date
-    covers_from: date
-    sequence: int | None
-    interface: str
-    place: str
-    content_sha256: str
-    log_sha256: str
-    declared_rows: int | None
-    declared_sums: Mapping[str, str]
-    rows: int
-    rows_loaded: int
-    rejected: int
-    sums: Mapping[str, str]
-    status: str
-    code: str | None
-    reason: str | None
-    supersedes: str | None
-    path: str | None
-    received_at: datetime
-    loaded_at: datetime | None
-
-
-@dataclass(frozen=True)
-class BatchKey:
-    """What names a batch, for those who need no more of it."""
-
-    batch_id: str
-    source: str
-    stream: str
-
-
-@dataclass(frozen=True)
-class ExchangeEvent:
-    """Something about an exchange that has no batch of its own, such as a missing log."""
-
-    event_id: int
-    code: str
-    source: str
-    stream: str
-    branch: str
-    business_date: date | None
-    batch_id: str | None
-    file: str | None
-    detail: str
-    at: datetime
-    resolved_at: datetime | None
-
-
-@dataclass(frozen=True)
-class QuarantineRow:
-    """One rejected record: where it stands and why; its bytes lie encrypted in the PII store."""
-
-    batch_id: str
-    record_no: int
-    line: int | None
-    byte_offset: int | None
-    column_name: str | None
-    code: str
-    reason: str
-    masked_value: str | None
-    state: str = "waiting"
-
-
-@dataclass(frozen=True)
-class CheckResult:
-    """The outcome of one check of one build."""
-
-    build_id: str
-    name: str
-    status: str
-    severity: str
-    detail: str
-    at: datetime
-
-
-@dataclass(frozen=True)
-class SnapshotLogRow:
-    """One published snapshot; kept for ever."""
-
-    tag: str
-    build_id: str
-    published_at: datetime
-    batches: int
-    code_version: str
-    detail: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Confirmation:
-    """What the source was told about a batch, once everything about it is done."""
-
-    batch_id: str
-    kind: str
-    place: str
-    result: str
-    at: datetime
 
 
 class Ledger:
@@ -138,6 +37,7 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._connection = open_store(path, MIGRATIONS)
+        self.rows = Rows(self._connection)
 
     def __enter__(self) -> Ledger:
         return self
@@ -158,7 +58,7 @@ class Ledger:
 
     def batch(self, batch_id: str) -> Batch | None:
         """Return one batch, or None."""
-        found = self._select(Batch, "select * from batch where batch_id = ?", [batch_id])
+        found = self.rows.select(Batch, "select * from batch where batch_id = ?", [batch_id])
         return found[0] if found else None
 
     def batches(
@@ -171,8 +71,8 @@ class Ledger:
     ) -> list[Batch]:
         """List batches in the order of source, stream, business date, sequence and arrival."""
         given = {"source": source, "stream": stream, "branch": branch, "status": status}
-        where, values = _where(given)
-        return self._select(
+        where, values = where_of(given)
+        return self.rows.select(
             Batch,
             f"select * from batch{where} order by source, stream, branch, business_date, "
             "sequence, received_at, batch_id",
@@ -186,7 +86,7 @@ class Ledger:
 
     def loaded_keys(self) -> list[BatchKey]:
         """Name the batches a build reads, from an index alone."""
-        return self._select(
+        return self.rows.select(
             BatchKey,
             "select batch_id, source, stream from batch where status = 'loaded' "
             "order by source, stream, batch_id",
@@ -246,8 +146,8 @@ class Ledger:
         self, *, batch_id: str | None = None, state: str | None = None
     ) -> list[QuarantineRow]:
         """List rejected records by batch and record."""
-        where, values = _where({"batch_id": batch_id, "state": state})
-        return self._select(
+        where, values = where_of({"batch_id": batch_id, "state": state})
+        return self.rows.select(
             QuarantineRow,
             f"select * from quarantine{where} order by batch_id, record_no",
             values,
@@ -294,10 +194,10 @@ class Ledger:
         self, *, unresolved: bool = False, source: str | None = None, code: str | None = None
     ) -> list[ExchangeEvent]:
         """List exchange events in the order they were noted."""
-        where, values = _where({"source": source, "code": code})
+        where, values = where_of({"source": source, "code": code})
         if unresolved:
             where += (" and " if where else " where ") + "resolved_at is null"
-        return self._select(
+        return self.rows.select(
             ExchangeEvent, f"select * from exchange_event{where} order by event_id", values
         )
 
@@ -331,15 +231,15 @@ class Ledger:
     def confirm(self, confirmation: Confirmation) -> None:
         """Note that the source has been told about a batch."""
         with transaction(self._connection):
-            self._insert("confirmation", confirmation, "or replace")
+            self.rows.insert("confirmation", confirmation, "or replace")
 
     def confirmations(self) -> list[Confirmation]:
         """List all confirmations by batch."""
-        return self._select(Confirmation, "select * from confirmation order by batch_id", [])
+        return self.rows.select(Confirmation, "select * from confirmation order by batch_id", [])
 
     def unconfirmed(self, source: str) -> list[Batch]:
         """List loaded batches of a source that have not been confirmed to it yet."""
-        return self._select(
+        return self.rows.select(
             Batch,
             "select * from batch where source = ? and status in ('loaded', 'superseded') and "
             "batch_id not in (select batch_id from confirmation) order by batch_id",
@@ -350,18 +250,18 @@ class Ledger:
         """Append check results of a build."""
         with transaction(self._connection):
             for result in results:
-                self._insert("check_result", result)
+                self.rows.insert("check_result", result)
 
     def check_results(self, build_id: str | None = None) -> list[CheckResult]:
         """List check results, of one build or all, in the order they were appended."""
-        where, values = _where({"build_id": build_id})
-        return self._select(
+        where, values = where_of({"build_id": build_id})
+        return self.rows.select(
             CheckResult, f"select * from check_result{where} order by check_id", values
         )
 
     def last_check_result(self, name: str) -> CheckResult | None:
         """The result of this name that was appended last."""
-        found = self._select(
+        found = self.rows.select(
             CheckResult,
             "select * from check_result where name = ? order by check_id desc limit 1",
             [name],
@@ -371,11 +271,11 @@ class Ledger:
     def append_snapshot(self, row: SnapshotLogRow) -> None:
         """Append a published snapshot; the same tag again changes nothing."""
         with transaction(self._connection):
-            self._insert("snapshot_log", row, "or ignore")
+            self.rows.insert("snapshot_log", row, "or ignore")
 
     def snapshots(self) -> list[SnapshotLogRow]:
         """List published snapshots, oldest first."""
-        return self._select(
+        return self.rows.select(
             SnapshotLogRow, "select * from snapshot_log order by published_at, tag", []
         )
 
@@ -388,7 +288,7 @@ class Ledger:
         return None if row is None else int(row[0])
 
     def _put(self, batch: Batch) -> None:
-        self._insert("batch", batch, "or replace")
+        self.rows.insert("batch", batch, "or replace")
 
     def _put_quarantine(self, batch_id: str, rejected: Iterable[QuarantineRow]) -> None:
         self._connection.execute("delete from quarantine where batch_id = ?", [batch_id])
@@ -409,49 +309,3 @@ class Ledger:
             "insert into reconciliation (batch_id, measure, declared, counted) values (?,?,?,?)",
             [(batch.batch_id, *pair) for pair in pairs],
         )
-
-    def _insert(self, table: str, row: Any, conflict: str = "") -> None:
-        names = [field.name for field in fields(row)]
-        self._connection.execute(
-            f"insert {conflict} into {table} ({', '.join(names)}) "
-            f"values ({', '.join('?' for _ in names)})",
-            [_stored(getattr(row, name)) for name in names],
-        )
-
-    def _select(self, row_type: type[Row], sql: str, values: Sequence[Any]) -> list[Row]:
-        return [_read(row_type, row) for row in self._connection.execute(sql, values)]
-
-
-def _where(given: Mapping[str, Any]) -> tuple[str, list[Any]]:
-    used = {name: value for name, value in given.items() if value is not None}
-    clauses = " and ".join(f"{name} = ?" for name in used)
-    return (f" where {clauses}" if clauses else "", list(used.values()))
-
-
-def _stored(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return as_text(value)
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, Mapping):
-        return json.dumps(value, ensure_ascii=False, sort_keys=True)
-    return value
-
-
-_INSTANTS = {"received_at", "loaded_at", "at", "resolved_at", "published_at"}
-_DATES = {"business_date", "covers_from"}
-_OBJECTS = {"declared_sums", "sums", "detail"}
-
-
-def _read(row_type: type[Row], row: sqlite3.Row) -> Row:
-    values: dict[str, Any] = {}
-    for field in fields(row_type):  # type: ignore[arg-type]
-        value = row[field.name]
-        if value is not None and field.name in _INSTANTS:
-            value = as_instant(value)
-        elif value is not None and field.name in _DATES:
-            value = date.fromisoformat(value)
-        elif field.name in _OBJECTS and str(field.type).startswith("Mapping"):
-            value = json.loads(value)
-        values[field.name] = value
-    return row_type(**values)

@@ -143,4 +143,81 @@ MIGRATIONS = (
     create index batch_loaded on batch (source, stream, batch_id, status)
         where status = 'loaded'
     """,
+    """
+    create table batch_of_every_interface (
+        batch_id text primary key,
+        source text not null,
+        stream text not null,
+        branch text not null,
+        business_date text not null,
+        covers_from text not null,
+        sequence integer,
+        interface text not null,
+        place text not null,
+        content_sha256 text not null,
+        log_sha256 text not null,
+        declared_rows integer,
+        declared_sums text not null,
+        rows integer not null,
+        rows_loaded integer not null,
+        rejected integer not null,
+        sums text not null,
+        status text not null check (status in ('announced', 'loaded', 'refused', 'superseded')),
+        code text,
+        reason text,
+        supersedes text,
+        path text,
+        received_at text not null,
+        loaded_at text,
+        replays text
+    );
+    insert into batch_of_every_interface select *, null from batch;
+    drop table batch;
+    alter table batch_of_every_interface rename to batch;
+    create index batch_by_stream on batch (source, stream, branch, business_date);
+    create index batch_settled on batch (source, stream, sequence) where status <> 'announced';
+    create index batch_announced on batch (source, stream, sequence) where status = 'announced';
+    create index batch_loaded on batch (source, stream, batch_id, status)
+        where status = 'loaded';
+    create index batch_replays on batch (replays) where replays is not null;
+    create table export (
+        export_id text primary key,
+        export text not null,
+        partner text not null,
+        interface text not null,
+        place text not null,
+        business_date text not null,
+        sequence integer not null,
+        snapshot text not null,
+        rows integer not null,
+        bytes integer not null,
+        sha256 text not null,
+        sums text not null,
+        status text not null
+            check (status in ('announced', 'delivered', 'confirmed', 'refused', 'disagrees')),
+        code text,
+        reason text,
+        announced_at text not null,
+        delivered_at text,
+        due_at text not null,
+        confirmed_at text,
+        unique (export, sequence)
+    );
+    create table extract_cursor (
+        source text not null,
+        stream text not null,
+        value text not null,
+        batch_id text not null,
+        primary key (source, stream)
+    );
+    create table allowed_shrink (
+        source text not null,
+        stream text not null,
+        branch text not null,
+        rows integer not null,
+        allowed_by text not null,
+        allowed_at text not null,
+        primary key (source, stream, branch, rows)
+    )
+    """,
 )

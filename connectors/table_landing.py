@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from connectors.errors import SourceUnreachable
 from connectors.formats.delimited import add_records, create_record_table
 from connectors.landing import Delivery, Landing, delivery_of, quarantine_rows, record_as_json
-from connectors.ledger import Batch, Confirmation
+from connectors.ledger_rows import Batch, Confirmation
 from connectors.tables import FlagTable, open_database
 from connectors.validation import (
     Rejected,

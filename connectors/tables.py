@@ -266,9 +266,9 @@ def _text(value: Any, column: Column) -> str | None:
     if isinstance(value, bool):
         return "1" if value else "0"
     if isinstance(value, datetime):
-        return value.strftime(column.format or _WRITTEN)
+        return value.strftime((column.format or (_WRITTEN,))[0])
     if isinstance(value, date):
-        return value.strftime(column.format or "%Y-%m-%d")
+        return value.strftime((column.format or ("%Y-%m-%d",))[0])
     if isinstance(value, Decimal):
         return format(value, "f")
     return str(value)

@@ -161,10 +161,12 @@ def _cast(text: str, column: Column, zone: str) -> str:
             f"when lower({text}) in ('0', 'false') then false end"
         )
     if column.type == "date":
-        pattern = column.format or _DEFAULT_FORMATS["date"]
+        pattern = (column.format or (_DEFAULT_FORMATS["date"],))[0]
         return f"cast(try_strptime({text}, {literal(pattern)}) as date)"
     if column.type == "timestamp":
-        return to_utc(text, column.format or _DEFAULT_FORMATS["timestamp"], column.tz or zone)
+        return to_utc(
+            text, (column.format or (_DEFAULT_FORMATS["timestamp"],))[0], column.tz or zone
+        )
     # A pattern decides before the cast, which would round and take exponents.
     decimals = f"(\\.[0-9]{{1,{column.scale}}})?" if column.scale else ""
     shape = literal(f"[+-]?[0-9]+{decimals}")

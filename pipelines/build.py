@@ -17,7 +17,7 @@ from pathlib import Path
 import duckdb
 
 from connectors.contract import Contract
-from connectors.ledger import Batch
+from connectors.ledger_rows import Batch
 from cubes.catalogue import Catalogue, check_catalogue
 from cubes.view import create_views
 from pipelines.build_input import BuildInput, BuildRequest, as_naive, freeze

@@ -18,7 +18,7 @@ import duckdb
 
 from connectors.case_mapping import FLAT_CASE_STREAM
 from connectors.contract import Contract, Stream, raw_columns
-from connectors.ledger import Batch, BatchKey
+from connectors.ledger_rows import Batch, BatchKey
 from connectors.validation import literal, quoted
 
 _FLAT = "cases"

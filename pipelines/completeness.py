@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from connectors.contract import Contract, Stream
-from connectors.ledger import Batch
+from connectors.ledger_rows import Batch
 
 _WINDOW_DAYS = 31
 

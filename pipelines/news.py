@@ -103,7 +103,7 @@ def tell_and_note(installation: Installation, *, warn: Callable[[str], object]) 
     The note is written after the planning and only if it had no errors, so that a failure of the
     whole or of one digest or rule is repeated by the next look. `warn` is told each error.
     """
-    from connectors.ledger import CheckResult
+    from connectors.ledger_rows import CheckResult
 
     told = tell(installation)
     for error in told.report.errors:

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from connectors.contract import Contract, DeliverySchedule
 from connectors.files import sums_agree
-from connectors.ledger import Batch, ExchangeEvent
+from connectors.ledger_rows import Batch, ExchangeEvent
 
 WINDOW_DAYS = 28
 _FEWEST_DAYS = 7

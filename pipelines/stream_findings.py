@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
 from connectors.contract import Contract, Stream
-from connectors.ledger import Batch
+from connectors.ledger_rows import Batch
 from pipelines.completeness import source_health
 from pipelines.installation import Installation
 from pipelines.stream_checks import (

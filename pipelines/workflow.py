@@ -20,7 +20,8 @@ from pipelines.publish import publish
 
 if TYPE_CHECKING:
     from connectors.landing import Delivery
-    from connectors.ledger import Batch, Ledger
+    from connectors.ledger import Ledger
+    from connectors.ledger_rows import Batch
 
 Say = Callable[[str], None]
 
@@ -95,7 +96,7 @@ def build_and_publish(
     With the same batches, moment and definitions as the published snapshot and no forced days,
     nothing is done. Raises BuildLockedError, BuildFailedError or PublishError.
     """
-    from connectors.ledger import CheckResult
+    from connectors.ledger_rows import CheckResult
     from pipelines.build import build, definition_version
     from pipelines.completeness import source_health
 
@@ -217,7 +218,7 @@ def build_request(installation: Installation, forced_days: Sequence[date] = ()) 
 
 def _log_snapshot(ledger: Ledger, information: Mapping[str, Any], batches: Sequence[Batch]) -> None:
     """Append the snapshot of `information` to the log that is kept for ever."""
-    from connectors.ledger import SnapshotLogRow
+    from connectors.ledger_rows import SnapshotLogRow
 
     ledger.append_snapshot(
         SnapshotLogRow(

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.contract import FileLayout
 from connectors.errors import RefusedDelivery
+from connectors.file_layout import FileLayout
 from connectors.formats.delimited import read_delimited
 from connectors.validation import rejected_records, type_records
 

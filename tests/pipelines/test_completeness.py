@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from connectors.contract import Contract
-from connectors.ledger import Batch
+from connectors.ledger_rows import Batch
 from pipelines.completeness import source_health
 
 TODAY = date(2026, 3, 30)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from connectors.contract import DeliverySchedule
-from connectors.ledger import Batch, ExchangeEvent
+from connectors.ledger_rows import Batch, ExchangeEvent
 from pipelines.stream_checks import Finding, expected_day, freshness, reconciliation, volume
 
 ZONE = "Asia/Shanghai"
