@@ -66,8 +66,8 @@ def test_raw_columns_are_those_of_the_contract_then_the_technical_ones() -> None
         "_business_date",
         "_recorded_at",
         "_op",
-        "_op",
         "_branch",
+    ]
 
 
 def test_the_dbt_sources_are_those_of_the_contracts() -> None:
