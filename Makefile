@@ -7,7 +7,7 @@ RUN := .venv/bin/
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 export UV_COMPILE_BYTECODE := 1
 
-.PHONY: help setup setup-bi demo up down status bi test test-bi check format bench clean
+.PHONY: help setup setup-bi demo up down status bi test test-bi soak check format bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -52,6 +52,9 @@ test: setup ## Run the tests
 
 test-bi: setup setup-bi ## Run the tests of the dashboards and of the pages in a browser
 	@$(RUN)pytest -m "superset or browser"
+
+soak: setup ## Kill and fuzz many times: 50 kills of files, tables, service each
+	@HUIYIN_TEST_KILLS=$${HUIYIN_TEST_KILLS:-50} HUIYIN_TEST_EXAMPLES=$${HUIYIN_TEST_EXAMPLES:-2000} $(RUN)pytest -m soak --timeout 7200
 
 check: setup ## Format, lint, types, imports, tests
 	@$(RUN)ruff format --check .

@@ -2,126 +2,130 @@
 
 from __future__ import annotations
 
-import os
 from datetime import datetime
-from functools import lru_cache
 from pathlib import Path
 
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-
 from connectors.contract import Contract
-from connectors.errors import RefusedDelivery, SourceUnreachable
+from connectors.database import open_database
+from connectors.errors import RefusedDelivery
+from connectors.extract_landing import due_extracts
+from connectors.file_ledger import FileLedger
 from connectors.files import (
     Waiting,
     file_batch_id,
-    hash_file,
+    list_files,
     parse_send_log,
-    waiting_files,
 )
+from connectors.flag_tables import FlagTable
 from connectors.ledger import Ledger
-from connectors.ledger_rows import ExchangeEvent
-from connectors.table_landing import STALE_AFTER
-from connectors.tables import FlagTable, open_database
+from connectors.mail_landing import mail_arrivals
+from connectors.place import Place, Secret, no_secret, open_place, shown_name
+from connectors.reading_hours import outside_hours
+from connectors.table_landing import STALE_AFTER, reader_name
 
 
 def arrivals(
-    contract: Contract, *, home: Path, ledger: Ledger, now: datetime, worker: str | None = None
+    contract: Contract,
+    *,
+    home: Path,
+    ledger: Ledger,
+    now: datetime,
+    worker: str | None = None,
+    secret: Secret = no_secret,
+    zone: str | None = None,
 ) -> tuple[str, ...]:
     """Names of files or flag tables of a source that hold something a landing has not settled.
 
-    A file that was refused or noted stays settled until it, its log or its content changes. The
-    inbox tells nothing here: it is drained by itself. Raises SourceUnreachable and
+    A file that was refused or noted stays settled until it, its log or its content changes. An
+    extract is not looked at: its tables are named when they are due. The inbox tells nothing here:
+    it is drained by itself. Raises SourceUnreachable and
     InterfaceMismatch for a table interface.
     """
+    if zone is not None and outside_hours(contract, now, zone) is not None:
+        return ()
+    if contract.interface.format == "mail":
+        return mail_arrivals(contract, home, secret)
     if contract.interface.type == "files":
-        return _files(contract, home, ledger)
+        return _files(contract, home, ledger, secret)
     if contract.interface.type == "table":
-        return _tables(contract, home, now, worker or str(home.resolve()))
+        return _tables(contract, home, now, worker or ledger.home_id(), secret)
+    if contract.interface.type == "extract":
+        return tuple(due_extracts(contract, ledger.last_reads(), now, zone or "UTC"))
     return ()
 
 
-def _files(contract: Contract, home: Path, ledger: Ledger) -> tuple[str, ...]:
-    files, orphans = waiting_files(home / contract.interface.location)
-    if not files and not orphans:
-        return ()
-    events = ledger.exchange_events(unresolved=True, source=contract.source)
-    new = [name for name in orphans if not _noted(events, "missing_file", name)]
-    new.extend(
-        waiting.path.name for waiting in files if not _is_settled(waiting, contract, ledger, events)
-    )
+def _files(contract: Contract, home: Path, ledger: Ledger, secret: Secret) -> tuple[str, ...]:
+    location, source = contract.interface.location, contract.source
+    with open_place(location, home, secret=secret, owner=source) as place:
+        listing = list_files(place)
+        history = FileLedger(ledger, source)
+        new = [name for name in listing.orphans if not _noted(history, "missing_file", name)]
+        new += [name for name in listing.unreadable if not _noted(history, "unreadable_file", name)]
+        new += [
+            waiting.name
+            for waiting in listing.files
+            if not _is_settled(waiting, contract, ledger, history, place)
+        ]
     return tuple(sorted(new))
 
 
 def _is_settled(
-    waiting: Waiting, contract: Contract, ledger: Ledger, events: list[ExchangeEvent]
+    waiting: Waiting, contract: Contract, ledger: Ledger, history: FileLedger, place: Place
 ) -> bool:
     """Whether a landing would pass the file by; the cases are those of `file_landing`."""
-    name = waiting.path.name
+    name = waiting.name
     if waiting.log_bytes is None:
-        return _noted(events, "missing_log", name)
+        return _noted(history, "missing_log", name)
     try:
         log = parse_send_log(waiting.log_bytes)
     except RefusedDelivery as refusal:
-        return _noted(events, refusal.code, name, refusal.reason)
+        return _noted(history, refusal.code, name, refusal.reason)
     named = (log.file, log.source) == (name, contract.source) and log.stream in contract.streams
     if not named:
-        return any(e.code == "lying_log" and e.file == _shown(name) for e in events)
-    try:
-        sha256 = _content_sha256(waiting.path)
-    except FileNotFoundError:
-        # It was landed and archived between the listing and this look.
-        return True
+        return _noted(history, "lying_log", name)
+    sha256 = history.seen_sha256(name, waiting.stamp)
+    if sha256 is None:
+        # What a landing has left where it lies was noted then; this is new, changed or unreadable.
+        return _noted(history, "unreadable_file", name) and not _is_readable(place, name)
     batch = ledger.batch(file_batch_id(log, sha256))
     if batch is None or batch.status == "announced":
         return False
     if batch.status == "refused":
         return batch.log_sha256 == waiting.log_sha256
     return any(
-        (e.code, e.file, e.batch_id) == ("duplicate_batch", name, batch.batch_id) for e in events
+        event.batch_id == batch.batch_id
+        for event in history.open_events_of(name, ["duplicate_batch"])
     )
 
 
-def _noted(events: list[ExchangeEvent], code: str, name: str, detail: str | None = None) -> bool:
+def _is_readable(place: Place, name: str) -> bool:
+    try:
+        place.read(name, 1)
+    except (PermissionError, FileNotFoundError):
+        return False
+    return True
+
+
+def _noted(history: FileLedger, code: str, name: str, detail: str | None = None) -> bool:
     return any(
-        event.code == code and event.file == _shown(name) and detail in (None, event.detail)
-        for event in events
+        detail in (None, event.detail) for event in history.open_events_of(shown_name(name), [code])
     )
 
 
-def _shown(name: str) -> str:
-    """The name as the ledger keeps it, in which bytes that are not UTF-8 are replaced."""
-    return os.fsencode(name).decode("utf-8", errors="replace")
-
-
-def _content_sha256(path: Path) -> str:
-    status = path.stat()
-    return _sha256(path, status.st_ino, status.st_size, status.st_mtime_ns)
-
-
-@lru_cache(maxsize=1024)
-def _sha256(path: Path, _inode: int, _size: int, _changed: int) -> str:
-    """Hash a file once for as long as it stays as it is: a refused file lies there for days."""
-    return hash_file(path)
-
-
-def _tables(contract: Contract, home: Path, now: datetime, worker: str) -> tuple[str, ...]:
-    engine = open_database(contract.interface.location, home)
+def _tables(
+    contract: Contract, home: Path, now: datetime, worker: str, secret: Secret
+) -> tuple[str, ...]:
+    name = contract.source
+    engine = open_database(contract.interface.location, home, secret=secret, owner=name)
     try:
         tables = [
-            FlagTable(engine, name, stream, worker=worker)
-            for name, stream in contract.streams.items()
+            FlagTable(engine, stream_name, stream, worker=reader_name(worker, name))
+            for stream_name, stream in contract.streams.items()
         ]
         return tuple(
             table.name
             for table in tables
             if table.has_new() or table.left_behind(now=now, stale_after=STALE_AFTER)
         )
-    except SQLAlchemyError as error:
-        told = error.orig if isinstance(error, DBAPIError) else error
-        raise SourceUnreachable(
-            f"Looking for new rows of source '{contract.source}' at {contract.interface.location} "
-            f"failed: {type(told).__name__}. Nothing was claimed. Trying again helps when the "
-            "database is only busy or down; otherwise its owner must mend it."
-        ) from error
     finally:
         engine.dispose()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from zoneinfo import available_timezones
 
+from connectors.place import carries_password, credential_name
 from cubes.declaration import suggest
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 _NEEDS_LAYOUT = {"delimited", "fixed_width", "spreadsheet"}
 _DATED = {"date", "timestamp"}
+_FEWEST_DAYS_KEPT = 35
 
 
 def cross_faults(contract: Contract) -> Iterator[tuple[list[str], str]]:
@@ -33,6 +35,9 @@ def cross_faults(contract: Contract) -> Iterator[tuple[list[str], str]]:
 
 def _interface_faults(contract: Contract) -> Iterator[tuple[list[str], str]]:
     interface, layout = contract.interface, contract.file
+    if carries_password(interface.location):
+        name = credential_name(contract.source, "PASSWORD")
+        yield ["interface", "location"], f"carries a password; keep it as the secret {name}"
     if interface.type != "files":
         if interface.format is not None:
             yield ["interface", "format"], "belongs only to a file interface"
@@ -45,6 +50,8 @@ def _interface_faults(contract: Contract) -> Iterator[tuple[list[str], str]]:
         yield ["file"], "the national centre system fixes its own layout; leave 'file' out"
     if layout and layout.quote and len(layout.delimiter) > 1:
         yield ["file", "delimiter"], "a file with quotes needs a delimiter of one character"
+    if layout and set(layout.delimiter) & {"\r", "\n", "\0"}:
+        yield ["file", "delimiter"], "a delimiter holds no line end and no NUL"
     if layout and layout.escape and not layout.quote:
         yield ["file", "escape"], "belongs only to a file with quotes"
 
@@ -53,9 +60,11 @@ def _interface_stream_faults(
     place: list[str], stream: Stream, contract: Contract
 ) -> Iterator[tuple[list[str], str]]:
     if contract.interface.type != "extract":
-        for field in ("table", "cursor", "deleted"):
+        for field in ("cursor", "deleted"):
             if getattr(stream, field) is not None:
                 yield [*place, field], "belongs only to 'type: extract'"
+        if stream.table is not None and contract.interface.type != "table":
+            yield [*place, "table"], "belongs only to 'type: table' or 'type: extract'"
     if contract.interface.type == "extract":
         if stream.table is None:
             yield [*place], "an extract needs 'table'"
@@ -68,12 +77,29 @@ def _interface_stream_faults(
         if part is not None and part.column not in stream.columns:
             hint = suggest(part.column, stream.columns)
             yield [*place, field], f"unknown column '{part.column}'{hint}"
+    if stream.cursor is not None and stream.cursor.column in stream.columns:
+        yield from _cursor_faults([*place, "cursor"], stream)
+    trailer = contract.file.trailer if contract.file else None
+    for name in trailer.sums if trailer else ():
+        if name not in stream.columns or not stream.columns[name].is_numeric:
+            yield ["file", "trailer", "sums"], f"'{name}' is no column of numbers of every stream"
     fixed = contract.interface.format == "fixed_width"
     for name, column in stream.columns.items():
         if fixed and column.at is None:
             yield [*place, "columns", name], "a column of fixed width needs 'at: [first, bytes]'"
         if not fixed and column.at is not None:
             yield [*place, "columns", name], "'at' belongs only to files of fixed width"
+
+
+def _cursor_faults(place: list[str], stream: Stream) -> Iterator[tuple[list[str], str]]:
+    assert stream.cursor is not None
+    column = stream.columns[stream.cursor.column]
+    if column.type not in _DATED and not column.is_numeric:
+        yield place, "a cursor must be a date, a timestamp or a number"
+    elif column.is_numeric and not stream.cursor.look_back.startswith("0 "):
+        yield [*place, "look_back"], "belongs only to a cursor of dates or times"
+    if column.pii or column.scrub:
+        yield place, "a cursor must not be a personal value"
 
 
 def _case_faults(contract: Contract) -> Iterator[tuple[list[str], str]]:
@@ -101,6 +127,7 @@ def _stream_faults(place: list[str], stream: Stream) -> Iterator[tuple[list[str]
     dated = stream.business_date_from
     if dated in columns and columns[dated].type not in {"date", "timestamp"}:
         yield [*place, "business_date_from"], f"'{dated}' must be a date or a timestamp"
+    yield from _keep_faults([*place, "keep"], stream)
     for name in stream.control.sums:
         if name not in columns:
             yield [*place, "control", "sums"], f"unknown column '{name}'{suggest(name, columns)}"
@@ -109,6 +136,18 @@ def _stream_faults(place: list[str], stream: Stream) -> Iterator[tuple[list[str]
     for name, column in columns.items():
         for message in _column_faults(column):
             yield [*place, "columns", name], message
+
+
+def _keep_faults(place: list[str], stream: Stream) -> Iterator[tuple[list[str], str]]:
+    """Facts of an expired day leave with it, so only streams whose days stand alone may expire."""
+    if stream.keep is None:
+        return
+    if stream.mode == "changes":
+        yield place, "belongs to 'append' or 'full': a table of changes needs its whole history"
+    if stream.case_key is not None:
+        yield place, "the records of a case expire together or not at all: leave 'keep' out"
+    if int(stream.keep.split()[0]) < _FEWEST_DAYS_KEPT:
+        yield place, f"must be at least {_FEWEST_DAYS_KEPT} days, which completeness looks back on"
 
 
 def _column_faults(column: Column) -> Iterator[str]:

@@ -6,7 +6,13 @@ ConnectorError
 ├── LandingFailed            the disk or a store failed while a source landed (retry helps)
 ├── RefusedDelivery          a delivery is refused whole; carries `code` and, in a file, `offset`
 ├── SourceUnreachable        a folder or database of a source cannot be reached (retry helps)
+│   └── FileStillChanges     a file on a server changed while it was fetched
+├── RelandingRefused         an archived file cannot become its batch again
+├── CredentialsRefused       a server does not know us, or we have nothing to sign in with
+├── HostKeyRefused           an ssh server shows a key that is not known
 ├── InterfaceMismatch        a table does not have the agreed columns, or the inbox is another one
+├── ExportMismatch           an export does not fit its declaration, or its kept content is gone
+├── UnwritableValue          a layout cannot carry a value that was to be written in it
 ├── InboxUnavailable         the inbox could not be written (trying again helps)
 └── PseudonymUnknown         no value is kept for a pseudonym
 
@@ -62,8 +68,45 @@ class SourceUnreachable(ConnectorError):
     retryable = True
 
 
+class RelandingRefused(ConnectorError):
+    """A batch cannot be landed again from its archived file; nothing was changed."""
+
+
+class FileStillChanges(SourceUnreachable):
+    """A file on a server changed while it was fetched, as one that is still being written does."""
+
+
+class CredentialsRefused(ConnectorError):
+    """The credentials of a source are missing, or its server does not accept them."""
+
+
+class HostKeyRefused(ConnectorError):
+    """An ssh server shows a host key that is not the known one; nothing was sent to it."""
+
+
 class InterfaceMismatch(ConnectorError):
     """A table or its location is not what its contract and the interface agree on."""
+
+
+class ExportMismatch(ConnectorError):
+    """What an export would say is not what its declaration promises, or it can no more be said."""
+
+
+class UnwritableValue(ConnectorError):
+    """A value cannot be written in the layout of a file so that reading gives it back.
+
+    `record_no` counts from 1; the value itself is never told.
+    """
+
+    def __init__(self, record_no: int, column: str, why: str) -> None:
+        self.record_no = record_no
+        self.column = column
+        self.why = why
+        super().__init__(
+            f"Writing record {record_no} failed: the value of column '{column}' {why}. No file "
+            "was written. Trying again does not help; change the layout of the contract (quotes, "
+            "another delimiter, wider columns) or the value."
+        )
 
 
 class InboxUnavailable(ConnectorError):

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
 
 from connectors.contract import Contract
 from connectors.flat_cases import locate_mapped_columns, type_cases
-from connectors.formats.delimited import Reading, read_delimited
-from connectors.validation import locate_columns, type_records
+from connectors.formats import read_records
+from connectors.formats.delimited import Reading, check_trailer
+from connectors.schema_change import ColumnFinding, resolve_header
+from connectors.validation import count_sums, type_records
 
 
 @dataclass(frozen=True)
 class TypedFile:
-    """What was read, and where each named column stands in a record (from 1)."""
+    """What was read, and where each named column stands in a record (from 1).
+
+    `extra` are columns that the contract does not know and that land behind its own; `findings`
+    tell what the header means.
+    """
 
     reading: Reading
     places: dict[str, int]
+    extra: dict[str, int] = field(default_factory=dict)
+    findings: tuple[ColumnFinding, ...] = ()
 
 
 def read_typed(
@@ -31,18 +39,25 @@ def read_typed(
 ) -> TypedFile:
     """Read a file into `record` and `typed`; raises RefusedDelivery if it cannot be read."""
     stream = contract.streams[stream_name]
-    reading = read_delimited(path, contract.layout, connection)
+    layout = contract.layout
+    reading = read_records(path, contract, stream_name, connection)
     if contract.shape == "cases":
         places = locate_mapped_columns(reading.header or (), contract)
         type_cases(connection, contract, places)
-    else:
-        places = locate_columns(reading.header, stream)
-        type_records(
-            connection,
-            stream,
-            places,
-            width=len(reading.header or stream.columns),
-            nulls=contract.layout.nulls,
-            zone=contract.zone or zone,
-        )
-    return TypedFile(reading, places)
+        check_trailer(reading, layout, {}, readable=True)
+        return TypedFile(reading, places)
+    header = resolve_header(reading.header, stream)
+    type_records(
+        connection,
+        stream,
+        header.places,
+        width=len(reading.header or stream.columns),
+        nulls=layout.nulls,
+        zone=contract.zone or zone,
+        decimal_mark=layout.decimal_mark,
+        extra=header.extra,
+    )
+    if layout.trailer is not None:
+        sums, readable = count_sums(connection, list(layout.trailer.sums))
+        check_trailer(reading, layout, sums, readable=readable)
+    return TypedFile(reading, header.places, header.extra, header.findings)

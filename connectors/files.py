@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -24,13 +23,17 @@ from connectors.contract import Contract
 from connectors.errors import RefusedDelivery
 from connectors.file_reading import read_typed
 from connectors.ledger_rows import Batch
+from connectors.place import LocalPlace, Place, Stamp
 from connectors.validation import count_sums, local_date, quoted
 
 SEND_LOG = ".send.log"
 READ_LOG = ".read.log"
 _LARGEST_LOG = 1024 * 1024
+_CLOCK_STEP_NS = 2_000_000_000
 _LARGEST_NUMBER = 2**63 - 1
-_AGREED_NAME = re.compile(r"(?P<stream>[a-z][a-z0-9_]*)_(?P<date>\d{8})_(?P<sequence>\d{4})\.\w+")
+_AGREED_NAME = re.compile(
+    r"(?P<stream>[a-z][a-z0-9_]*)_(?P<date>\d{8})_(?P<sequence>\d{4})(\.\w+){1,2}"
+)
 
 
 @dataclass(frozen=True)
@@ -53,10 +56,19 @@ class SendLog:
 
 @dataclass(frozen=True)
 class Waiting:
-    """A data file that lies in a folder; `log_bytes` is None while its send log is missing."""
+    """A data file that lies in a place; `log_bytes` is None while its send log is missing."""
 
-    path: Path
+    name: str
+    stamp: Stamp
     log_bytes: bytes | None
+    log_stamp: Stamp | None = None
+
+    @property
+    def is_younger_than_log(self) -> bool:
+        """Whether the file was written some seconds after its log, which comes last by agreement;
+        clocks of places are told in whole seconds."""
+        log = self.log_stamp
+        return log is not None and self.stamp.mtime_ns > log.mtime_ns + _CLOCK_STEP_NS
 
     @property
     def log_sha256(self) -> str:
@@ -64,32 +76,39 @@ class Waiting:
         return hashlib.sha256(self.log_bytes or b"").hexdigest()
 
 
-def waiting_files(folder: Path) -> tuple[list[Waiting], list[str]]:
-    """List data files of a folder by name, and names of send logs whose file is not there."""
-    if not folder.is_dir():
-        return [], []
-    names = {path.name for path in folder.iterdir() if path.is_file()}
-    visible = sorted(name for name in names if not name.startswith("."))
-    files = [
-        Waiting(
-            folder / name,
-            _read_log_bytes(folder / f"{name}{SEND_LOG}") if f"{name}{SEND_LOG}" in names else None,
-        )
-        for name in visible
-        if not name.endswith((SEND_LOG, READ_LOG))
-    ]
+@dataclass(frozen=True)
+class Listing:
+    """What lies in a place: data files, names of send logs whose file is not there, and names of
+    which the file or its log may not be read."""
+
+    files: tuple[Waiting, ...]
+    orphans: tuple[str, ...]
+    unreadable: tuple[str, ...]
+
+
+def list_files(place: Place) -> Listing:
+    """Look at a place once; what vanishes meanwhile is left for the next look."""
+    stamps = place.stamps()
+    files, unreadable = [], []
+    for name in sorted(stamps):
+        if name.endswith((SEND_LOG, READ_LOG)):
+            continue
+        log: bytes | None = None
+        if f"{name}{SEND_LOG}" in stamps:
+            try:
+                log = place.read(f"{name}{SEND_LOG}", _LARGEST_LOG + 1)
+            except FileNotFoundError:
+                continue
+            except PermissionError:
+                unreadable.append(name)
+                continue
+        files.append(Waiting(name, stamps[name], log, stamps.get(f"{name}{SEND_LOG}")))
     orphans = [
         name.removesuffix(SEND_LOG)
-        for name in visible
-        if name.endswith(SEND_LOG) and name.removesuffix(SEND_LOG) not in names
+        for name in sorted(stamps)
+        if name.endswith(SEND_LOG) and name.removesuffix(SEND_LOG) not in stamps
     ]
-    return files, orphans
-
-
-def _read_log_bytes(path: Path) -> bytes:
-    """Read a send log up to one byte more than a log may have."""
-    with path.open("rb") as file:
-        return file.read(_LARGEST_LOG + 1)
+    return Listing(tuple(files), tuple(orphans), tuple(unreadable))
 
 
 def parse_send_log(raw: bytes) -> SendLog:
@@ -192,7 +211,9 @@ def sums_agree(declared: Mapping[str, str], counted: Mapping[str, str]) -> list[
     ]
 
 
-def write_read_log(folder: Path, batch: Batch, *, result: str, now: datetime) -> None:
+def write_read_log(
+    place: Place, batch: Batch, *, result: str, now: datetime, at_once: bool = True
+) -> None:
     """Confirm a delivery to its sender: `result` is ok, partial or refused."""
     body = {
         "file": batch.place,
@@ -207,48 +228,21 @@ def write_read_log(folder: Path, batch: Batch, *, result: str, now: datetime) ->
         "reason": batch.reason,
         "read_at": now.isoformat(),
     }
-    write_json(folder / f"{batch.place}{READ_LOG}", body)
+    place.write(f"{batch.place}{READ_LOG}", _json(body), at_once=at_once)
 
 
-def write_json(path: Path, body: Mapping[str, Any]) -> None:
-    """Write JSON under a temporary name, make it durable and rename it."""
-    temporary = path.with_name(f".{path.name}.part")
-    with temporary.open("w", encoding="utf-8") as file:
-        json.dump(body, file, ensure_ascii=False, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    sync_folder(path.parent)
+def send_log_bytes(log: SendLog) -> bytes:
+    """A send log as it is written."""
+    body = log.__dict__ | {
+        "business_date": log.business_date.isoformat(),
+        "covers_from": log.covers_from.isoformat(),
+        "sent_at": log.sent_at.isoformat(),
+    }
+    return _json(body)
 
 
-def sync_folder(folder: Path) -> None:
-    """Make renames in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def archive(folder: Path, batch: Batch) -> None:
-    """Move a landed file and its logs to `archive/`; repeating it moves what is left.
-
-    Nothing in the archive is overwritten: a name that is taken gets the batch id behind it. A file
-    that was replaced by other content in the meantime stays, with its own log.
-    """
-    path = folder / batch.place
-    if path.exists() and hash_file(path) != batch.content_sha256:
-        return
-    target = folder / "archive"
-    target.mkdir(exist_ok=True)
-    for name in (batch.place, f"{batch.place}{SEND_LOG}", f"{batch.place}{READ_LOG}"):
-        if (folder / name).exists():
-            kept = target / name
-            if kept.exists():
-                kept = target / f"{name}.{batch.batch_id[:12]}"
-            (folder / name).replace(kept)
-    sync_folder(target)
-    sync_folder(folder)
+def _json(body: Mapping[str, Any]) -> bytes:
+    return json.dumps(body, ensure_ascii=False, indent=1).encode()
 
 
 def announce(
@@ -300,12 +294,8 @@ def announce(
         sums=sums,
         sent_at=now,
     )
-    body = log.__dict__ | {
-        "business_date": log.business_date.isoformat(),
-        "covers_from": log.covers_from.isoformat(),
-        "sent_at": now.isoformat(),
-    }
-    write_json(path.with_name(f"{path.name}{SEND_LOG}"), body)
+    with LocalPlace(path.parent, create=False) as place:
+        place.write(f"{path.name}{SEND_LOG}", send_log_bytes(log))
     return log
 
 

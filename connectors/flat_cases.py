@@ -15,10 +15,13 @@ from pathlib import Path
 import duckdb
 
 from connectors.case_mapping import CaseMap, Mapped
+from connectors.column_rules import field_text, parsed_time
 from connectors.contract import Contract
 from connectors.errors import RefusedDelivery
 from connectors.formats.delimited import read_delimited
-from connectors.validation import field_text, literal, quoted, reject_repeated_keys, to_utc
+from connectors.local_time import to_utc
+from connectors.sql_text import literal, quoted
+from connectors.validation import reject_repeated_keys
 
 _EVENT_FIELDS = ("created_at", "first_reply_at", "resolved_at", "closed_at")
 
@@ -60,14 +63,11 @@ def type_cases(
     for field in ("kind", "channel", "status"):
         texts[field] = _mapped(getattr(mapping, field), places, nulls)
     texts["attributes"] = _attributes(mapping, places, nulls)
-    parsed = {
-        f"utc {field}": to_utc(quoted(f"text {field}"), contract.dates.format, contract.zone)
-        for field in dates
-    } | {
-        f"local {field}": f"try_strptime({quoted(f'text {field}')}, "
-        f"{literal(contract.dates.format)})"
+    local = {
+        f"local {field}": parsed_time(quoted(f"text {field}"), contract.dates.format)
         for field in dates
     }
+    parsed = {f"utc {field}": to_utc(quoted(f"local {field}"), contract.zone) for field in dates}
     flags = {f"flag {field}": _flag(field, contract) for field in dates}
     values = {
         f"{field}_at": f"case when {quoted(f'flag {field}')} is null "
@@ -90,7 +90,8 @@ def type_cases(
             select record_no, line, byte_offset, byte_length, op, fields, flaw, {_select(texts)}
             from record
         ),
-        parsed as (select *, {_select(parsed)} from texts),
+        locals as (select *, {_select(local)} from texts),
+        parsed as (select *, {_select(parsed)} from locals),
         flagged as (select *, {_select(flags)} from parsed)
         select
             record_no as _record_no, line as _line, byte_offset as _offset,

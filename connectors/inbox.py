@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
+from connectors.inbox_packets import PacketBox
 from connectors.inbox_schema import MIGRATIONS
 from connectors.sqlite_store import as_instant, as_text, open_store, transaction
 
@@ -78,7 +79,11 @@ class InboxEvent:
 
 @dataclass(frozen=True)
 class ApiClient:
-    """One system or desk that may write by key; `unit_id` bounds the cases it may touch."""
+    """One system or desk that may call by key.
+
+    `unit_id` bounds the cases it may touch and the figures it may see, `sources` are those it
+    delivers for; a test key checks everything and changes nothing.
+    """
 
     client_id: str
     key_hash: str
@@ -87,6 +92,8 @@ class ApiClient:
     permissions: tuple[str, ...]
     created_at: datetime
     disabled_at: datetime | None
+    sources: tuple[str, ...] = ()
+    is_test: bool = False
 
 
 class Inbox:
@@ -95,6 +102,7 @@ class Inbox:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._connection = open_store(path, MIGRATIONS)
+        self.packets = PacketBox(self._connection)
 
     def __enter__(self) -> Inbox:
         return self
@@ -253,9 +261,9 @@ def _read(row_type: type[Row], row: sqlite3.Row) -> Row:
             value = as_instant(value)
         elif field.name in _OBJECTS:
             value = json.loads(value)
-        elif field.name == "permissions":
+        elif field.name in {"permissions", "sources"}:
             value = tuple(json.loads(value))
-        elif field.name == "is_flood":
+        elif field.name in {"is_flood", "is_test"}:
             value = bool(value)
         values[field.name] = value
     return row_type(**values)

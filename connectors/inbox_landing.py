@@ -16,7 +16,8 @@ from zoneinfo import ZoneInfo
 from connectors.errors import InterfaceMismatch
 from connectors.formats.delimited import add_records, create_record_table
 from connectors.inbox import Inbox, InboxEvent, Submission
-from connectors.landing import Delivery, Landing, delivery_of, record_as_json
+from connectors.kept_records import as_json
+from connectors.landing import Delivery, Landing, delivery_of
 from connectors.table_landing import typed_batch
 
 ROWS_PER_BATCH = 5_000
@@ -42,14 +43,14 @@ def land_inbox(landing: Landing, *, rows_per_batch: int = ROWS_PER_BATCH) -> Ite
     if not path.exists():
         for name in streams:
             _require(landing, name, 0)
-            _note_read(landing, name)
+            note_drained(landing, name)
         return
     with Inbox(path) as inbox:
         for name in streams:
             _require(landing, name, inbox.last_seq(_TABLES[name]))
             while (rows := _next_rows(landing, inbox, name, rows_per_batch)) is not None:
                 yield _land_rows(landing, name, rows)
-            _note_read(landing, name)
+            note_drained(landing, name)
 
 
 def _require(landing: Landing, name: str, last_seq: int) -> None:
@@ -66,7 +67,8 @@ def _require(landing: Landing, name: str, last_seq: int) -> None:
         )
 
 
-def _note_read(landing: Landing, name: str) -> None:
+def note_drained(landing: Landing, name: str) -> None:
+    """Note that a stream was drained to its end, at most once a minute and on each new day."""
     # A drain every few seconds need not write the ledger each time to say that nothing came.
     source = landing.contract.source
     last = landing.ledger.last_reads().get((source, name))
@@ -127,7 +129,7 @@ def _land_rows(
     )
     wrong = {item.record_no for item in rejected}
     records = {
-        number: record_as_json(values, columns)
+        number: as_json(values, columns)
         for number, values in zip(numbers, texts, strict=True)
         if number in wrong
     }

@@ -65,4 +65,31 @@ MIGRATIONS = (
     create unique index event_by_key on event (client, idempotency_key, body_hash)
         where idempotency_key is not null
     """,
+    """
+    alter table api_client add column sources text not null default '[]';
+    alter table api_client add column is_test integer not null default 0;
+    create table packet (
+        client text not null,
+        packet_id text not null,
+        operation text not null,
+        content_hash text not null,
+        received_at text not null,
+        status integer not null,
+        answer blob not null,
+        primary key (client, packet_id)
+    );
+    create table delivered_batch (
+        seq integer primary key autoincrement,
+        batch_id text not null unique,
+        client text not null,
+        source text not null,
+        stream text not null,
+        rows integer not null,
+        sums text not null,
+        content_sha256 text not null,
+        received_at text not null,
+        payload blob not null
+    );
+    create index delivered_batch_by_stream on delivered_batch (source, stream, seq)
+    """,
 )

@@ -20,7 +20,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from connectors.errors import ConnectorError, InboxUnavailable
 from connectors.inbox import Inbox
@@ -30,6 +30,71 @@ WINDOW_SECONDS = 0.005
 _MOST_WAITING = 2_000
 _MOST_TOGETHER = 500
 _log = logging.getLogger("huiyin.intake")
+
+
+class Writer(Protocol):
+    """Who takes what shall be written; `InboxWriter` says how."""
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it still takes requests."""
+
+    def submit(
+        self,
+        write: Callable[[Inbox], Any],
+        *,
+        now: datetime,
+        values: Mapping[str, tuple[str, str]] | None = None,
+    ) -> Future[Any]:
+        """Hand in one request."""
+
+    def close(self) -> None:
+        """End once what was accepted is written."""
+
+
+class TrialWriter:
+    """A writer that lets every request decide and then takes back what it did."""
+
+    is_alive = True
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def submit(
+        self,
+        write: Callable[[Inbox], Any],
+        *,
+        now: datetime,
+        values: Mapping[str, tuple[str, str]] | None = None,
+    ) -> Future[Any]:
+        """Run a request in a transaction of its own that is rolled back."""
+        answer: Future[Any] = Future()
+        threading.Thread(target=self._try, args=(write, answer), daemon=True).start()
+        return answer
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _try(self, write: Callable[[Inbox], Any], answer: Future[Any]) -> None:
+        try:
+            with Inbox(self._path) as inbox:
+                try:
+                    with inbox.writing():
+                        raise _Decided(write(inbox))
+                except _Decided as decided:
+                    answer.set_result(decided.answer)
+        except (sqlite3.Error, OSError) as error:
+            refused = InboxUnavailable(str(error))
+            refused.__cause__ = error
+            answer.set_exception(refused)
+        except Exception as error:
+            answer.set_exception(error)
+
+
+class _Decided(Exception):
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+        super().__init__()
 
 
 @dataclass(frozen=True)

@@ -1,33 +1,37 @@
 """Landing: a delivery becomes Parquet in raw, in an order that a kill at any moment cannot harm.
 
-PII store, ledger `announced`, Parquet (temporary name, fsync, rename, fsync of the folder), ledger
-`loaded`, confirmation to the source. Every step may be repeated: the batch id is fixed by the
-content or by the claim, so a repeat writes the same things again.
+A hidden Parquet file, durable; then PII store, ledger `announced`, the Parquet's name (rename,
+fsync of the folder), ledger `loaded`, confirmation to the source. Every step may be repeated: the
+batch id is fixed by the content or by the claim, so a repeat writes the same things again.
 """
 
 from __future__ import annotations
 
 import fcntl
-import json
-import os
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import date, datetime
+from functools import cached_property
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 
-from connectors.contract import Contract, Stream
+from connectors.contract import Contract
 from connectors.errors import LandingBusy, LandingFailed
-from connectors.files import sync_folder
+from connectors.file_staging import FileStager
+from connectors.full_delivery import require_whole, with_vanished
 from connectors.ledger import Ledger
 from connectors.ledger_rows import Batch, QuarantineRow
 from connectors.pii_store import PiiStore
-from connectors.scrubbing import scrub
-from connectors.validation import Rejected, literal, local_date, quoted
+from connectors.place import Secret, no_secret
+from connectors.reading_hours import OUTSIDE_HOURS, outside_hours
+from connectors.staging import BatchFacts, Staging, clear_staging, staging_folder
+from connectors.validation import Rejected, local_date, quoted
+
+ROWS_AT_ONCE = 100_000
 
 Step = Callable[[str], None]
 
@@ -76,6 +80,11 @@ def delivery_of(batch: Batch) -> Delivery:
     )
 
 
+def seen_only(source: str, code: str, reason: str) -> Delivery:
+    """Show something about a whole source that landed nothing."""
+    return Delivery(source, "", None, "", None, None, 0, 0, 0, "waiting", code, reason)
+
+
 @dataclass(frozen=True)
 class Landing:
     """Everything one run of landing needs; `at` is told each step by name."""
@@ -89,103 +98,118 @@ class Landing:
     zone: str
     at: Step
 
+    @cached_property
+    def stager(self) -> FileStager:
+        """Reads delimited files; what it planned for one file serves the next."""
+        scratch = self.home / "tmp"
+        return FileStager(self.contract, self.connection, self.pii, scratch=scratch, zone=self.zone)
+
     def land(
         self,
         draft: Batch,
         rejected: list[Rejected],
         records: Mapping[int, bytes],
+        extra: Sequence[str] = (),
     ) -> Batch:
         """Land the good rows of `typed` as `draft`; confirming it is left to the interface.
 
-        `draft` has all counts; `records` are the bytes of rejected records by number.
+        `draft` has all counts; `records` are the bytes of rejected records by number; `extra` names
+        columns of `typed` that the contract does not know.
         """
-        stream = self.contract.streams[draft.stream]
-        values = self._make_replacements(stream)
-        self.pii.keep(draft.batch_id, values=values, records=records, now=self.now)
-        self.at("pii")
-        path = Path(
-            "raw",
-            draft.source,
-            draft.stream,
-            draft.business_date.isoformat(),
-            f"{draft.batch_id}.parquet",
+        staging = self.stage(draft, extra)
+        try:
+            reader = self.connection.execute(self._good_records(draft, extra)).to_arrow_reader(
+                ROWS_AT_ONCE
+            )
+            for block in reader:
+                staging.add(pa.Table.from_batches([block]))
+            staging.finish()
+        except BaseException:
+            staging.discard()
+            raise
+        return self.land_staged(self._with_tombstones(draft), staging, rejected, records)
+
+    def stage(self, draft: Batch, extra: Sequence[str] = ()) -> Staging:
+        """Begin the Parquet file of `draft`, which lands `extra` columns too."""
+        known = self.ledger.batch(draft.batch_id)
+        received_at = draft.received_at if known is None else known.received_at
+        return Staging(
+            staging_folder(self.home, draft.source),
+            self.contract.streams[draft.stream],
+            BatchFacts(draft.batch_id, draft.branch, draft.business_date, received_at),
+            self.pii,
+            extra,
         )
-        batch = self.ledger.announce(replace(draft, path=path.as_posix()))
-        self.at("announced")
-        if batch.status != "announced":
-            return batch
-        self._write_parquet(batch, stream, self.home / path)
+
+    def land_staged(
+        self,
+        draft: Batch,
+        staging: Staging,
+        rejected: list[Rejected],
+        records: Mapping[int, bytes],
+    ) -> Batch:
+        """Land what is staged for `draft`, which has all counts."""
+        stream = self.contract.streams[draft.stream]
+        try:
+            require_whole(self.ledger, draft, stream)
+            draft = with_vanished(
+                draft,
+                staging.path,
+                stream,
+                home=self.home,
+                ledger=self.ledger,
+                connection=self.connection,
+            )
+            self.at("parquet_temporary")
+            self.pii.keep(draft.batch_id, values=staging.kept, records=records, now=self.now)
+            self.at("pii")
+            path = Path(
+                "raw",
+                draft.source,
+                draft.stream,
+                draft.business_date.isoformat(),
+                f"{draft.batch_id}.parquet",
+            )
+            batch = self.ledger.announce(replace(draft, path=path.as_posix()))
+            self.at("announced")
+            if batch.status != "announced":
+                staging.discard()
+                return batch
+            staging.publish(self.home / path)
+        except BaseException:
+            staging.discard()
+            raise
         self.at("parquet")
-        batch = self.ledger.load(batch, quarantine_rows(batch.batch_id, rejected), now=self.now)
+        batch = self.ledger.load(
+            batch,
+            quarantine_rows(batch.batch_id, rejected),
+            now=self.now,
+            whole=stream.mode == "full",
+        )
         self.at("loaded")
         return batch
 
-    def _make_replacements(self, stream: Stream) -> dict[str, tuple[str, str]]:
-        """Make `replaced <column>` per personal or free-text column; return what to store."""
-        kept: dict[str, tuple[str, str]] = {}
-        for name, column in stream.columns.items():
-            if not column.pii and not column.scrub:
-                continue
-            found = self.connection.execute(
-                f"select distinct {quoted(name)} from typed "
-                f"where _fault is null and {quoted(name)} is not null"
-            ).fetchall()
-            texts = [row[0] for row in found]
-            if column.pii:
-                pseudonyms = self.pii.pseudonyms(column.pii, texts)
-                new = [pseudonyms[text] for text in texts]
-                if column.reveal:
-                    kept |= {pseudonyms[text]: (column.pii, text) for text in sorted(texts)}
-            else:
-                new = [scrub(text) for text in texts]
-            pairs = pa.table(
-                {"old": pa.array(texts, pa.string()), "new": pa.array(new, pa.string())}
-            )
-            self.connection.register("_pairs", pairs)
-            self.connection.execute(
-                f"create or replace temp table {quoted('replaced ' + name)} as select * from _pairs"
-            )
-            self.connection.unregister("_pairs")
-        return kept
+    def _with_tombstones(self, draft: Batch) -> Batch:
+        """Say of a batch without another code that some of its records delete one."""
+        found = self.connection.execute(
+            "select count(*) from typed where _fault is null and _op = 'D'"
+        ).fetchone()
+        if draft.code is not None or found is None or not found[0]:
+            return draft
+        return replace(draft, code="deletion", reason=f"{found[0]} records delete one")
 
-    def _write_parquet(self, batch: Batch, stream: Stream, path: Path) -> None:
-        columns, joins = [], []
-        for name, column in stream.columns.items():
-            if column.pii or column.scrub:
-                table = quoted("replaced " + name)
-                joins.append(f"left join {table} on {table}.old = typed.{quoted(name)}")
-                columns.append(f"{table}.new as {quoted(name)}")
-            else:
-                columns.append(f"typed.{quoted(name)}")
-        day = f"date {literal(batch.business_date.isoformat())}"
+    def _good_records(self, draft: Batch, extra: Sequence[str]) -> str:
+        """SQL of the good records of `typed` as `Staging.add` takes them."""
+        stream = self.contract.streams[draft.stream]
         dated = stream.business_date_from
-        if dated is not None:
-            value = f"typed.{quoted(dated)}"
-            own = value
-            if stream.columns[dated].type == "timestamp":
-                own = local_date(value, self.zone)
-            day = f"coalesce({own}, {day})"
-        arrived = batch.received_at.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ")
-        technical = [
-            f"{literal(batch.batch_id)} as _batch_id",
-            "typed._record_no as _record_no",
-            f"{day} as _business_date",
-            f"timestamp {literal(arrived)} as _recorded_at",
-            "typed._op as _op",
-            f"{literal(batch.branch)} as _branch",
-        ]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.part")
-        self.connection.execute(
-            f"copy (select {', '.join(columns + technical)} from typed {' '.join(joins)} "
-            "where typed._fault is null order by typed._record_no) "
-            f"to {literal(str(temporary))} (format parquet, compression zstd)"
+        own = "cast(null as date)" if dated is None else quoted(dated)
+        if dated is not None and stream.columns[dated].type == "timestamp":
+            own = local_date(quoted(dated), self.zone)
+        columns = ", ".join(map(quoted, [*stream.columns, *extra]))
+        return (
+            f"select {columns}, {own} as _own_date, _record_no, _op from typed "
+            "where _fault is null order by _record_no"
         )
-        self.at("parquet_temporary")
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        sync_folder(path.parent)
 
 
 def quarantine_rows(batch_id: str, rejected: list[Rejected]) -> list[QuarantineRow]:
@@ -217,38 +241,55 @@ def land_source(
     at: Step = no_fault,
     worker: str | None = None,
     memory_limit: str = "1GB",
+    secret: Secret = no_secret,
 ) -> list[Delivery]:
     """Land everything new of one source and return what became of each delivery.
 
     `home` is $HUIYIN_HOME, `now` the aware arrival time, `zone` the operator's IANA zone. `worker`
-    names this reader of flag tables (default: the home), `memory_limit` bounds the engine. Raises
-    LandingBusy when another process lands this source, SourceUnreachable and InterfaceMismatch for
-    a table interface.
+    names this reader of flag tables (default: the home's id), `memory_limit` bounds the engine.
+    Raises LandingBusy when another process lands this source, SourceUnreachable and
+    InterfaceMismatch for a table interface.
     """
     # The interfaces import this module for `Landing`, so they are imported when they are used.
+    from connectors.extract_landing import land_extract
     from connectors.file_landing import land_files
     from connectors.inbox_landing import land_inbox
+    from connectors.mail_landing import land_mails
+    from connectors.service_landing import land_service
     from connectors.table_landing import land_tables
 
+    if (closed := outside_hours(contract, now, zone)) is not None:
+        return [seen_only(contract.source, OUTSIDE_HOURS, closed)]
     found: list[Delivery] = []
-    with _explained(contract.source, home):
+    with explained(contract.source, home):
         (home / "tmp").mkdir(parents=True, exist_ok=True)
     settings: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": memory_limit,
         "temp_directory": str(home / "tmp"),
     }
+    if contract.interface.format in {"delimited", "national_centre"}:
+        # Chunks of a file are typed side by side by threads of our own.
+        settings["threads"] = 1
     with (
-        _explained(contract.source, home),
-        _only_one(home, contract.source),
+        explained(contract.source, home),
+        only_one(home, contract.source),
         duckdb.connect(config=settings) as connection,
     ):
+        clear_staging(home, contract.source)
+        reopen_within_limits(contract, ledger)
         landing = Landing(contract, home, ledger, pii, connection, now, zone, at)
-        if contract.interface.type == "files":
-            deliveries = land_files(landing)
+        if contract.interface.format == "mail":
+            deliveries = land_mails(landing, secret=secret)
+        elif contract.interface.type == "files":
+            deliveries = land_files(landing, secret=secret)
         elif contract.interface.type == "inbox":
             deliveries = land_inbox(landing)
+        elif contract.interface.type == "service":
+            deliveries = land_service(landing)
+        elif contract.interface.type == "extract":
+            deliveries = land_extract(landing, secret=secret)
         else:
-            deliveries = land_tables(landing, worker=worker or str(home.resolve()))
+            deliveries = land_tables(landing, worker=worker or ledger.home_id(), secret=secret)
         for delivery in deliveries:
             found.append(delivery)
             if progress is not None:
@@ -256,8 +297,16 @@ def land_source(
     return found
 
 
+def reopen_within_limits(contract: Contract, ledger: Ledger) -> None:
+    """Have batches read again that the contract's reject limit refused and would not refuse now."""
+    for batch in ledger.refused_batches(contract.source, "reject_limit"):
+        stream = contract.streams.get(batch.stream)
+        if stream is not None and stream.reject_limit.allows(batch.rejected, batch.rows):
+            ledger.reopen(batch.batch_id)
+
+
 @contextmanager
-def _explained(source: str, home: Path) -> Iterator[None]:
+def explained(source: str, home: Path) -> Iterator[None]:
     """Turn a failing disk, engine or store into one message, without what was being landed."""
     try:
         yield
@@ -279,7 +328,7 @@ def _failed(source: str, what: str) -> LandingFailed:
 
 
 @contextmanager
-def _only_one(home: Path, source: str) -> Iterator[None]:
+def only_one(home: Path, source: str) -> Iterator[None]:
     """Hold the lock of a source in this home; the system frees it when the process dies."""
     folder = home / "locks"
     folder.mkdir(parents=True, exist_ok=True)
@@ -292,8 +341,3 @@ def _only_one(home: Path, source: str) -> Iterator[None]:
                 f"{home}. Trying again helps once that one has ended."
             ) from error
         yield
-
-
-def record_as_json(texts: list[str | None], names: list[str]) -> bytes:
-    """The bytes kept of a rejected table row."""
-    return json.dumps(dict(zip(names, texts, strict=True)), ensure_ascii=False).encode()

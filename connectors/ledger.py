@@ -54,6 +54,10 @@ class Ledger:
         """Close the store."""
         self._connection.close()
 
+    def home_id(self) -> str:
+        """The id that a home keeps wherever it is moved; a partner's claims carry it."""
+        return str(self._connection.execute("select home_id from home").fetchone()[0])
+
     # Batches
 
     def batch(self, batch_id: str) -> Batch | None:
@@ -79,6 +83,22 @@ class Ledger:
             values,
         )
 
+    def replays_of(self, batch_id: str, *, status: str | None = None) -> list[Batch]:
+        """List the batches that hold replayed records of another, by arrival."""
+        where, values = where_of({"replays": batch_id, "status": status})
+        return self.rows.select(
+            Batch, f"select * from batch{where} order by loaded_at, batch_id", values
+        )
+
+    def refused_batches(self, source: str, code: str) -> list[Batch]:
+        """List the refused batches of a source with one code, from an index alone."""
+        return self.rows.select(
+            Batch,
+            "select * from batch indexed by batch_refused "
+            "where source = ? and code = ? and status = 'refused'",
+            [source, code],
+        )
+
     def loaded_batches(self, sources: Sequence[str] | None = None) -> list[Batch]:
         """List the batches a build reads: loaded and not superseded."""
         loaded = self.batches(status="loaded")
@@ -95,11 +115,11 @@ class Ledger:
 
     def last_sequence(self, source: str, stream: str) -> int:
         """The highest sequence of a batch that is no more only announced; 0 for none."""
-        return self._sequence("status <> 'announced'", "desc", source, stream) or 0
+        return self._sequence("batch_settled", "status <> 'announced'", "desc", source, stream) or 0
 
     def announced_sequence(self, source: str, stream: str) -> int | None:
         """The lowest sequence of a batch that was announced and not finished, or None."""
-        return self._sequence("status = 'announced'", "asc", source, stream)
+        return self._sequence("batch_announced", "status = 'announced'", "asc", source, stream)
 
     def announce(self, batch: Batch) -> Batch:
         """Note that `batch` is about to be loaded; a repeat keeps the first arrival time."""
@@ -113,10 +133,20 @@ class Ledger:
             self._put(batch)
         return batch
 
-    def load(self, batch: Batch, rejected: Iterable[QuarantineRow], *, now: datetime) -> Batch:
+    def load(
+        self,
+        batch: Batch,
+        rejected: Iterable[QuarantineRow],
+        *,
+        now: datetime,
+        whole: bool = False,
+    ) -> Batch:
         """Mark an announced batch loaded with its quarantine rows and counts, in one step.
 
-        The batch named in `supersedes` becomes superseded in the same transaction.
+        In the same transaction the batch named in `supersedes` becomes superseded, with the replays
+        of its records; what waits of it in quarantine is discarded. With `whole` (mode full) only
+        the branch's latest delivery stays loaded, whatever the order in which they came, and what
+        was allowed to shrink is used up. The records that a replay was to settle become replayed.
         """
         loaded = replace(batch, status="loaded", loaded_at=now)
         with transaction(self._connection):
@@ -124,11 +154,21 @@ class Ledger:
             self._put_quarantine(batch.batch_id, rejected)
             self._put_reconciliation(batch)
             if batch.supersedes:
+                self._supersede(batch.supersedes, batch.batch_id, now)
+            if whole:
+                for earlier, later in self._replaced_deliveries(batch):
+                    self._supersede(earlier, later, now)
                 self._connection.execute(
-                    "update batch set status = 'superseded' where batch_id = ?",
-                    [batch.supersedes],
+                    "delete from allowed_shrink where source = ? and stream = ? and branch = ?",
+                    [batch.source, batch.stream, batch.branch],
                 )
-        return loaded
+            if batch.replays:
+                self._connection.execute(
+                    "update quarantine set state = 'replayed', settled_at = ? "
+                    "where batch_id = ? and state = 'waiting' and note = ?",
+                    [as_text(now), batch.replays, batch.batch_id],
+                )
+        return self.batch(batch.batch_id) or loaded
 
     def refuse(self, batch: Batch, rejected: Iterable[QuarantineRow] = ()) -> Batch:
         """Note a refused batch with its code and reason; none of its rows is loaded."""
@@ -141,6 +181,14 @@ class Ledger:
             self._put_quarantine(batch.batch_id, rejected)
             self._put_reconciliation(batch)
         return refused
+
+    def reopen(self, batch_id: str) -> None:
+        """Have a refused batch looked at again by the next landing, as if its log had changed."""
+        with transaction(self._connection):
+            self._connection.execute(
+                "update batch set log_sha256 = '' where batch_id = ? and status = 'refused'",
+                [batch_id],
+            )
 
     def quarantine(
         self, *, batch_id: str | None = None, state: str | None = None
@@ -233,6 +281,12 @@ class Ledger:
         with transaction(self._connection):
             self.rows.insert("confirmation", confirmation, "or replace")
 
+    def confirm_all(self, confirmations: Iterable[Confirmation]) -> None:
+        """Note that the source has been told about several batches, in one step."""
+        with transaction(self._connection):
+            for confirmation in confirmations:
+                self.rows.insert("confirmation", confirmation, "or replace")
+
     def confirmations(self) -> list[Confirmation]:
         """List all confirmations by batch."""
         return self.rows.select(Confirmation, "select * from confirmation order by batch_id", [])
@@ -242,7 +296,8 @@ class Ledger:
         return self.rows.select(
             Batch,
             "select * from batch where source = ? and status in ('loaded', 'superseded') and "
-            "batch_id not in (select batch_id from confirmation) order by batch_id",
+            "replays is null and batch_id not in (select batch_id from confirmation) "
+            "order by batch_id",
             [source],
         )
 
@@ -279,13 +334,38 @@ class Ledger:
             SnapshotLogRow, "select * from snapshot_log order by published_at, tag", []
         )
 
-    def _sequence(self, which: str, order: str, source: str, stream: str) -> int | None:
+    def _sequence(self, index: str, which: str, order: str, source: str, stream: str) -> int | None:
+        # The planner would rather walk all batches of the stream by another index.
         row = self._connection.execute(
-            f"select sequence from batch where source = ? and stream = ? and {which} "
+            f"select sequence from batch indexed by {index} "
+            f"where source = ? and stream = ? and {which} "
             f"and sequence is not null order by sequence {order} limit 1",
             [source, stream],
         ).fetchone()
         return None if row is None else int(row[0])
+
+    def _supersede(self, batch_id: str, by: str, now: datetime) -> None:
+        """Take a batch and the replays of its records out of the loaded ones."""
+        self._connection.execute(
+            "update batch set status = 'superseded' where status = 'loaded' "
+            "and (batch_id = ? or replays = ?)",
+            [batch_id, batch_id],
+        )
+        self._connection.execute(
+            "update quarantine set state = 'discarded', note = ?, settled_at = ? "
+            "where batch_id = ? and state = 'waiting'",
+            [f"superseded by batch {by}", as_text(now), batch_id],
+        )
+
+    def _replaced_deliveries(self, batch: Batch) -> list[tuple[str, str]]:
+        """Full deliveries of a branch that are not its latest, each with the latest."""
+        rows = self._connection.execute(
+            "select batch_id from batch where source = ? and stream = ? and branch = ? "
+            "and status = 'loaded' and replays is null order by business_date desc, "
+            "coalesce(sequence, 0) desc, received_at desc, loaded_at desc, batch_id",
+            [batch.source, batch.stream, batch.branch],
+        ).fetchall()
+        return [(row[0], rows[0][0]) for row in rows[1:]]
 
     def _put(self, batch: Batch) -> None:
         self.rows.insert("batch", batch, "or replace")

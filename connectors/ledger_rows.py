@@ -72,7 +72,11 @@ class ExchangeEvent:
 
 @dataclass(frozen=True)
 class QuarantineRow:
-    """One rejected record: where it stands and why; its bytes lie encrypted in the PII store."""
+    """One rejected record: where it stands and why; its bytes lie encrypted in the PII store.
+
+    `note` is the batch that a replayed record went into, or why a discarded one was; `settled_at`
+    when it left the state `waiting`.
+    """
 
     batch_id: str
     record_no: int
@@ -83,6 +87,20 @@ class QuarantineRow:
     reason: str
     masked_value: str | None
     state: str = "waiting"
+    note: str | None = None
+    settled_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class AllowedShrink:
+    """A full delivery with fewer rows than its contract lets pass, allowed down to `rows`."""
+
+    source: str
+    stream: str
+    branch: str
+    rows: int
+    allowed_by: str
+    allowed_at: datetime
 
 
 @dataclass(frozen=True)

@@ -194,7 +194,9 @@ MIGRATIONS = (
         sha256 text not null,
         sums text not null,
         status text not null
-            check (status in ('announced', 'delivered', 'confirmed', 'refused', 'disagrees')),
+            check (status in (
+                'announced', 'delivered', 'confirmed', 'refused', 'disagrees', 'superseded'
+            )),
         code text,
         reason text,
         announced_at text not null,
@@ -218,6 +220,35 @@ MIGRATIONS = (
         allowed_by text not null,
         allowed_at text not null,
         primary key (source, stream, branch, rows)
+    )
+    """,
+    """
+    alter table quarantine add column note text;
+    alter table quarantine add column settled_at text;
+    create index quarantine_waiting on quarantine (batch_id) where state = 'waiting';
+    create index exchange_event_open on exchange_event (source, stream) where resolved_at is null;
+    create table replaced_file (path text primary key, replaced_at text not null)
+    """,
+    """
+    create table home (home_id text not null);
+    insert into home values (lower(hex(randomblob(16))))
+    """,
+    """
+    create index batch_by_sequence on batch (source, stream, branch, sequence);
+    create index batch_by_place on batch (source, place);
+    create index batch_refused on batch (source, code) where status = 'refused';
+    create index exchange_event_by_file on exchange_event (source, file)
+        where resolved_at is null;
+    create index exchange_event_by_detail on exchange_event (source, code, detail)
+        where resolved_at is null;
+    create table seen_file (
+        source text not null,
+        name text not null,
+        size integer not null,
+        mtime_ns integer not null,
+        inode integer not null,
+        sha256 text not null,
+        primary key (source, name)
     )
     """,
 )

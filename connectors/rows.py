@@ -71,6 +71,7 @@ _INSTANTS = {
     "due_at",
     "confirmed_at",
     "allowed_at",
+    "settled_at",
 }
 _DATES = {"business_date", "covers_from"}
 _OBJECTS = {"declared_sums", "sums", "detail"}

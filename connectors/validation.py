@@ -11,14 +11,37 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from types import MappingProxyType
 
 import duckdb
 
-from connectors.contract import Column, Stream
-from connectors.errors import RefusedDelivery
+from connectors.column_rules import ColumnRules, field_text
+from connectors.contract import Stream
+from connectors.local_time import local_date
+from connectors.sql_text import literal, quoted
 
-_DEFAULT_FORMATS = {"date": "%Y-%m-%d", "timestamp": "%Y-%m-%d %H:%M:%S"}
-_NUMBER_REASONS = {"integer": "not_an_integer", "bigint": "not_an_integer"}
+__all__ = [
+    "Rejected",
+    "count_sums",
+    "field_text",
+    "literal",
+    "local_date",
+    "mask",
+    "quoted",
+    "reject_repeated_keys",
+    "rejected_records",
+    "structure_faults",
+    "type_records",
+]
+
+NO_COLUMNS: Mapping[str, int] = MappingProxyType({})
+_CARRIED = {
+    "record_no": "_record_no",
+    "line": "_line",
+    "byte_offset": "_offset",
+    "byte_length": "_length",
+    "op": "_op",
+}
 
 
 @dataclass(frozen=True)
@@ -34,63 +57,6 @@ class Rejected:
     masked_value: str | None
 
 
-def quoted(name: str) -> str:
-    """Quote an identifier for SQL."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(value: str) -> str:
-    """Quote a text for SQL."""
-    return "'" + value.replace("'", "''") + "'"
-
-
-def locate_columns(header: Sequence[str] | None, stream: Stream) -> dict[str, int]:
-    """Find where each contract column stands in the file (from 1).
-
-    Raises RefusedDelivery when the header lacks a column, repeats one, or has an unknown one while
-    the contract says `schema_change: freeze`.
-    """
-    names = list(stream.columns)
-    if header is None:
-        return {name: place for place, name in enumerate(names, 1)}
-    found = {name.strip(): place for place, name in enumerate(header, 1)}
-    missing = [
-        name
-        for name, column in stream.columns.items()
-        if name not in found and (column.required or stream.schema_change == "freeze")
-    ]
-    unknown = [name for name in found if name not in stream.columns]
-    if len(found) < len(header):
-        raise RefusedDelivery("wrong_header", "a column stands twice in the header", offset=0)
-    if missing:
-        raise RefusedDelivery(
-            "wrong_header", f"the header lacks the columns {', '.join(missing)}", offset=0
-        )
-    if unknown and stream.schema_change == "freeze":
-        reason = f"the header has {len(unknown)} columns that the contract does not know"
-        raise RefusedDelivery("wrong_header", reason, offset=0)
-    return {name: place for name, place in found.items() if name in stream.columns}
-
-
-def field_text(place: int | None, nulls: Iterable[str]) -> str:
-    """SQL of a field's text by its place (from 1); empty and null spellings become null."""
-    if place is None:
-        return "cast(null as varchar)"
-    spellings = ", ".join(literal(text) for text in ["", *nulls])
-    return f"case when fields[{place}] not in ({spellings}) then fields[{place}] end"
-
-
-def to_utc(text: str, pattern: str, zone: str) -> str:
-    """SQL that parses a local instant by a strptime pattern into a naive UTC timestamp."""
-    local = f"try_strptime({text}, {literal(pattern)})"
-    return f"timezone('UTC', timezone({literal(zone)}, {local}))"
-
-
-def local_date(instant: str, zone: str) -> str:
-    """SQL of the local date of a naive UTC timestamp."""
-    return f"cast(timezone({literal(zone)}, timezone('UTC', {instant})) as date)"
-
-
 def type_records(
     connection: duckdb.DuckDBPyConnection,
     stream: Stream,
@@ -99,41 +65,24 @@ def type_records(
     width: int,
     nulls: Iterable[str],
     zone: str,
+    decimal_mark: str = ".",
+    extra: Mapping[str, int] = NO_COLUMNS,
 ) -> None:
     """Make the table `typed` from `record` by the rules of `stream`.
 
     `places` says where each column stands, `width` how many fields a record has, `zone` in which
-    time zone timestamps are meant whose column states none.
+    time zone timestamps are meant whose column states none. Columns of `extra` come behind those of
+    the contract, as texts.
     """
-    texts = [
-        f"{field_text(places.get(name), nulls)} as {quoted('text ' + name)}"
-        for name in stream.columns
-    ]
-    typed = [
-        f"{_cast(quoted('text ' + name), column, zone)} as {quoted(name)}"
-        for name, column in stream.columns.items()
-    ]
-    faults = [
-        "when flaw is not null then '|' || flaw",
-        f"when len(fields) <> {width} then '|wrong_field_count'",
-    ]
-    for name, column in stream.columns.items():
-        faults.extend(_rules(name, column, is_key=name in stream.key))
-    columns = ", ".join(quoted(name) for name in stream.columns)
-    connection.execute(
-        f"""
-        create or replace table typed as
-        with texts as (
-            select record_no, line, byte_offset, byte_length, op, fields, flaw, {", ".join(texts)}
-            from record
-        ),
-        parsed as (select *, {", ".join(typed)} from texts)
-        select
-            record_no as _record_no, line as _line, byte_offset as _offset,
-            byte_length as _length, op as _op, {columns}, case {" ".join(faults)} end as _fault
-        from parsed
-        """
+    texts = {name: field_text(places.get(name), nulls) for name in stream.columns}
+    texts |= {name: field_text(place, nulls) for name, place in extra.items()}
+    typed = ColumnRules(stream, zone, decimal_mark).select(
+        "record",
+        texts,
+        carried=[f"{name} as {shown}" for name, shown in _CARRIED.items()],
+        structure=structure_faults(width),
     )
+    connection.execute(f"create or replace table typed as {typed}")
     if stream.mode != "changes":
         reject_repeated_keys(connection, stream.key)
 
@@ -152,55 +101,12 @@ def reject_repeated_keys(connection: duckdb.DuckDBPyConnection, key: Sequence[st
     )
 
 
-def _cast(text: str, column: Column, zone: str) -> str:
-    if column.type == "string":
-        return text
-    if column.type == "boolean":
-        return (
-            f"case when lower({text}) in ('1', 'true') then true "
-            f"when lower({text}) in ('0', 'false') then false end"
-        )
-    if column.type == "date":
-        pattern = (column.format or (_DEFAULT_FORMATS["date"],))[0]
-        return f"cast(try_strptime({text}, {literal(pattern)}) as date)"
-    if column.type == "timestamp":
-        return to_utc(
-            text, (column.format or (_DEFAULT_FORMATS["timestamp"],))[0], column.tz or zone
-        )
-    # A pattern decides before the cast, which would round and take exponents.
-    decimals = f"(\\.[0-9]{{1,{column.scale}}})?" if column.scale else ""
-    shape = literal(f"[+-]?[0-9]+{decimals}")
-    return (
-        f"case when regexp_full_match({text}, {shape}) "
-        f"then try_cast({text} as {column.duckdb_type}) end"
-    )
-
-
-def _rules(name: str, column: Column, *, is_key: bool) -> list[str]:
-    """SQL `when` branches, one per rule; a tombstone needs its key and nothing else."""
-    text, value = quoted("text " + name), quoted(name)
-
-    def when(condition: str, reason: str) -> str:
-        guard = "" if is_key else " and op <> 'D'"
-        return f"when {condition}{guard} then {literal(f'{name}|{reason}')}"
-
-    rules = []
-    if column.required or is_key:
-        rules.append(when(f"{text} is null", "missing_value"))
-    if column.type != "string":
-        reason = "not_a_decimal" if column.scale is not None else f"not_a_{column.type}"
-        reason = _NUMBER_REASONS.get(column.type, reason)
-        rules.append(when(f"({text} is not null and {value} is null)", reason))
-    if column.min is not None:
-        rules.append(when(f"{value} < {column.min}", "below_minimum"))
-    if column.max is not None:
-        rules.append(when(f"{value} > {column.max}", "above_maximum"))
-    if column.values is not None:
-        allowed = ", ".join(literal(item) for item in column.values)
-        rules.append(when(f"{text} not in ({allowed})", "value_not_allowed"))
-    if column.length is not None:
-        rules.append(when(f"length({text}) > {column.length}", "too_long"))
-    return rules
+def structure_faults(width: int) -> list[str]:
+    """SQL branches of what is wrong with a record before its values are looked at."""
+    return [
+        "when flaw is not null then '|' || flaw",
+        f"when len(fields) <> {width} then '|wrong_field_count'",
+    ]
 
 
 def rejected_records(

@@ -103,7 +103,7 @@ def _compile(
 ) -> Statement:
     binding = Binding(catalogue, warehouse, scope, business_date, language)
     plan = make_plan(binding, query, working_days)
-    final, has_mask = _final(binding, plan)
+    final, has_mask = statement_tree(binding, plan)
     return Statement(
         final.sql(dialect="duckdb", copy=False),
         binding.parameters,
@@ -113,7 +113,8 @@ def _compile(
     )
 
 
-def _final(binding: Binding, plan: Plan) -> tuple[exp.Select, bool]:
+def statement_tree(binding: Binding, plan: Plan) -> tuple[exp.Select, bool]:
+    """The statement of a plan, whose values are bound in `binding`; whether it has totals."""
     query, axes = plan.query, plan.axes
     has_mask = len(plan.sets) > 1
     is_plain = plan.compared is None and query.fill is None

@@ -10,7 +10,8 @@ from cubes.declaration import line_of, read_yaml, suggest
 from cubes.dimension import Attribute, Dimension, variants
 from cubes.errors import Fault
 from cubes.expression import ExpressionFault, columns_of
-from cubes.named_query import NamedQuery
+from cubes.named_query import BUSINESS_DATE, NamedQuery
+from cubes.select_check import select_faults
 
 if TYPE_CHECKING:
     from cubes.catalogue import Catalogue
@@ -123,9 +124,18 @@ class Consistency:
         return any(isinstance(hierarchy.levels, str) for hierarchy in hierarchies)
 
     def query_problems(self, query: NamedQuery) -> Iterator[tuple[Sequence[Any], str]]:
-        unknown = query.places() - {*query.parameters, "business_date"}
+        if query.sql is not None:
+            given = {*query.parameters, BUSINESS_DATE}
+            for message in select_faults(query.sql, dict.fromkeys(given)):
+                yield ("sql",), message
+            return
+        unknown = query.places() - {*query.parameters, BUSINESS_DATE}
         for place in sorted(unknown):
             yield (), f"{{{place}}} is no parameter{suggest(place, query.parameters)}"
+        optional = {name for name, item in query.parameters.items() if item.optional}
+        for place in sorted(optional.intersection(_places_of_period(query))):
+            yield ("period",), f"'{place}' is optional and may stand in cuts only"
+        assert query.cube is not None
         if query.cube not in self.cubes:
             yield ("cube",), f"there is no cube '{query.cube}'{suggest(query.cube, self.cubes)}"
             return
@@ -145,6 +155,10 @@ class Consistency:
                 yield where, f"cube '{cube.cube}' has no '{name}'{suggest(name, known)}"
         if query.time is not None and query.time not in cube.time:
             yield ("time",), f"there is no time '{query.time}'{suggest(query.time, cube.time)}"
+
+
+def _places_of_period(query: NamedQuery) -> set[str]:
+    return query.model_copy(update={"cuts": {}}).places()
 
 
 def known_names(catalogue: Catalogue, cube: Cube) -> set[str] | None:

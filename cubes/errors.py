@@ -3,6 +3,8 @@
 CubeError
 ├── DeclarationError      one or more declaration files are wrong (all faults at once)
 ├── QueryError            a query names something that does not exist or cannot be combined
+│   ├── AnswerTooLarge    the answer has more rows than may be given
+│   └── AnswerTooSlow     the answer took longer than it may
 └── SnapshotError         no snapshot is published yet, or it cannot be opened
 
 Every class states in `retryable` whether the same call can succeed later without a change.
@@ -50,6 +52,16 @@ class DeclarationError(CubeError):
 
 class QueryError(CubeError):
     """A query cannot be answered as asked; the message says which name is wrong and suggests."""
+
+
+class AnswerTooLarge(QueryError):
+    """An answer has more rows than its limit; a part of it would mislead, so none is given."""
+
+
+class AnswerTooSlow(QueryError):
+    """An answer took longer than its limit and was given up."""
+
+    retryable = True
 
 
 class SnapshotError(CubeError):

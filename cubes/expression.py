@@ -24,14 +24,16 @@ _NODES: tuple[type[Any], ...] = (
     exp.NullSafeEQ, exp.NullSafeNEQ,
 )  # fmt: skip
 
-_FUNCTIONS: tuple[type[Any], ...] = (
+SAFE_FUNCTIONS: tuple[type[Any], ...] = (
     exp.Abs, exp.Ceil, exp.Floor, exp.Round, exp.Sign, exp.Greatest, exp.Least, exp.Coalesce,
     exp.Nullif, exp.Lower, exp.Upper, exp.Trim, exp.Length, exp.Substring, exp.Concat, exp.Extract,
     exp.Year, exp.Month, exp.Day, exp.Quarter, exp.DateDiff, exp.TimestampTrunc, exp.DateTrunc,
     exp.DayOfWeek, exp.DayOfWeekIso,
 )  # fmt: skip
 
-FUNCTION_NAMES = tuple(sorted({kind.sql_name().lower() for kind in _FUNCTIONS}))
+"""Functions without a side to the outside: no file, no setting, no table."""
+
+FUNCTION_NAMES = tuple(sorted({kind.sql_name().lower() for kind in SAFE_FUNCTIONS}))
 
 
 class ExpressionFault(ValueError):
@@ -62,7 +64,7 @@ def _check(node: Any, text: str) -> None:
         return
     if isinstance(node, exp.In) and (node.args.get("query") or node.args.get("unnest")):
         raise ExpressionFault(f"'{text}': a query inside an expression is not allowed")
-    if isinstance(node, (*_NODES, *_FUNCTIONS)):
+    if isinstance(node, (*_NODES, *SAFE_FUNCTIONS)):
         return
     if isinstance(node, exp.Func):
         name = (node.name if isinstance(node, exp.Anonymous) else node.sql_name()).lower()

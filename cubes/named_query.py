@@ -1,13 +1,15 @@
 """Named queries: questions with an id, asked by digests, reports and systems; one YAML file each.
 
-Text values may hold `{parameter}`; `{business_date}` is always known. A parameter named
-business_date is also the date that relative periods (`month to date`) refer to.
+A query asks a cube, or is a select over the marts (`sql`). Text values of a cube query may hold
+`{parameter}`, a select names `$parameter`; `business_date` is always known. A parameter of that
+name is also the date that relative periods (`month to date`) refer to.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import date
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,6 +19,8 @@ from cubes.declaration import suggest
 from cubes.dimension import Frozen, Name
 from cubes.errors import QueryError
 from cubes.label import Label, with_label
+from cubes.limits import Limits, within_seconds
+from cubes.parameter import Parameter, Value, read_parameter, written
 from cubes.question import CubeQuery
 
 if TYPE_CHECKING:
@@ -27,27 +31,56 @@ if TYPE_CHECKING:
     from cubes.scope import Scope
     from cubes.warehouse import Warehouse
 
+BUSINESS_DATE = "business_date"
+PERMISSION = "query"
+"""What a key must be good for where a query does not name a permission of its own."""
+
 _PLACE = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+_CUBE_KEYS = (
+    "measures", "by", "cuts", "time", "period", "compare", "fill", "totals", "order", "limit",
+    "keys",
+)  # fmt: skip
 
 
-class Parameter(Frozen):
-    """A value the caller gives; without a default it is required."""
+class AnswerColumn(Frozen):
+    """One column of the answer as callers are told of it."""
 
-    type: Literal["date", "month", "string", "integer"] = "string"
     label: Label | None = None
-    default: str | int | None = None
+    type: Literal["string", "integer", "decimal", "number", "date", "timestamp", "boolean"] | None
+    format: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: Any) -> Any:
+        return {"type": None, **value} if isinstance(value, Mapping) else value
+
+
+class ScopeColumn(Frozen):
+    """The column of a select's answer that names the unit a row belongs to."""
+
+    column: Name
 
 
 class NamedQuery(Frozen):
-    """A query mapping with an id, a label and parameters."""
+    """A query mapping with an id, a label and parameters.
+
+    `columns` names and labels the answer: of a cube query those whose label or type shall differ
+    from the cube's, of a select all. `scope` of a select is the column an account's jurisdiction
+    applies to, or `open` for what everybody may see; without it only unrestricted accounts may ask.
+    """
 
     query: Name
     label: Label
     description: str | Label | None = None
     owner: str | None = None
+    permission: Name = PERMISSION
     parameters: dict[Name, Parameter] = Field(default_factory=dict)
-    cube: str
-    measures: tuple[str, ...]
+    columns: dict[str, AnswerColumn] = Field(default_factory=dict)
+    limits: Limits = Limits()
+    sql: str | None = None
+    scope: ScopeColumn | Literal["open"] | None = None
+    cube: str | None = None
+    measures: tuple[str, ...] = ()
     by: tuple[str, ...] = ()
     cuts: dict[str, Any] = Field(default_factory=dict)
     time: str | None = None
@@ -64,6 +97,28 @@ class NamedQuery(Frozen):
     def _label(cls, value: Any) -> Any:
         return with_label(value, "query")
 
+    @model_validator(mode="after")
+    def _one_form(self) -> NamedQuery:
+        faults = list(self._form_faults())
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+    def _form_faults(self) -> Iterator[str]:
+        if (self.cube is None) == (self.sql is None):
+            yield "needs either 'cube' or 'sql'"
+        elif self.cube is not None:
+            if not self.measures:
+                yield "a query of a cube needs 'measures'"
+            if self.scope is not None:
+                yield "'scope' belongs only to a query with 'sql'; a cube has its own"
+        else:
+            used = [name for name in _CUBE_KEYS if name in self.model_fields_set]
+            if used:
+                yield f"{', '.join(used)} belong only to a query of a cube"
+            if not self.columns:
+                yield "a query with 'sql' needs 'columns'"
+
     def to_query(
         self,
         parameters: Mapping[str, Any],
@@ -72,15 +127,27 @@ class NamedQuery(Frozen):
         by: Sequence[str] = (),
         keys: bool = False,
     ) -> tuple[CubeQuery, date]:
-        """The query with its parameters filled in, and its business date; raises QueryError."""
-        values = self._values(parameters, business_date)
+        """The cube query with its parameters filled in, and its business date.
+
+        Raises QueryError, also for a query that is a select.
+        """
+        if self.cube is None:
+            raise QueryError(f"Query '{self.query}' is a select and asks no cube.")
+        values = self.values(parameters, business_date)
+        texts = {name: written(value) for name, value in values.items() if value is not None}
+        left_out = {name for name, value in values.items() if value is None}
+        cuts = {
+            name: cut
+            for name, cut in self.cuts.items()
+            if not left_out.intersection(_PLACE.findall(repr(cut)))
+        }
         mapping = {
             "cube": self.cube,
             "measures": self.measures,
             "by": tuple(by) or self.by,
-            "cuts": _filled(self.cuts, values),
+            "cuts": _filled(cuts, texts),
             "time": self.time,
-            "period": _filled(self.period, values),
+            "period": _filled(self.period, texts),
             "compare": self.compare,
             "fill": self.fill,
             "totals": self.totals,
@@ -88,49 +155,53 @@ class NamedQuery(Frozen):
             "limit": self.limit,
             "keys": keys or self.keys,
         }
-        return CubeQuery.from_mapping(mapping), date.fromisoformat(values["business_date"])
+        return CubeQuery.from_mapping(mapping), date.fromisoformat(texts[BUSINESS_DATE])
 
-    def _values(self, given: Mapping[str, Any], business_date: date) -> dict[str, str]:
-        known = {*self.parameters, "business_date"}
-        for name in given:
-            if name not in known:
-                raise QueryError(
-                    f"Query '{self.query}' has no parameter '{name}'{suggest(name, known)}."
-                )
-        values = {"business_date": business_date.isoformat()}
-        for name, parameter in self.parameters.items():
-            value = given.get(name, parameter.default)
-            if value is None and name == "business_date":
+    def values(self, given: Mapping[str, Any], business_date: date) -> dict[str, Value | None]:
+        """The typed value of every parameter; all that is wrong with them is told at once.
+
+        An optional one without a value is None. Raises QueryError.
+        """
+        known = {*self.parameters, BUSINESS_DATE}
+        faults = [
+            f"Query '{self.query}' has no parameter '{name}'{suggest(str(name), known)}."
+            for name in given
+            if name not in known
+        ]
+        values: dict[str, Value | None] = {BUSINESS_DATE: business_date}
+        declared = dict(self.parameters)
+        if BUSINESS_DATE in given:
+            declared.setdefault(BUSINESS_DATE, Parameter(type="date"))
+        for name, parameter in declared.items():
+            value = given.get(name)
+            if value is None:
+                value = parameter.default
+            if value is None and name == BUSINESS_DATE:
                 value = business_date
             if value is None:
-                raise QueryError(f"Query '{self.query}' needs parameter '{name}'.")
-            values[name] = _checked(self.query, name, parameter.type, value)
-        if "business_date" in given and "business_date" not in self.parameters:
-            values["business_date"] = _checked(
-                self.query, "business_date", "date", given["business_date"]
-            )
+                values[name] = None
+                if not parameter.optional:
+                    faults.append(f"Query '{self.query}' needs parameter '{name}'.")
+                continue
+            try:
+                values[name] = read_parameter(self.query, name, parameter, value)
+            except QueryError as error:
+                faults.append(str(error))
+        if faults:
+            raise QueryError(" ".join(faults))
         return values
 
     def places(self) -> set[str]:
         """The names in braces anywhere in its cuts and period."""
         return set(_PLACE.findall(f"{self.cuts!r} {self.period!r}"))
 
-
-def _checked(query: str, name: str, kind: str, value: Any) -> str:
-    text = value.isoformat() if isinstance(value, date) else str(value)
-    try:
-        if kind == "date":
-            date.fromisoformat(text)
-        elif kind == "month":
-            text = text[:7]
-            date.fromisoformat(f"{text}-01")
-        elif kind == "integer":
-            int(text)
-    except ValueError as error:
-        raise QueryError(
-            f"Parameter '{name}' of query '{query}' must be a {kind}, not {text!r}."
-        ) from error
-    return text
+    def signature(self) -> str:
+        """Its name with its parameters and their types, `?` behind those that may be left out."""
+        told = ", ".join(
+            f"{name} {'date?' if name == BUSINESS_DATE else parameter.signature}"
+            for name, parameter in self.parameters.items()
+        )
+        return f"{self.query}({told})"
 
 
 def _filled(value: Any, values: Mapping[str, str]) -> Any:
@@ -156,21 +227,48 @@ def run_named_query(
     language: str = "zh",
     warehouse: Warehouse | None = None,
     snapshot: str | None = None,
+    limited: bool = False,
 ) -> CubeResult:
-    """Answer a named query with its parameters; `by` replaces what the query is split by."""
-    # The catalogue holds named queries, so what runs them is imported only when they run.
-    from cubes.query import run_query
+    """Answer a named query with its parameters; `by` replaces what a cube query is split by.
 
-    query, day = catalogue.named_query(name).to_query(
-        parameters, business_date=business_date, by=by, keys=keys
-    )
-    return run_query(
-        catalogue,
-        connection,
-        query,
-        scope=scope,
-        business_date=day,
-        language=language,
-        warehouse=warehouse,
-        snapshot=snapshot,
-    )
+    `limited` keeps the query's own limits of rows and seconds; raises AnswerTooLarge or
+    AnswerTooSlow then, QueryError for whatever cannot be answered as asked.
+    """
+    # The catalogue holds named queries, so what runs them is imported only when they run.
+    from cubes.answer import labelled
+    from cubes.query import run_query
+    from cubes.select_query import run_select
+
+    named = catalogue.named_query(name)
+    rows = named.limits.rows if limited else None
+    deadline = within_seconds(connection, named.limits.seconds) if limited else nullcontext()
+    if named.sql is not None:
+        if by or keys:
+            raise QueryError(f"Query '{name}' is a select; 'by' and 'keys' belong to a cube's.")
+        values = named.values(parameters, business_date)
+        with deadline:
+            return run_select(
+                catalogue,
+                connection,
+                named,
+                values,
+                scope=scope,
+                language=language,
+                warehouse=warehouse,
+                snapshot=snapshot,
+                most_rows=rows,
+            )
+    query, day = named.to_query(parameters, business_date=business_date, by=by, keys=keys)
+    with deadline:
+        result = run_query(
+            catalogue,
+            connection,
+            query,
+            scope=scope,
+            business_date=day,
+            language=language,
+            warehouse=warehouse,
+            snapshot=snapshot,
+            most_rows=rows,
+        )
+    return labelled(named, result)

@@ -232,6 +232,14 @@ def _units_below(binding: Binding, closure: str, units: exp.Select) -> exp.Selec
     return select([column("descendant_id", "here")], table, (), conditions)
 
 
+def units_in_scope(binding: Binding, unit_ids: tuple[str, ...]) -> exp.Select:
+    """The units named and those below, by the dimension on which scopes apply."""
+    for dimension in binding.catalogue.dimensions.values():
+        if dimension.scope and dimension.closure is not None:
+            return _units_below(binding, dimension.closure, unnest(binding.bind(list(unit_ids))))
+    return unnest(binding.bind(list(unit_ids)))
+
+
 def scope_predicate(binding: Binding, cube: Cube) -> list[Node]:
     """The conditions of the account's scope on the cube's fact; empty when all is visible.
 

@@ -18,7 +18,7 @@ from cubes.compilation import Statement, compile_query
 from cubes.cube import FACT, Cube
 from cubes.declaration import suggest
 from cubes.dimension import localised
-from cubes.errors import QueryError
+from cubes.errors import AnswerTooLarge, QueryError
 from cubes.expression import parse_expression
 from cubes.figures import MASK, key_name
 from cubes.member import format_member, parse_member
@@ -51,16 +51,25 @@ def run_query(
     language: str = "zh",
     warehouse: Warehouse | None = None,
     snapshot: str | None = None,
+    most_rows: int | None = None,
 ) -> CubeResult:
     """Answer a query from the connection's database.
 
     `business_date` is what relative periods refer to. `warehouse` saves reading the database's
     catalogue again; `snapshot` is the tag told in the result. Raises QueryError for whatever
-    cannot be answered as asked.
+    cannot be answered as asked, AnswerTooLarge above `most_rows` rows with totals.
     """
     try:
         return _answer(
-            catalogue, connection, query, scope, business_date, language, warehouse, snapshot
+            catalogue,
+            connection,
+            query,
+            scope,
+            business_date,
+            language,
+            warehouse,
+            snapshot,
+            most_rows,
         )
     except duckdb.Error as error:
         raise _refused(query, error) from error
@@ -87,6 +96,7 @@ def _answer(
     language: str,
     warehouse: Warehouse | None,
     snapshot: str | None,
+    most_rows: int | None,
 ) -> CubeResult:
     warehouse = warehouse or read_warehouse(connection)
     _check_fact(catalogue, warehouse, query)
@@ -103,10 +113,23 @@ def _answer(
     _check_members(catalogue, connection, warehouse, query, scope, language)
     cursor = connection.execute(statement.sql, dict(statement.parameters))
     types = {item[0]: str(item[1]) for item in cursor.description or ()}
-    records = cursor.fetchall()
+    records = fetch(cursor, most_rows)
     return _result(
         connection, warehouse, statement, list(types), types, records, language, snapshot
     )
+
+
+def fetch(cursor: Connection, most_rows: int | None) -> list[tuple[Any, ...]]:
+    """All rows of an executed statement; raises AnswerTooLarge without reading more than needed."""
+    if most_rows is None:
+        return cursor.fetchall()
+    records: list[tuple[Any, ...]] = cursor.fetchmany(most_rows + 1)
+    if len(records) > most_rows:
+        raise AnswerTooLarge(
+            f"The answer has more than {most_rows} rows. Trying again does not help; ask for a "
+            "shorter period, fewer groups, or a limit."
+        )
+    return records
 
 
 def _check_fact(catalogue: Catalogue, warehouse: Warehouse, query: CubeQuery) -> None:
@@ -260,7 +283,7 @@ def _result(
     language: str,
     snapshot: str | None,
 ) -> CubeResult:
-    columns = tuple(replace(c, type=_type(types[c.name])) for c in statement.columns)
+    columns = tuple(replace(c, type=type_name(types[c.name])) for c in statement.columns)
     wanted = [(column.name, names.index(column.name)) for column in columns]
     mask_at = names.index(MASK) if statement.has_totals else None
     count = len(statement.axes)
@@ -288,7 +311,8 @@ def _result(
     )
 
 
-def _type(name: str) -> str:
+def type_name(name: str) -> str:
+    """The type of a result's column by DuckDB's name of it."""
     if name in _INTEGERS:
         return "integer"
     if name.startswith("DECIMAL"):

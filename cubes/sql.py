@@ -78,6 +78,11 @@ def cast(node: Node, type_name: exp.DType) -> exp.Cast:
     return exp.Cast(this=node, to=exp.DataType(this=type_name, nested=False))
 
 
+def parsed_type(name: str) -> exp.DataType:
+    """A DuckDB type by its name."""
+    return exp.DataType.build(name, dialect="duckdb")
+
+
 def as_double(node: Node) -> exp.Cast:
     """`cast(node as double)`."""
     return cast(node, exp.DType.DOUBLE)

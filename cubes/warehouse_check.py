@@ -11,6 +11,7 @@ from cubes.declaration import suggest
 from cubes.dimension import Dimension
 from cubes.errors import Fault
 from cubes.expression import columns_of, parse_expression
+from cubes.select_check import column_faults
 from cubes.warehouse import Warehouse, read_warehouse
 
 if TYPE_CHECKING:
@@ -38,6 +39,10 @@ def warehouse_faults(
     for cube in catalogue.cubes.values():
         for where, message in _cube_problems(catalogue, cube, warehouse):
             faults.append(located_fault(catalogue, "definitions", cube.cube, where, message))
+    for query in catalogue.queries.values():
+        if query.sql is not None:
+            for message in column_faults(query, connection):
+                faults.append(located_fault(catalogue, "queries", query.query, ("sql",), message))
     return faults
 
 

@@ -50,11 +50,11 @@ def _digest_problems(catalogue: Catalogue, digest: Digest) -> Iterator[str]:
         for name in used(line.source(language))
     }
     for name, table in digest.tables.items():
-        query = catalogue.queries.get(table.query)
+        query = _cube_query(catalogue, table.query)
         if query is None:
             yield f"table '{name}': {_unknown_query(catalogue, table.query)}"
             continue
-        cube = catalogue.cubes[query.cube]
+        cube = catalogue.cube(query.cube or "")
         for dimension in table.by:
             if dimension != BELOW:
                 yield from _dimension_problems(f"table '{name}'", cube, dimension)
@@ -69,20 +69,20 @@ def _digest_problems(catalogue: Catalogue, digest: Digest) -> Iterator[str]:
                 yield f"'{compared[0]}' is used, but query '{query.query}' compares nothing"
 
     if digest.trend is not None:
-        query = catalogue.queries.get(digest.trend.query)
+        query = _cube_query(catalogue, digest.trend.query)
         if query is None:
             yield f"'trend': {_unknown_query(catalogue, digest.trend.query)}"
             return
         yield from _measure_problems("'trend'", query, [digest.trend.measure])
-        yield from _day_problems(catalogue.cubes[query.cube], digest.trend.day)
+        yield from _day_problems(catalogue.cube(query.cube or ""), digest.trend.day)
 
 
 def _rule_problems(catalogue: Catalogue, rule: Rule) -> Iterator[str]:
-    query = catalogue.queries.get(rule.query)
+    query = _cube_query(catalogue, rule.query)
     if query is None:
         yield _unknown_query(catalogue, rule.query)
         return
-    cube = catalogue.cubes[query.cube]
+    cube = catalogue.cube(query.cube or "")
     measures = [rule.measure, rule.volume_measure, rule.contribution_measure]
     yield from _measure_problems("the rule", query, measures)
     if rule.day is not None:
@@ -92,11 +92,11 @@ def _rule_problems(catalogue: Catalogue, rule: Rule) -> Iterator[str]:
 
 
 def _figure_problems(catalogue: Catalogue, figure: ThresholdFigure) -> Iterator[str]:
-    query = catalogue.queries.get(figure.query)
+    query = _cube_query(catalogue, figure.query)
     if query is None:
         yield _unknown_query(catalogue, figure.query)
         return
-    cube = catalogue.cubes[query.cube]
+    cube = catalogue.cube(query.cube or "")
     yield from _measure_problems("the threshold", query, [figure.measure, figure.volume])
     if figure.day is not None:
         yield from _day_problems(cube, figure.day)
@@ -113,7 +113,15 @@ def _day_problems(cube: Cube, day: str) -> Iterator[str]:
         yield f"'day' cannot be '{day}'{suggest(day, known)}"
 
 
+def _cube_query(catalogue: Catalogue, name: str) -> NamedQuery | None:
+    """The named query if it asks a cube; a select has no measures."""
+    query = catalogue.queries.get(name)
+    return query if query is not None and query.cube is not None else None
+
+
 def _unknown_query(catalogue: Catalogue, name: str) -> str:
+    if name in catalogue.queries:
+        return f"query '{name}' is a select and has no measures"
     return f"there is no query '{name}'{suggest(name, catalogue.queries)}"
 
 

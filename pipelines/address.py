@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pipelines.home import Home
 
-PROCESSES = ("dagster", "intake", "portal", "superset")
+PROCESSES = ("dagster", "intake", "portal", "service", "superset")
 """Processes with a door of their own, by the names used in the addresses."""
 
 

@@ -19,6 +19,7 @@ import duckdb
 from connectors.contract import Contract
 from connectors.ledger_rows import Batch
 from cubes.catalogue import Catalogue, check_catalogue
+from cubes.query_macro import create_macros
 from cubes.view import create_views
 from pipelines.build_input import BuildInput, BuildRequest, as_naive, freeze
 from pipelines.dbt_run import DBT_PROJECT, NodeResult, run_dbt
@@ -99,6 +100,7 @@ def build(
     ):
         create_views(catalogue, warehouse, zone=request.zone)
         check_catalogue(catalogue, warehouse)
+        create_macros(catalogue, warehouse, business_date=request.business_date)
         _mark_built(warehouse, frozen, signature)
         warehouse.execute("checkpoint")
     return BuildReport(frozen, tuple(nodes), full)
@@ -205,6 +207,13 @@ def _last_build(warehouse: Path) -> _LastBuild | None:
         row = connection.execute("select signature, as_of from marts.build").fetchone()
         batches = connection.execute("select batch_id from marts.build_batch").fetchall()
     return _LastBuild(frozenset(b[0] for b in batches), row[0], row[1]) if row else None
+
+
+def built_batches(warehouse: Path) -> frozenset[str]:
+    """The batches that the last finished build read; empty before the first one."""
+    with _explained(warehouse):
+        last = _last_build(warehouse)
+    return last.batch_ids if last else frozenset()
 
 
 def _mark_built(warehouse: duckdb.DuckDBPyConnection, frozen: BuildInput, signature: str) -> None:

@@ -149,8 +149,9 @@ def _write_batches(
     work.execute(
         "create or replace table raw.batch (batch_id varchar, source varchar, stream varchar, "
         "branch varchar, business_date date, covers_from date, rows bigint, rejected bigint, "
-        "received_at timestamp, loaded_at timestamp, change varchar)"
+        "received_at timestamp, loaded_at timestamp, change varchar, sequence integer)"
     )
+    numbers = {batch.batch_id: batch.sequence for batch in (*batches, *gone)}
     rows = [
         [
             batch.batch_id,
@@ -164,6 +165,7 @@ def _write_batches(
             as_naive(batch.received_at),
             as_naive(batch.loaded_at) if batch.loaded_at else None,
             change,
+            _number(batch, numbers),
         ]
         for batch, change in [
             *((b, "new" if b.batch_id in new else "known") for b in batches),
@@ -171,7 +173,17 @@ def _write_batches(
         ]
     ]
     if rows:
-        work.executemany("insert into raw.batch values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        work.executemany("insert into raw.batch values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+
+
+def _number(batch: Batch, numbers: Mapping[str, int | None]) -> int | None:
+    """The number of a file within its day, by which versions of a record are ordered.
+
+    Replayed records have that of the file they came in. Other interfaces count something else.
+    """
+    if batch.interface != "files":
+        return None
+    return numbers.get(batch.replays, batch.sequence) if batch.replays else batch.sequence
 
 
 def _write_organisation(
@@ -217,29 +229,60 @@ def _write_analysts(work: duckdb.DuckDBPyConnection, request: BuildRequest) -> N
         work.execute("insert into raw.analyst_duty values (?, ?)", list(duty))
 
 
-def _select(columns: Mapping[str, str], files: Sequence[Path]) -> str:
-    """A query over Parquet files with exactly the declared columns, also when there are none.
+@dataclass(frozen=True)
+class _Files:
+    """The Parquet files of some batches: one of its own each, or one that was compacted."""
 
-    The empty typed branch keeps the types and supplies columns that older files do not have.
+    own: tuple[Path, ...]
+    compacted: tuple[Path, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.own or self.compacted)
+
+
+def _files(batches: Sequence[Batch], source: str, stream: str, home: Path) -> _Files:
+    """Each file once, in the order of business dates and batch ids."""
+    own: dict[Path, None] = {}
+    compacted: dict[Path, None] = {}
+    for batch in sorted(batches, key=lambda batch: (batch.business_date, batch.batch_id)):
+        if (batch.source, batch.stream) != (source, stream) or batch.path is None:
+            continue
+        path = home / batch.path
+        (own if path.stem == batch.batch_id else compacted)[path] = None
+    return _Files(tuple(own), tuple(compacted))
+
+
+def _select(
+    columns: Mapping[str, str], files: _Files, *, changes: str, with_extra: bool = False
+) -> str:
+    """A query over Parquet files with the declared columns, also when there are none.
+
+    The empty typed branch keeps the types and supplies columns that older files do not have. Of a
+    compacted file only the batches count whose `change` in `raw.batch` is one of `changes` (a SQL
+    list). With `with_extra`, columns that no contract knows stand behind.
     """
     typed = ", ".join(f"null::{kind} as {quoted(name)}" for name, kind in columns.items())
-    empty = f"select {typed} where false"
-    if not files:
-        return empty
+    parts = [f"select {typed} where false"]
+    if files.own:
+        parts.append(f"select * from {_parquet(files.own)}")
+    if files.compacted:
+        parts.append(
+            f"select * from {_parquet(files.compacted)} where _batch_id in "
+            f"(select batch_id from raw.batch where change in ({changes}))"
+        )
+    if len(parts) == 1:
+        return parts[0]
     names = ", ".join(quoted(name) for name in columns)
+    extra = f", * exclude ({names})" if with_extra else ""
+    return f"select {names}{extra} from ({' union all by name '.join(parts)})"
+
+
+def _parquet(files: Sequence[Path]) -> str:
     listed = ", ".join(literal(str(path)) for path in files)
-    return (
-        f"select {names} from ({empty} union all by name "
-        f"select * from read_parquet([{listed}], union_by_name = true))"
-    )
+    return f"read_parquet([{listed}], union_by_name = true)"
 
 
-def _files(batches: Sequence[Batch], source: str, stream: str, home: Path) -> list[Path]:
-    return [
-        home / batch.path
-        for batch in sorted(batches, key=lambda batch: (batch.business_date, batch.batch_id))
-        if batch.source == source and batch.stream == stream and batch.path is not None
-    ]
+_CURRENT, _CHANGED = "'new', 'known'", "'new', 'gone'"
 
 
 def _write_streams(
@@ -252,12 +295,14 @@ def _write_streams(
     for source, contract in sorted(contracts.items()):
         for name, stream in contract.streams.items():
             columns = raw_columns(stream)
-            query = _select(columns, _files(batches, source, name, home))
+            files = _files(batches, source, name, home)
+            query = _select(columns, files, changes=_CURRENT, with_extra=True)
             work.execute(f"create or replace view raw.{quoted(f'{source}__{name}')} as {query}")
             if contract.shape == _FLAT and any(b.source == source for b in batches):
                 flat.append(f"select {literal(source)} as source, * from ({query})")
     if not flat:
-        empty = _select(raw_columns(Stream.model_validate(FLAT_CASE_STREAM)), [])
+        columns = raw_columns(Stream.model_validate(FLAT_CASE_STREAM))
+        empty = _select(columns, _Files((), ()), changes=_CURRENT)
         flat = [f"select ''::varchar as source, * from ({empty})"]
     work.execute("create or replace view raw.flat_case as " + " union all by name ".join(flat))
 
@@ -278,7 +323,7 @@ def _write_touched(
         for name, stream in contract.streams.items():
             relation = f"raw.{quoted(f'{source}__{name}')}"
             files = _files(changed, source, name, home)
-            delta = _select(raw_columns(stream), files)
+            delta = _select(raw_columns(stream), files, changes=_CHANGED)
             days = [f"select distinct _business_date as business_date from ({delta})"]
             versions = ""
             if stream.key and files:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from connectors.contract import Contract, Stream
+from connectors.delivery_calendar import (
+    WorkingDay,
+    branches_of,
+    covered_days,
+    days_between,
+)
 from connectors.ledger_rows import Batch
 
 _WINDOW_DAYS = 31
@@ -20,13 +26,16 @@ def source_health(
     *,
     last_reads: Mapping[tuple[str, str], datetime],
     zone: str,
+    working_days: Callable[[Contract], WorkingDay] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Per source: rows, missing days of the last 31 and the last complete date of each stream.
 
-    A stream with a `delivery` is complete for a day that loaded batches of every branch it ever
-    had cover. A table or the inbox, which announce nothing, are complete for the days before the
-    local date on which they were last read to their end (`last_reads`). Others are complete
-    through the last day they delivered. `zone` is the operator's.
+    A stream with a `delivery` is complete for a day that loaded batches cover of every branch that
+    its contract names, otherwise of those it ever had; a day is missing once its delivery is
+    expected by `working_days` (without it, each day on the next). A table, an extract, the service
+    or the inbox, which announce nothing, are complete for the days before the local date on which
+    they were last read to their end (`last_reads`). Others are complete through the last day they
+    delivered. `zone` is the operator's.
     """
     health = {}
     for source, contract in sorted(contracts.items()):
@@ -36,10 +45,11 @@ def source_health(
         for name, stream in contract.streams.items():
             holes: set[date] = set()
             own = [b for b in batches if (b.source, b.stream) == (source, name)]
-            if contract.interface.type in {"table", "inbox"}:
+            if contract.interface.type in {"table", "extract", "inbox", "service"}:
                 complete = _read_through(last_reads.get((source, name)), zone)
             else:
-                complete, holes = _delivered_through(stream, own, business_date)
+                is_working_day = working_days(contract) if working_days else None
+                complete, holes = _delivered_through(stream, own, business_date, is_working_day)
             missing |= holes
             through.append(complete)
             streams[name] = {
@@ -64,22 +74,24 @@ def _read_through(read_at: datetime | None, zone: str) -> date | None:
 
 
 def _delivered_through(
-    stream: Stream, batches: Sequence[Batch], business_date: date
+    stream: Stream,
+    batches: Sequence[Batch],
+    business_date: date,
+    is_working_day: WorkingDay | None,
 ) -> tuple[date | None, set[date]]:
     """The last complete day of all branches, and the days of the window some branch lacks."""
     through: list[date | None] = []
     missing: set[date] = set()
-    for branch in sorted({batch.branch for batch in batches}):
-        covered = {
-            day
-            for batch in batches
-            if batch.branch == branch
-            for day in _days(batch.covers_from, batch.business_date)
-        }
+    expected = _expected_through(stream, business_date, is_working_day)
+    for branch in branches_of(stream, batches) if batches else []:
+        covered = covered_days(batch for batch in batches if batch.branch == branch)
+        if not covered:
+            through.append(None)
+            continue
         complete = max(covered)
         if stream.delivery is not None:
             first = max(min(covered), business_date - timedelta(days=_WINDOW_DAYS - 1))
-            holes = {day for day in _days(first, business_date) if day not in covered}
+            holes = {day for day in days_between(first, expected) if day not in covered}
             missing |= holes
             if holes:
                 complete = max(day for day in covered if day < min(holes))
@@ -94,8 +106,18 @@ def _earliest(days: Iterable[date | None]) -> date | None:
     return min(found) if found and len(found) == len(known) else None
 
 
-def _days(first: date, last: date) -> list[date]:
-    return [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
+def _expected_through(
+    stream: Stream, business_date: date, is_working_day: WorkingDay | None
+) -> date:
+    """The last day whose delivery is expected on the day after `business_date`."""
+    if stream.delivery is None or stream.delivery.calendar != "working" or is_working_day is None:
+        return business_date
+    arrival = business_date + timedelta(days=1)
+    for _ in range(_WINDOW_DAYS):
+        if is_working_day(arrival):
+            break
+        arrival -= timedelta(days=1)
+    return arrival - timedelta(days=1)
 
 
 def _iso(day: date | None) -> str | None:

@@ -42,6 +42,11 @@ definitions = dg.Definitions(
         _job.name,
         days=_days,
         intake=list(_contracts[INTAKE].streams) if INTAKE in _contracts else [],
+        service={
+            name: list(contract.streams)
+            for name, contract in _contracts.items()
+            if contract.interface.type == "service"
+        },
     ),
     schedules=schedules(_job.name, days=_days),
     resources={"installation": InstallationResource()},

@@ -9,19 +9,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from cubes.label import Language
 from notifications.account import WHOLE
-from pipelines.errors import HomeError
+from pipelines.errors import HomeError, PipelineError
 from pipelines.home import Home, read_home, started_at, write_home
 from pipelines.installation import Installation
 from pipelines.settings import PROJECT_ROOT, Settings
 
+if TYPE_CHECKING:
+    from connectors.ledger_rows import Export
+
 CLOCK = datetime.fromisoformat("2026-03-31T09:00:00+08:00")
 SEED = 20260331
-_SOURCES = ("billing", "cdr", "crm", "hall", "hotline", "intake")
+_SOURCES = (
+    *("billing", "call_centre", "cdr", "chat", "crm", "hall", "hotline", "hr", "intake"),
+    *("letters", "mail", "monitoring", "survey", "wechat"),
+)
 _MORNING = time(9, 0)
 DEMO_MANAGER = "demo-manager"
 _DEMO_PHONE = "13900000000"
@@ -134,6 +140,32 @@ def subscribe_demo_managers(
                         starts_at=midnight,
                         actor="demo",
                     )
+
+
+def exchange_with_partners(installation: Installation, *, say: Say) -> list[Export]:
+    """Export the last three business dates to the simulated partners and read their answers.
+
+    Returns what went out by now. Repeating it exports and answers nothing twice.
+    """
+    from connectors.export_ledger import ExportLedger
+    from connectors.simulator import answer_exports
+    from pipelines.exchange import exchange, export_now, exports_of
+
+    with installation.snapshot() as snapshot:
+        last = date.fromisoformat(snapshot.info["business_date"])
+    names = [
+        name
+        for name, declaration in exports_of(installation).items()
+        if declaration.interface.type != "service"
+    ]
+    for days in (2, 1, 0):
+        export_now(installation, names, last - timedelta(days=days), again=False)
+    answer_exports(installation.home.path, now=installation.now())
+    report = exchange(installation, say=say)
+    if report.failures:
+        raise PipelineError("\n".join(report.failures))
+    with installation.ledger() as ledger:
+        return ExportLedger(ledger.rows).exports()
 
 
 def read_truth(home: Home) -> dict[str, Any]:

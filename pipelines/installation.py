@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.clock import Clock, parse_clock
 from pipelines.home import Home, read_home, started_at
-from pipelines.secrets import Secrets, load_secrets
+from pipelines.secrets import Secrets, find_secret, load_secrets
 from pipelines.settings import PROJECT_ROOT, Settings, read_settings
 
 if TYPE_CHECKING:
@@ -62,6 +62,10 @@ class Installation:
         """Keys of the PII store, generated on first use."""
         self.home.ensure()
         return load_secrets(self.settings, self.home)
+
+    def secret(self, name: str) -> str | None:
+        """A credential of a source or partner by its name, such as HUIYIN_BILLING_PASSWORD."""
+        return find_secret(self.settings, self.home, name)
 
     def search_path(self, folder: str) -> list[Path]:
         """The declaration folders of one kind: the product's, then the installation's."""

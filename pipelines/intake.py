@@ -12,6 +12,9 @@ from pipelines.errors import HomeError
 from pipelines.settings import PROJECT_ROOT
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from connectors.intake.desk import Desk
     from connectors.intake.guard import Application
     from connectors.pii_store import PiiStore
     from cubes.snapshot import Snapshot
@@ -23,54 +26,60 @@ _ENGINE_MEMORY = "64MB"
 
 
 def intake_application(installation: Installation) -> Application:
-    """The intake of an installation as an ASGI application.
+    """The intake of an installation as an ASGI application; raises what `intake_desk` raises."""
+    from connectors.intake.application import make_application
+
+    def open_snapshot() -> Snapshot:
+        from cubes.snapshot import open_snapshot
+
+        return open_snapshot(installation.home.published, memory_limit=_ENGINE_MEMORY, threads=1)
+
+    stylesheet = (PROJECT_ROOT / "pipelines/look/huiyin.css").read_text(encoding="utf-8")
+    return make_application(intake_desk(installation, open_snapshot), stylesheet=stylesheet)
+
+
+def intake_desk(installation: Installation, open_snapshot: Callable[[], Snapshot]) -> Desk:
+    """The desk of an installation, whose rules are those of every door it stands behind.
 
     Raises HomeError if its inbox is gone though cases of it were landed, SettingsError or
     StoreError if a key or store cannot be used, DeclarationError for a faulty form.
     """
     from connectors.inbox_writer import InboxWriter
-    from connectors.intake.application import make_application
     from connectors.intake.desk import Desk
     from connectors.intake.form import load_form
     from connectors.intake.published import PublishedFollower
-    from connectors.pii_store import PiiStore
 
     home, settings = installation.home, installation.settings
     home.ensure()
     require_inbox(installation)
     contract = installation.declared_contracts[SOURCE]
-    keys = installation.secrets
-    home.require_store(home.pii)
-
-    def open_pii() -> PiiStore:
-        return PiiStore(home.pii, pseudonym_key=keys.pseudonym, encryption_key=keys.encryption)
-
-    def pseudonym(kind: str, value: str) -> str:
-        return hasher.pseudonym(kind, value)
-
-    def open_snapshot() -> Snapshot:
-        from cubes.snapshot import open_snapshot
-
-        return open_snapshot(home.published, memory_limit=_ENGINE_MEMORY, threads=1)
-
-    hasher = open_pii()
-    desk = Desk(
+    hasher = pii_store(installation)
+    return Desk(
         inbox_path=home.inbox,
-        writer=InboxWriter(home.inbox, open_pii, on_death=_end_process),
+        writer=InboxWriter(home.inbox, lambda: pii_store(installation), on_death=_end_process),
         follower=PublishedFollower(
-            lambda: _tag(installation), open_snapshot, contract.calendar or settings.calendar
+            lambda: published_tag(installation),
+            open_snapshot,
+            contract.calendar or settings.calendar,
         ),
         form=load_form(installation.search_path("connectors/forms")),
-        pseudonym=pseudonym,
-        key=keys.derive("intake secret"),
+        pseudonym=hasher.pseudonym,
+        key=installation.secrets.derive("intake secret"),
         zone=contract.zone or settings.timezone,
         now=installation.now,
         seconds=time.monotonic,
         rng=random.SystemRandom(),
         source=SOURCE,
     )
-    stylesheet = (PROJECT_ROOT / "pipelines/look/huiyin.css").read_text(encoding="utf-8")
-    return make_application(desk, stylesheet=stylesheet)
+
+
+def pii_store(installation: Installation) -> PiiStore:
+    """The PII store, opened for the thread that asks; it stays open as long as the process."""
+    from connectors.pii_store import PiiStore
+
+    home, keys = installation.home, installation.secrets
+    home.require_store(home.pii)
+    return PiiStore(home.pii, pseudonym_key=keys.pseudonym, encryption_key=keys.encryption)
 
 
 def require_inbox(installation: Installation) -> None:
@@ -93,7 +102,8 @@ def _end_process() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _tag(installation: Installation) -> str | None:
+def published_tag(installation: Installation) -> str | None:
+    """The tag that serves, or None before the first publish."""
     from pipelines.publish import current_tag
 
     return current_tag(installation.home.published)

@@ -47,7 +47,12 @@ def news_of(installation: Installation) -> News:
         for source, contract in contracts.items():
             try:
                 names = arrivals(
-                    contract, home=installation.home.path, ledger=ledger, now=installation.now()
+                    contract,
+                    home=installation.home.path,
+                    ledger=ledger,
+                    now=installation.now(),
+                    secret=installation.secret,
+                    zone=installation.settings.timezone,
                 )
             except ConnectorError as error:
                 unreachable[source] = str(error)

@@ -31,4 +31,36 @@ def schedules(job_name: str, *, days: dg.DailyPartitionsDefinition) -> list[dg.S
 
         return dg.RunRequest(partition_key=partition_of(business_date(installation.open()), days))
 
-    return [daily_publish]
+    return [daily_publish, _nightly_tidy(days)]
+
+
+def _nightly_tidy(days: dg.DailyPartitionsDefinition) -> dg.ScheduleDefinition:
+    @dg.op(
+        description="合并小文件，清理过保留期的数据 / compact small files, remove what is expired"
+    )
+    def tidy_home(context: dg.OpExecutionContext, installation: InstallationResource) -> None:
+        from pipelines.tidying import tidy
+
+        report = tidy(installation.open(), say=context.log.debug)
+        for line in report.lines():
+            context.log.info(line)
+        if report.failures:
+            raise dg.Failure("\n".join(report.failures.values()), allow_retries=False)
+
+    @dg.job(
+        description=(
+            "合并小文件，清理过保留期的原始数据和隔离原文。\n\n"
+            "Compacts small raw files and removes what its contract keeps no longer."
+        )
+    )
+    def tidy() -> None:
+        tidy_home()
+
+    return dg.ScheduleDefinition(
+        name="nightly_tidy",
+        job=tidy,
+        cron_schedule="30 2 * * *",
+        execution_timezone=days.timezone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=("每天 02:30 整理原始数据。\n\nEvery night at 02:30 tidies what was landed."),
+    )

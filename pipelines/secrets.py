@@ -1,6 +1,6 @@
-"""Secrets: the pseudonym key and the encryption key, from the environment or one secrets file.
+"""Secrets: our keys and the credentials of sources, from the environment or one secrets file.
 
-Missing secrets are generated on first use. A pseudonym key that is lost while `pii.db` exists is an
+Missing keys are generated on first use. A pseudonym key that is lost while `pii.db` exists is an
 error and never regenerated: new pseudonyms would silently stop matching the old ones.
 """
 
@@ -72,6 +72,15 @@ def load_secrets(settings: Settings, home: Home) -> Secrets:
     if faults:
         raise SettingsError(faults)
     return Secrets(pseudonym, encryption)
+
+
+def find_secret(settings: Settings, home: Home, name: str) -> str | None:
+    """A secret of a source or partner: from the environment, else from the secrets file.
+
+    Raises SettingsError if the secrets file cannot be read.
+    """
+    found = settings.credentials.get(name)
+    return found or _read(settings.secrets_file or home.secrets).get(name) or None
 
 
 def _hex(text: str, faults: list[str]) -> bytes:

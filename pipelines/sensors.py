@@ -18,6 +18,7 @@ from pipelines.resources import InstallationResource
 
 if TYPE_CHECKING:
     from connectors.landing import Delivery
+    from pipelines.installation import Installation
 
 INTAKE = "intake"
 NEWS_TAG = "huiyin/news"
@@ -31,11 +32,26 @@ _UNDER_WAY = [
 
 
 def sensors(
-    job_name: str, *, days: dg.DailyPartitionsDefinition, intake: Sequence[str]
+    job_name: str,
+    *,
+    days: dg.DailyPartitionsDefinition,
+    intake: Sequence[str],
+    service: Mapping[str, Sequence[str]],
 ) -> list[dg.SensorDefinition]:
-    """The sensors; `job_name` publishes, `intake` are the streams of the inbox, if there is one."""
+    """The sensors; `job_name` publishes, `intake` are the streams of the inbox, if there is one,
+    `service` those of each source that delivers by packets of the service.
+    """
     inbox = [_intake_inbox(intake, days)] if intake else []
-    return [*inbox, _arrivals(job_name, days), _alerts_on_publish(), _digests_due()]
+    if service:
+        inbox.append(_service_inbox(service, days))
+    return [
+        *inbox,
+        _arrivals(job_name, days),
+        _delivery_calendar(),
+        _alerts_on_publish(),
+        _digests_due(),
+        _partners(),
+    ]
 
 
 def _intake_inbox(
@@ -54,7 +70,6 @@ def _intake_inbox(
         context: dg.SensorEvaluationContext, installation: InstallationResource
     ) -> dg.SkipReason:
         from connectors.errors import LandingBusy
-        from pipelines.stream_findings import landed_in_all
         from pipelines.workflow import ingest
 
         opened = installation.open()
@@ -67,14 +82,7 @@ def _intake_inbox(
             raise error
         if not landed.deliveries:
             return dg.SkipReason("收件箱没有新内容 / nothing new in the inbox")
-        in_all = landed_in_all(opened, INTAKE)
-        for stream in streams:
-            own = [one for one in landed.deliveries if one.stream == stream]
-            if own:
-                metadata = landed_metadata(INTAKE, stream, own, in_all.get(stream))
-                context.instance.report_runless_asset_event(
-                    _materialised(stream, own, metadata, days)
-                )
+        _report(context, opened, INTAKE, streams, landed.deliveries, days)
         rows = sum(one.loaded for one in landed.deliveries)
         return dg.SkipReason(
             f"已落地 {rows} 行，下次发布时可见 / {rows} rows landed, visible with the next publish"
@@ -83,7 +91,73 @@ def _intake_inbox(
     return intake_inbox
 
 
+def _service_inbox(
+    service: Mapping[str, Sequence[str]], days: dg.DailyPartitionsDefinition
+) -> dg.SensorDefinition:
+    @dg.sensor(
+        name="service_inbox",
+        minimum_interval_seconds=3,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=(
+            "把服务接口收下的批次落地，几秒之内完成，不另起运行。\n\n"
+            "Lands the batches that came in through the service within seconds, without a run of "
+            "its own."
+        ),
+    )
+    def service_inbox(
+        context: dg.SensorEvaluationContext, installation: InstallationResource
+    ) -> dg.SkipReason:
+        from connectors.errors import LandingBusy
+        from pipelines.workflow import ingest
+
+        opened = installation.open()
+        rows = batches = 0
+        failed: Exception | None = None
+        for source, streams in service.items():
+            landed = ingest(opened, say=context.log.debug, source=source)
+            for error in landed.failures.values():
+                # One source that cannot be drained holds up no other.
+                failed = failed if isinstance(error, LandingBusy) else error
+            _report(context, opened, source, streams, landed.deliveries, days)
+            batches += len(landed.deliveries)
+            rows += sum(one.loaded for one in landed.deliveries)
+        if failed is not None:
+            raise failed
+        if not batches:
+            return dg.SkipReason("服务接口没有新批次 / no new batch of the service")
+        return dg.SkipReason(
+            f"已落地 {batches} 批 {rows} 行，下次发布时可见 / {batches} batches of {rows} rows "
+            "landed, visible with the next publish"
+        )
+
+    return service_inbox
+
+
+def _report(
+    context: dg.SensorEvaluationContext,
+    opened: "Installation",
+    source: str,
+    streams: Sequence[str],
+    deliveries: "Sequence[Delivery]",
+    days: dg.DailyPartitionsDefinition,
+) -> None:
+    """Tell Dagster which assets were materialised by what was landed here."""
+    from pipelines.stream_findings import landed_in_all
+
+    if not deliveries:
+        return
+    in_all = landed_in_all(opened, source)
+    for stream in streams:
+        own = [one for one in deliveries if one.stream == stream]
+        if own:
+            metadata = landed_metadata(source, stream, own, in_all.get(stream))
+            context.instance.report_runless_asset_event(
+                _materialised(source, stream, own, metadata, days)
+            )
+
+
 def _materialised(
+    source: str,
     stream: str,
     deliveries: "Sequence[Delivery]",
     metadata: Mapping[str, Any],
@@ -91,7 +165,7 @@ def _materialised(
 ) -> dg.AssetMaterialization:
     last = max((one.business_date for one in deliveries if one.business_date), default=None)
     return dg.AssetMaterialization(
-        raw_key(INTAKE, stream),
+        raw_key(source, stream),
         metadata=metadata,
         partition=partition_of(last, days) if last else None,
     )
@@ -163,6 +237,32 @@ def _arrivals(job_name: str, days: dg.DailyPartitionsDefinition) -> dg.SensorDef
     return arrivals
 
 
+def _delivery_calendar() -> dg.SensorDefinition:
+    @dg.sensor(
+        name="delivery_calendar",
+        minimum_interval_seconds=300,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=(
+            "按送达日历看哪些送达晚了、缺了，哪个分支没有声音，记为交换事件。\n\n"
+            "Notes deliveries that are late or missing and branches that fell silent as exchange "
+            "events."
+        ),
+    )
+    def delivery_calendar(
+        context: dg.SensorEvaluationContext, installation: InstallationResource
+    ) -> dg.SkipReason:
+        from pipelines.workflow import watch
+
+        opened = installation.open()
+        with opened.ledger() as ledger:
+            new = watch(opened, ledger)
+        if not new:
+            return dg.SkipReason("没有新的晚到或缺失 / nothing new is late or missing")
+        return dg.SkipReason(f"新记下 {new} 件 / {new} new exchange events")
+
+    return delivery_calendar
+
+
 def _alerts_on_publish() -> dg.SensorDefinition:
     @dg.sensor(
         name="alerts_on_publish",
@@ -221,3 +321,32 @@ def _digests_due() -> dg.SensorDefinition:
         return dg.SkipReason(f"排好 {told.messages} 条短信 / {told.messages} messages queued")
 
     return digests_due
+
+
+def _partners() -> dg.SensorDefinition:
+    @dg.sensor(
+        name="partners",
+        minimum_interval_seconds=60,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=(
+            "到期的导出送给伙伴，读取对方的确认，逾期未确认的记为交换事件。\n\n"
+            "Delivers the exports that are due to partners, reads their confirmations and notes "
+            "those that are late as exchange events."
+        ),
+    )
+    def partners(
+        context: dg.SensorEvaluationContext, installation: InstallationResource
+    ) -> dg.SkipReason:
+        from pipelines.exchange import exchange
+
+        report = exchange(installation.open(), say=context.log.debug)
+        for failure in report.failures:
+            context.log.warning(failure)
+        if not report.delivered and not report.answered:
+            return dg.SkipReason("没有到期的导出，也没有新的确认 / nothing is due or answered")
+        return dg.SkipReason(
+            f"送出 {len(report.delivered)} 份，收到 {len(report.answered)} 份确认 / "
+            f"{len(report.delivered)} delivered, {len(report.answered)} answers read"
+        )
+
+    return partners

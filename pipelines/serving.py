@@ -12,7 +12,7 @@ from pipelines.installation import Installation
 from pipelines.processes.ports import listener
 from pipelines.settings import PROJECT_ROOT
 
-Door = Literal["intake", "portal", "superset"]
+Door = Literal["intake", "portal", "service", "superset"]
 
 _MOST_AT_ONCE = 256
 _SECONDS_TO_FINISH = 10
@@ -83,6 +83,10 @@ def _application(installation: Installation, door: Door) -> Any:
         from pipelines.intake import intake_application
 
         return intake_application(installation)
+    if door == "service":
+        from pipelines.service import service_application
+
+        return service_application(installation)
     from pipelines.portal import portal_application
 
     return portal_application(installation)

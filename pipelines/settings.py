@@ -12,12 +12,20 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+)
 
 from cubes.label import Language
 from pipelines.errors import SettingsError
 
 PREFIX = "HUIYIN_"
+_CREDENTIALS = ("_password", "_key_file", "_key_passphrase", "_endpoint")
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -55,6 +63,7 @@ class Settings(BaseModel):
     dagster_port: Port = 3000
     intake_port: Port = 8010
     portal_port: Port = 8020
+    service_port: Port = 8030
     superset_port: Port = 8088
     public_portal_url: PublicUrl | None = None
     public_superset_url: PublicUrl | None = None
@@ -64,6 +73,12 @@ class Settings(BaseModel):
         default=None, repr=False
     )
     test_data: Path | None = None
+    _credentials: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @property
+    def credentials(self) -> Mapping[str, str]:
+        """Secrets of sources and partners from the environment, such as HUIYIN_BILLING_PASSWORD."""
+        return self._credentials
 
     @field_validator("sources", mode="before")
     @classmethod
@@ -104,6 +119,15 @@ def read_settings(
     chosen = {**_read_dotenv(dotenv, faults), **_prefixed(environment)}
     if home is not None:
         chosen["home"] = str(home)
+    credentials = {
+        f"{PREFIX}{name.upper()}": chosen.pop(name) for name in list(chosen) if is_credential(name)
+    }
+    # What steers the tests is no setting of the product they start.
+    chosen = {
+        name: value
+        for name, value in chosen.items()
+        if name in Settings.model_fields or not name.startswith("test_")
+    }
     for name in sorted(set(chosen) - set(Settings.model_fields)):
         faults.append(f"{PREFIX}{name.upper()} is not a setting{_suggestion(name)}")
         del chosen[name]
@@ -131,7 +155,18 @@ def read_settings(
             faults.append(f"{PREFIX}CLOCK={settings.clock!r}: {error}")
     if faults or settings is None:
         raise SettingsError(faults)
+    settings._credentials.update(credentials)
     return settings
+
+
+def is_credential(name: str) -> bool:
+    """Whether a variable without its prefix names a secret of a source, and no mistyped setting."""
+    from difflib import get_close_matches
+
+    settings = [field for field in Settings.model_fields if field.endswith(_CREDENTIALS)]
+    if name in Settings.model_fields or not name.endswith(_CREDENTIALS):
+        return False
+    return not get_close_matches(name, settings, cutoff=0.85)
 
 
 def _prefixed(environment: Mapping[str, str]) -> dict[str, str]:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from rich.box import ROUNDED, SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
@@ -14,6 +15,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from connectors.codes import sentence
 from cubes.label import Language
 from pipelines.home import read_home
 from pipelines.installation import Installation
@@ -33,12 +35,13 @@ def tell_story(installation: Installation, outcome: Outcome, *, language: Langua
     sections = [
         _opening(installation, outcome, say),
         _deliveries(installation, say, language),
-        _events(installation, say),
-        _quarantine(installation, say),
+        _events(installation, say, language),
+        _quarantine(installation, say, language),
         _slice(installation, outcome, say, language, flat=flat),
         _messages(installation, outcome, say, language),
         _alerts(installation, outcome, say, language),
         _sending(installation, outcome, say, language),
+        _partners(installation, outcome, say, language),
         _next(installation, say, flat=flat),
     ]
     for section in sections:
@@ -105,7 +108,7 @@ def _deliveries(installation: Installation, say: Words, language: Language) -> G
     return Group(_heading(say.deliveries), _table(say.delivery_columns, rows, right=5))
 
 
-def _events(installation: Installation, say: Words) -> Group | None:
+def _events(installation: Installation, say: Words, language: Language) -> Group | None:
     with installation.ledger() as ledger:
         refused = [
             [b.code or "", f"{b.source}.{b.stream}", str(b.business_date), b.place]
@@ -119,11 +122,11 @@ def _events(installation: Installation, say: Words) -> Group | None:
     rows = refused + [row for row in events if tuple(row) not in seen]
     if not rows:
         return None
-    shown = [[row[0], say.codes.get(row[0], ""), *row[1:]] for row in rows]
+    shown = [[row[0], sentence(row[0], language), *row[1:]] for row in rows]
     return Group(_heading(say.events), _table(say.event_columns, shown, right=0))
 
 
-def _quarantine(installation: Installation, say: Words) -> Group:
+def _quarantine(installation: Installation, say: Words, language: Language) -> Group:
     with installation.ledger() as ledger:
         batches = {batch.batch_id: batch for batch in ledger.batches()}
         records = ledger.quarantine()
@@ -136,7 +139,7 @@ def _quarantine(installation: Installation, say: Words) -> Group:
             record.line if record.line is not None else "",
             record.column_name or "",
             record.masked_value or "",
-            say.reasons.get(record.reason, record.reason),
+            sentence(record.reason, language),
         ]
         for record in records[:_SHOWN]
     ]
@@ -338,6 +341,30 @@ def _sending(installation: Installation, outcome: Outcome, say: Words, language:
     if rows:
         parts += [Text(say.sign_in), _table(say.sign_in_columns, rows, right=0)]
     return Group(*parts)
+
+
+def _partners(
+    installation: Installation, outcome: Outcome, say: Words, language: Language
+) -> Group | None:
+    """What went to partners and what they answered."""
+    if not outcome.exports:
+        return None
+    zone = ZoneInfo(installation.settings.timezone)
+    rows = [
+        [
+            made.export,
+            made.partner,
+            str(made.business_date),
+            made.place,
+            made.rows,
+            say.export_states[made.status],
+            made.reason or say.due.format(at=made.due_at.astimezone(zone).strftime("%m-%d %H:%M"))
+            if made.status != "confirmed"
+            else "",
+        ]
+        for made in outcome.exports
+    ]
+    return Group(_heading(say.partners), _table(say.partner_columns, rows, right=0))
 
 
 def _next(installation: Installation, say: Words, *, flat: bool) -> Group:

@@ -18,10 +18,8 @@ class Words:
     delivery_columns: tuple[str, ...]
     events: str
     event_columns: tuple[str, ...]
-    codes: Mapping[str, str]
     quarantine: str
     quarantine_columns: tuple[str, ...]
-    reasons: Mapping[str, str]
     quarantine_empty: str
     more: str
     slice: str
@@ -43,6 +41,10 @@ class Words:
     sign_in: str
     sign_in_columns: tuple[str, ...]
     states: Mapping[str, str]
+    partners: str
+    partner_columns: tuple[str, ...]
+    export_states: Mapping[str, str]
+    due: str
     next: str
     next_province: tuple[str, ...]
     next_flat: tuple[str, ...]
@@ -56,6 +58,7 @@ _PROVINCE = (
     "--period 2026-03-30",
     "huiyin query run daily_sales --param business_date=2026-03-30 --scope SC06",
     "huiyin message list",
+    "huiyin exchange status",
     "huiyin simulate --next-day && huiyin run && huiyin dispatch --until-empty",
     "make bi && make up",
 )
@@ -74,32 +77,8 @@ _WORDS: Mapping[str, Words] = {
         delivery_columns=("来源", "数据流", "批次", "行数", "落地", "隔离", "拒收批"),
         events="   有问题的交付",
         event_columns=("代码", "含义", "数据流", "业务日期", "文件"),
-        codes={
-            "wrong_sum": "控制总额不符，整批拒收",
-            "lying_log": "发送日志与文件不符，整批拒收",
-            "missing_log": "没有发送日志，不读",
-            "duplicate_batch": "重复交付，不再落地",
-            "malformed_row": "超过拒收限额，整批拒收",
-            "sequence_gap": "序号缺号",
-            "sequence_rewind": "序号倒退",
-            "changed_file": "同名文件内容已变",
-        },
         quarantine="2. 隔离区：哪些记录为什么没有落地（值已掩码）",
         quarantine_columns=("数据流", "文件", "行", "列", "值", "原因"),
-        reasons={
-            "not_an_integer": "不是整数",
-            "not_a_decimal": "不是金额或小数",
-            "not_a_timestamp": "不是有效时间",
-            "not_a_date": "不是有效日期",
-            "not_a_boolean": "不是是/否",
-            "missing_value": "缺必填值",
-            "wrong_field_count": "字段数不对",
-            "below_minimum": "小于下限",
-            "above_maximum": "大于上限",
-            "too_long": "太长",
-            "value_not_allowed": "不在允许值之内",
-            "repeated_key": "主键重复",
-        },
         quarantine_empty="   隔离区是空的：每一行都落了地。",
         more="   另有 {count} 条：huiyin quarantine list",
         slice="3. 立方体切片，合计由数据库算出",
@@ -142,6 +121,17 @@ _WORDS: Mapping[str, Words] = {
             "in_doubt": "存疑",
             "undelivered": "未送达",
         },
+        partners="7. 与伙伴交换：发出的数据和对方的确认",
+        partner_columns=("导出", "伙伴", "业务日期", "文件或表", "行数", "状态", "说明"),
+        export_states={
+            "announced": "未送达",
+            "delivered": "待确认",
+            "confirmed": "已确认",
+            "refused": "被拒收",
+            "disagrees": "确认不符",
+            "superseded": "已重发",
+        },
+        due="{at} 前应确认",
         next="接下来可以试",
         next_province=_PROVINCE,
         next_flat=_FLAT,
@@ -163,32 +153,8 @@ _WORDS: Mapping[str, Words] = {
         ),
         events="   Deliveries with a problem",
         event_columns=("code", "meaning", "stream", "business date", "file"),
-        codes={
-            "wrong_sum": "control total differs, refused whole",
-            "lying_log": "send log and file disagree, refused whole",
-            "missing_log": "no send log, not read",
-            "duplicate_batch": "delivered before, not loaded again",
-            "malformed_row": "above the reject limit, refused whole",
-            "sequence_gap": "a sequence number is missing",
-            "sequence_rewind": "the sequence went back",
-            "changed_file": "other content under the same name",
-        },
         quarantine="2. Quarantine: which records did not land, and why (values masked)",
         quarantine_columns=("stream", "file", "line", "column", "value", "reason"),
-        reasons={
-            "not_an_integer": "not an integer",
-            "not_a_decimal": "not a decimal",
-            "not_a_timestamp": "not a valid time",
-            "not_a_date": "not a valid date",
-            "not_a_boolean": "not a yes or no",
-            "missing_value": "a required value is missing",
-            "wrong_field_count": "wrong number of fields",
-            "value_not_allowed": "not an allowed value",
-            "below_minimum": "below the minimum",
-            "above_maximum": "above the maximum",
-            "too_long": "too long",
-            "repeated_key": "repeated key",
-        },
         quarantine_empty="   Nothing is in quarantine: every row landed.",
         more="   {count} more: huiyin quarantine list",
         slice="3. A cube slice with totals computed by the database",
@@ -222,6 +188,17 @@ _WORDS: Mapping[str, Words] = {
         sign_in="   First sign-in at the portal (after make up), the SMS these managers got:",
         sign_in_columns=("Unit", "Number", "SMS"),
         states={},
+        partners="7. Exchange with partners: what went out and how they confirmed it",
+        partner_columns=("export", "partner", "date", "file or table", "rows", "status", "note"),
+        export_states={
+            "announced": "not there yet",
+            "delivered": "awaited",
+            "confirmed": "confirmed",
+            "refused": "refused",
+            "disagrees": "disagrees",
+            "superseded": "sent again",
+        },
+        due="due by {at}",
         next="What to try next",
         next_province=_PROVINCE,
         next_flat=_FLAT,

@@ -6,14 +6,14 @@ here is one of data: it marks, and stops nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from statistics import median
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from connectors.contract import Contract, DeliverySchedule
+from connectors.contract import Contract
 from connectors.files import sums_agree
 from connectors.ledger_rows import Batch, ExchangeEvent
 
@@ -36,23 +36,6 @@ class Finding:
     zh: str
     en: str
     facts: Facts = field(default_factory=dict)
-
-
-def expected_day(
-    delivery: DeliverySchedule, now: datetime, zone: str, is_working_day: Callable[[date], bool]
-) -> date:
-    """The last business date whose delivery is due at `now`; `zone` is that of the contract.
-
-    What comes on a working day covers the days since the working day before.
-    """
-    local = now.astimezone(ZoneInfo(zone))
-    arrival = local.date()
-    if local.time() < time.fromisoformat(delivery.by):
-        arrival -= timedelta(days=1)
-    if delivery.calendar == "working":
-        while not is_working_day(arrival):
-            arrival -= timedelta(days=1)
-    return arrival - timedelta(days=1)
 
 
 def freshness(
@@ -218,10 +201,22 @@ def due_text(contract: Contract, stream: str, *, language: str) -> str:
     delivery = contract.streams[stream].delivery
     kind = contract.interface.type
     if language == "zh":
-        words = {"files": "文件交换", "table": "标志表", "inbox": "收件箱"}
+        words = {
+            "files": "文件交换",
+            "table": "标志表",
+            "extract": "数据库抽取",
+            "service": "服务接口",
+            "inbox": "收件箱",
+        }
         when = "工作日" if delivery and delivery.calendar == "working" else "每天"
         return words[kind] + (f"，{when} {delivery.by} 前送达" if delivery else "，随到随收")
-    words = {"files": "files with logs", "table": "flag table", "inbox": "inbox"}
+    words = {
+        "files": "files with logs",
+        "table": "flag table",
+        "extract": "extract of a table",
+        "service": "service",
+        "inbox": "inbox",
+    }
     when = "working day" if delivery and delivery.calendar == "working" else "day"
     return words[kind] + (f", due by {delivery.by} each {when}" if delivery else ", as it comes")
 

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
-from connectors.contract import Contract, Stream
+from connectors.contract import Stream
+from connectors.delivery_calendar import expected_day
 from connectors.ledger_rows import Batch
 from pipelines.completeness import source_health
 from pipelines.installation import Installation
 from pipelines.stream_checks import (
     WINDOW_DAYS,
     Finding,
-    expected_day,
     freshness,
     reconciliation,
     volume,
 )
+from pipelines.working_days import working_days
 
 CHECKS = ("freshness", "volume", "reconciliation")
-_SATURDAY = 5
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,14 @@ def stream_findings(installation: Installation, source: str) -> dict[str, dict[s
     unreachable = None
     with installation.ledger() as ledger:
         try:
-            arrivals(contract, home=installation.home.path, ledger=ledger, now=now)
+            arrivals(
+                contract,
+                home=installation.home.path,
+                ledger=ledger,
+                now=now,
+                secret=installation.secret,
+                zone=zone,
+            )
         except ConnectorError as error:
             unreachable = str(error)
         batches = ledger.batches(source=source)
@@ -75,10 +82,15 @@ def stream_findings(installation: Installation, source: str) -> dict[str, dict[s
             if batch.rejected
         }
     loaded = [batch for batch in batches if batch.status == "loaded"]
-    health = source_health({source: contract}, loaded, yesterday, last_reads=last_reads, zone=zone)[
-        source
-    ]["streams"]
-    is_working_day = _working_days(installation, contract)
+    health = source_health(
+        {source: contract},
+        loaded,
+        yesterday,
+        last_reads=last_reads,
+        zone=zone,
+        working_days=working_days(installation),
+    )[source]["streams"]
+    is_working_day = working_days(installation)(contract)
     found: dict[str, dict[str, Finding]] = {}
     for name, stream in contract.streams.items():
         own = [batch for batch in batches if batch.stream == name]
@@ -130,14 +142,15 @@ def rows_by_day(
         return counted
     import duckdb
 
-    files = [str(installation.home.path / batch.path) for batch in recent if batch.path]
+    # A compacted file is that of several batches, of which some may be superseded.
+    files = sorted({str(installation.home.path / batch.path) for batch in recent if batch.path})
     if not files:
         return counted
     with duckdb.connect(config={"memory_limit": installation.settings.memory_limit}) as connection:
         rows = connection.execute(
             "select _business_date, count(*) from read_parquet(?) "
-            "where _business_date >= ? group by 1",
-            [files, first],
+            "where _business_date >= ? and _batch_id in (select unnest(?::varchar[])) group by 1",
+            [files, first, [batch.batch_id for batch in recent]],
         ).fetchall()
     return dict(rows)
 
@@ -151,22 +164,3 @@ def _last_day(
     else:
         day = date.fromisoformat(through)
     return None if day is None else min(day, yesterday)
-
-
-def _working_days(installation: Installation, contract: Contract) -> Callable[[date], bool]:
-    """The calendar of the source in the published snapshot; before the first one, weekdays."""
-    from cubes.errors import SnapshotError
-
-    known: dict[date, bool] = {}
-    if any(s.delivery and s.delivery.calendar == "working" for s in contract.streams.values()):
-        try:
-            with installation.snapshot() as snapshot, snapshot.cursor() as cursor:
-                known = dict(
-                    cursor.execute(
-                        "select date_on, is_working from marts.calendar_date where calendar_id = ?",
-                        [contract.calendar or installation.settings.calendar],
-                    ).fetchall()
-                )
-        except SnapshotError:
-            known = {}
-    return lambda day: known.get(day, day.weekday() < _SATURDAY)

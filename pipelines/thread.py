@@ -9,8 +9,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cubes.label import Language
-from pipelines.demonstration import DemoManager, demo_managers, subscribe_demo_managers
+from pipelines.demonstration import (
+    DemoManager,
+    demo_managers,
+    exchange_with_partners,
+    subscribe_demo_managers,
+)
 from pipelines.errors import PipelineError
+from pipelines.home import read_home
 from pipelines.installation import Installation
 from pipelines.settings import PROJECT_ROOT
 from pipelines.telling import tell
@@ -18,18 +24,21 @@ from pipelines.workflow import PublishReport, build_and_publish, ingest
 
 if TYPE_CHECKING:
     from connectors.landing import Delivery
+    from connectors.ledger_rows import Export
     from notifications.planner import TickReport
     from pipelines.progress import Steps
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the thread did: deliveries landed now, the snapshot, the plan, the demo managers."""
+    """What the thread did: deliveries landed now, the snapshot, the plan, the demo managers, and
+    what went to partners."""
 
     deliveries: Sequence[Delivery]
     published: PublishReport
     planned: TickReport
     managers: Sequence[DemoManager]
+    exports: Sequence[Export]
 
 
 def thread(installation: Installation, steps: Steps, *, language: Language) -> Outcome:
@@ -46,7 +55,11 @@ def thread(installation: Installation, steps: Steps, *, language: Language) -> O
         told = tell(installation)
     with steps.step("dispatch"):
         dispatch_process(installation)
-    return Outcome(landed.deliveries, published, told.report, managers)
+    exports: Sequence[Export] = ()
+    if read_home(installation.home).get("demonstrates") == "province":
+        with steps.step("exchange with partners"):
+            exports = exchange_with_partners(installation, say=steps.say)
+    return Outcome(landed.deliveries, published, told.report, managers, exports)
 
 
 def dispatch_process(installation: Installation) -> None:

@@ -76,12 +76,33 @@ def ingest(installation: Installation, *, say: Say, source: str | None = None) -
                     now=installation.now(),
                     zone=installation.settings.timezone,
                     memory_limit=installation.settings.memory_limit,
+                    secret=installation.secret,
                 )
             except ConnectorError as error:
                 failures[name] = error
             else:
                 deliveries.extend(landed)
+        watch(installation, ledger, source=source)
     return IngestReport(tuple(deliveries), failures)
+
+
+def watch(installation: Installation, ledger: Ledger, *, source: str | None = None) -> int:
+    """Note what is late, missing or silent by the delivery calendar; returns how much is new."""
+    from connectors.delivery_calendar import watch_deliveries
+    from pipelines.working_days import working_days
+
+    absent = watch_deliveries(
+        ledger,
+        {
+            name: contract
+            for name, contract in installation.contracts.items()
+            if source in (None, name)
+        },
+        installation.now(),
+        zone=installation.settings.timezone,
+        working_days=working_days(installation),
+    )
+    return len(absent)
 
 
 def build_and_publish(
@@ -99,6 +120,7 @@ def build_and_publish(
     from connectors.ledger_rows import CheckResult
     from pipelines.build import build, definition_version
     from pipelines.completeness import source_health
+    from pipelines.working_days import working_days
 
     home, settings = installation.home, installation.settings
     home.ensure()
@@ -166,6 +188,7 @@ def build_and_publish(
                 request.business_date,
                 last_reads=ledger.last_reads(),
                 zone=request.zone,
+                working_days=working_days(installation),
             ),
             "batches": len(batches),
             "warnings": [node.name for node in report.nodes if node.status == "warn"],

@@ -1,32 +1,26 @@
-"""Delimited text: a file becomes the DuckDB table `record`, one row per record of the grammar.
+"""Delimited text: header, records and trailer of a file, in chunks and blocks or as a table.
 
-Columns of `record`: record_no (from 1), line, byte_offset and byte_length in the file, op ('I'),
-fields (texts in file order), flaw (why the record breaks the grammar, else null). Lines are cut on
-the bytes, so places are exact in every encoding, and only then decoded: in GB18030 the second byte
-of a character can equal a delimiter, but never a line end. Fields are split by DuckDB or, where the
-grammar has quotes, by the standard library.
+Columns of the table `record`: record_no (from 1), line, byte_offset and byte_length in the unpacked
+file, op ('I'), fields (texts in file order), flaw (why the record breaks the grammar, else null).
+Lines end with LF or CRLF, also mixed; a CR elsewhere belongs to its field.
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from decimal import Decimal, InvalidOperation
+from itertools import chain
 from pathlib import Path
-from typing import Protocol
 
 import duckdb
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from connectors.errors import RefusedDelivery
-
-_CHUNK = 4 * 1024 * 1024
-_LONGEST_LINE = 16 * 1024 * 1024
-_ROWS_PER_BLOCK = 50_000
-_BOM = b"\xef\xbb\xbf"
+from connectors.file_layout import FileLayout
+from connectors.formats.chunks import Chunk, cut
+from connectors.formats.splitting import QuotedRecords, split_line, split_lines
 
 _SCHEMA = pa.schema(
     [
@@ -41,37 +35,16 @@ _SCHEMA = pa.schema(
 )
 
 
-class Layout(Protocol):
-    """What this module needs to know of a file's grammar (`contract.FileLayout` has it)."""
-
-    @property
-    def delimiter(self) -> str: ...
-    @property
-    def encoding(self) -> str: ...
-    @property
-    def header(self) -> bool: ...
-    @property
-    def quote(self) -> str | None: ...
-
-
 @dataclass(frozen=True)
 class Reading:
-    """What was read: header names (None without a header), records, and hash of the bytes."""
+    """What was read: header names (None without a header), records, hash and size of the file as
+    delivered, and the fields of its trailer (None without one)."""
 
     header: tuple[str, ...] | None
     records: int
     sha256: str
     size: int
-
-
-@dataclass(frozen=True)
-class _Lines:
-    """Whole lines of one chunk: first line number, its offset, byte lengths and texts."""
-
-    first_line: int
-    offset: int
-    lengths: list[int]
-    texts: list[str]
+    trailer: tuple[str, ...] | None = None
 
 
 def create_record_table(connection: duckdb.DuckDBPyConnection) -> None:
@@ -85,7 +58,7 @@ def create_record_table(connection: duckdb.DuckDBPyConnection) -> None:
 def add_records(connection: duckdb.DuckDBPyConnection, columns: Sequence[Sequence[object]]) -> None:
     """Append records given as columns in the order of `record`."""
     arrays = [
-        column if isinstance(column, pa.Array) else pa.array(column, field.type)
+        column if isinstance(column, pa.Array | pa.ChunkedArray) else pa.array(column, field.type)
         for column, field in zip(columns, _SCHEMA, strict=True)
     ]
     connection.register("_block", pa.Table.from_arrays(arrays, schema=_SCHEMA))
@@ -93,172 +66,209 @@ def add_records(connection: duckdb.DuckDBPyConnection, columns: Sequence[Sequenc
     connection.unregister("_block")
 
 
-def read_delimited(path: Path, layout: Layout, connection: duckdb.DuckDBPyConnection) -> Reading:
-    """Read a whole file into the table `record` of `connection`, in bounded chunks.
+class DelimitedFile:
+    """One pass over a file: its header, then `units`, then trailer and hash.
+
+    A unit is a chunk whose records a fast reader may find (regular, without the header), or a block
+    of records of the exact reader. Raises RefusedDelivery with the byte offset when records can no
+    longer be found, or header or trailer are not there.
+    """
+
+    def __init__(self, path: Path, layout: FileLayout) -> None:
+        self._path = path
+        self._layout = layout
+        self._digest = hashlib.sha256()
+        self._trailer: tuple[str, ...] | None = None
+        chunks = cut(path, layout, self._digest)
+        self._chunks = self._without_trailer(chunks) if layout.trailer else chunks
+        self._quoted: QuotedRecords | None = None
+        self.header = self._take_header() if layout.header else None
+
+    def units(self) -> Iterator[Chunk | pa.Table]:
+        """What comes behind the header, in the order of the file."""
+        if self._quoted is not None:
+            yield from self._quoted.blocks()
+            return
+        for chunk in self._chunks:
+            if chunk.regular:
+                yield chunk
+            else:
+                yield from QuotedRecords(chain([chunk], self._chunks), self._layout).blocks()
+
+    def reading(self, records: int) -> Reading:
+        """What was read, once every unit was taken; `records` were counted in them."""
+        if self._layout.compression == "none":
+            sha256 = self._digest.hexdigest()
+        else:
+            with self._path.open("rb") as file:
+                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        size = self._path.stat().st_size
+        return Reading(self.header, records, sha256, size, self._trailer)
+
+    def _take_header(self) -> tuple[str, ...]:
+        for chunk in self._chunks:
+            if chunk.is_blank:
+                continue
+            if not chunk.regular:
+                self._quoted = QuotedRecords(chain([chunk], self._chunks), self._layout)
+                first = self._quoted.first()
+                if first is None:
+                    break
+                return tuple(first)
+            fields, rest = _split_header(chunk, self._layout)
+            self._chunks = chain([rest] if rest.data else [], self._chunks)
+            return tuple(fields)
+        raise RefusedDelivery("empty_file", "the file has no header row", offset=0)
+
+    def _without_trailer(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+        """Pass on all but the last line that is not empty, which must be the trailer."""
+        held: Chunk | None = None
+        for chunk in chunks:
+            if chunk.is_blank:
+                continue
+            if held is not None:
+                yield held
+            held = chunk
+        if held is None:
+            raise _no_trailer(0)
+        rest, trailer = _split_last_line(held)
+        fields = split_line(trailer.text.strip("\r\n"), self._layout)
+        assert self._layout.trailer is not None
+        if fields[0] != self._layout.trailer.mark:
+            raise _no_trailer(trailer.offset)
+        self._trailer = tuple(fields)
+        if rest.data:
+            yield rest
+
+
+def read_delimited(
+    path: Path, layout: FileLayout, connection: duckdb.DuckDBPyConnection
+) -> Reading:
+    """Read a whole file exactly into the table `record` of `connection`, in bounded chunks.
 
     Raises RefusedDelivery with the byte offset when records can no longer be found: broken
-    encoding, a NUL byte, an unclosed quote, an endless line, no header.
+    encoding, a NUL byte, an unclosed quote, an endless line, no header, no trailer.
     """
     create_record_table(connection)
-    digest = hashlib.sha256()
-    chunks = _chunks(path, layout.encoding, digest)
-    reader = _read_quoted if layout.quote else _read_plain
-    header, records = reader(chunks, layout, connection)
-    if layout.header and header is None:
-        raise RefusedDelivery("empty_file", "the file has no header row", offset=0)
-    return Reading(header, records, digest.hexdigest(), path.stat().st_size)
+    file = DelimitedFile(path, layout)
+    records = 0
+    for unit in file.units():
+        for block in [unit] if isinstance(unit, pa.Table) else exact_blocks(unit, layout):
+            count = block.num_rows
+            add_records(
+                connection,
+                [
+                    range(records + 1, records + count + 1),
+                    *(block[name] for name in ("line", "byte_offset", "byte_length")),
+                    ["I"] * count,
+                    block["fields"],
+                    block["flaw"],
+                ],
+            )
+            records += count
+    return file.reading(records)
 
 
-def _chunks(path: Path, encoding: str, digest: hashlib._Hash) -> Iterator[_Lines]:
-    """Cut the file into runs of whole lines, checked and decoded."""
-    line, offset, rest = 1, 0, b""
-    with path.open("rb") as file:
-        while True:
-            block = file.read(_CHUNK)
-            digest.update(block)
-            data = rest + block
-            end = data.rfind(b"\n") + 1 if block else len(data)
-            if end == 0 and block:
-                if len(data) > _LONGEST_LINE:
-                    raise RefusedDelivery(
-                        "endless_line",
-                        f"a line is longer than {_LONGEST_LINE} bytes",
-                        offset=offset,
-                    )
-                rest = data
-                continue
-            if end:
-                lines = _decode(data[:end], encoding, line, offset)
-                yield lines
-                line += len(lines.texts)
-            offset += end
-            rest = data[end:]
-            if not block:
-                return
-
-
-def _decode(data: bytes, encoding: str, line: int, offset: int) -> _Lines:
-    place = data.find(b"\0")
-    if place >= 0:
-        raise RefusedDelivery("nul_byte", "a NUL byte cannot stand in text", offset=offset + place)
-    skipped = len(_BOM) if offset == 0 and encoding == "utf-8" and data.startswith(_BOM) else 0
-    try:
-        text = data[skipped:].decode(encoding)
-    except UnicodeDecodeError as error:
-        raise RefusedDelivery(
-            "broken_encoding",
-            f"the bytes are not {encoding}",
-            offset=offset + skipped + error.start,
-        ) from error
-    lengths = [len(part) + 1 for part in data.split(b"\n")]
-    texts = text.split("\n")
-    if data.endswith(b"\n"):
-        lengths.pop()
-        texts.pop()
+def exact_blocks(chunk: Chunk, layout: FileLayout) -> Iterator[pa.Table]:
+    """Split one regular chunk by the exact reader."""
+    if layout.quote:
+        yield from QuotedRecords([chunk], layout).blocks()
     else:
-        lengths[-1] -= 1
-    return _Lines(line, offset, lengths, texts)
+        yield split_lines(chunk, layout.delimiter)
 
 
-def _read_plain(
-    chunks: Iterator[_Lines], layout: Layout, connection: duckdb.DuckDBPyConnection
-) -> tuple[tuple[str, ...] | None, int]:
-    """One line is one record; an empty line is none."""
-    header: tuple[str, ...] | None = None
-    records = 0
-    for chunk in chunks:
-        texts = [text[:-1] if text.endswith("\r") else text for text in chunk.texts]
-        offsets = list(accumulate(chunk.lengths[:-1], initial=chunk.offset))
-        kept = [number for number, text in enumerate(texts) if text]
-        if layout.header and header is None and kept:
-            header = tuple(texts[kept.pop(0)].split(layout.delimiter))
-        whole = len(kept) == len(texts)
-        rows = texts if whole else [texts[number] for number in kept]
-        add_records(
-            connection,
-            [
-                range(records + 1, records + len(kept) + 1),
-                [chunk.first_line + number for number in kept],
-                offsets if whole else [offsets[number] for number in kept],
-                chunk.lengths if whole else [chunk.lengths[number] for number in kept],
-                ["I"] * len(kept),
-                pc.split_pattern(pa.array(rows, pa.string()), layout.delimiter),
-                pa.nulls(len(kept), pa.string()),
-            ],
-        )
-        records += len(kept)
-    return header, records
+def check_trailer(
+    reading: Reading, layout: FileLayout, sums: Mapping[str, str], *, readable: bool
+) -> None:
+    """Compare the trailer with what was counted; raises RefusedDelivery (`trailer_disagrees`).
 
-
-class _Cursor:
-    """Feeds lines to the csv reader and knows where the next one starts."""
-
-    def __init__(self, chunks: Iterator[_Lines]) -> None:
-        self.line = 1
-        self.offset = 0
-        self._chunks = chunks
-
-    def __iter__(self) -> Iterator[str]:
-        for chunk in self._chunks:
-            for text, length in zip(chunk.texts, chunk.lengths, strict=True):
-                self.line += 1
-                self.offset += length
-                yield text + "\n"
-
-
-def _read_quoted(
-    chunks: Iterator[_Lines], layout: Layout, connection: duckdb.DuckDBPyConnection
-) -> tuple[tuple[str, ...] | None, int]:
-    """Records by RFC 4180: fields may be quoted and then hold delimiters and line ends."""
-    cursor = _Cursor(chunks)
-    reader = csv.reader(
-        iter(cursor),
-        delimiter=layout.delimiter,
-        quotechar=layout.quote,
-        doublequote=True,
-        strict=True,
-    )
-    header: tuple[str, ...] | None = None
-    records = 0
-    block: list[tuple[int, int, int, int, str, list[str] | None, str | None]] = []
-    while True:
-        line, offset = cursor.line, cursor.offset
-        fields: list[str] | None = None
-        flaw: str | None = None
-        try:
-            fields = next(reader)
-        except StopIteration:
-            break
-        except csv.Error as error:
-            if "unexpected end" in str(error) or "field limit" in str(error):
-                raise RefusedDelivery(
-                    "unclosed_quote", f"a quote opened at line {line} is not closed", offset=offset
-                ) from error
-            flaw = "bad_quoting"
-        if fields == []:
-            continue
-        if layout.header and header is None:
-            if fields is None:
-                raise RefusedDelivery(
-                    "wrong_header", "the header row cannot be read", offset=offset
-                )
-            header = tuple(fields)
-            continue
-        records += 1
-        block.append((records, line, offset, cursor.offset - offset, "I", fields, flaw))
-        if len(block) == _ROWS_PER_BLOCK:
-            add_records(connection, list(zip(*block, strict=True)))
-            block = []
-    if block:
-        add_records(connection, list(zip(*block, strict=True)))
-    return header, records
+    `sums` are the counted totals; unless `readable`, a value that cannot be read may explain a
+    difference, as against a send log.
+    """
+    trailer, fields = layout.trailer, reading.trailer
+    if trailer is None or fields is None:
+        return
+    wrong = []
+    if trailer.rows is not None:
+        said = _number(fields, trailer.rows, ".")
+        if said != reading.records:
+            wrong.append(f"{_told(said)} rows against {reading.records}")
+    for name, place in trailer.sums.items():
+        said = _number(fields, place, layout.decimal_mark)
+        if name in sums and (said is None or (readable and said != Decimal(sums[name]))):
+            wrong.append(f"{name} {_told(said)} against {sums[name]}")
+    if wrong:
+        raise RefusedDelivery("trailer_disagrees", f"the trailer says {', '.join(wrong)}")
 
 
 def record_bytes(path: Path, places: Sequence[tuple[int, int, int]]) -> dict[int, bytes]:
-    """Read the bytes of records given as (record_no, byte_offset, byte_length)."""
+    """Read the bytes of records given as (record_no, byte_offset, byte_length), unpacked."""
     found: dict[int, bytes] = {}
     with path.open("rb") as file:
         for number, offset, length in places:
             file.seek(offset)
             found[number] = file.read(length)
     return found
+
+
+def _split_header(chunk: Chunk, layout: FileLayout) -> tuple[list[str], Chunk]:
+    """The first line that is not empty, as fields, and what comes behind it."""
+    lengths = chunk.lengths() if chunk.is_wide else _first_lengths(chunk.data)
+    place = 0
+    for number, length in enumerate(lengths, 1):
+        line = Chunk(
+            chunk.line, chunk.offset + place, chunk.data[place : place + length], chunk.codec
+        )
+        place += length
+        if line.is_blank:
+            continue
+        if layout.quote and layout.quote in line.text:
+            return _split_quoted_header(chunk, layout)
+        _, rest = chunk.split_before(place, number)
+        return line.text.strip("\r\n").split(layout.delimiter), rest
+    raise AssertionError("a chunk that is not blank has a line that is not")
+
+
+def _first_lengths(data: bytes) -> Iterator[int]:
+    start = 0
+    while start < len(data):
+        end = data.find(b"\n", start) + 1 or len(data)
+        yield end - start
+        start = end
+
+
+def _split_quoted_header(chunk: Chunk, layout: FileLayout) -> tuple[list[str], Chunk]:
+    """As `_split_header`, for a header in quotes, which may have line ends in them."""
+    reader = QuotedRecords([chunk], layout)
+    fields = reader.first()
+    assert fields is not None
+    place, line = reader.position
+    _, rest = chunk.split_before(place - chunk.offset, line - chunk.line)
+    return fields, rest
+
+
+def _split_last_line(chunk: Chunk) -> tuple[Chunk, Chunk]:
+    lengths = chunk.lengths() if chunk.is_wide else None
+    if lengths is None:
+        place = chunk.data.rstrip(b"\r\n").rfind(b"\n") + 1
+        return chunk.split_before(place, chunk.data.count(b"\n", 0, place))
+    lines = chunk.text.split("\n")
+    last = max(number for number, line in enumerate(lines) if line.strip("\r"))
+    return chunk.split_before(sum(lengths[:last]), last)
+
+
+def _no_trailer(offset: int) -> RefusedDelivery:
+    return RefusedDelivery("missing_trailer", "the last line is not the trailer", offset=offset)
+
+
+def _number(fields: Sequence[str], place: int, mark: str) -> Decimal | None:
+    text = fields[place - 1].strip() if place <= len(fields) else ""
+    try:
+        number = Decimal(text.replace(mark, "."))
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
+
+
+def _told(number: Decimal | None) -> str:
+    return "nothing" if number is None else format(number, "f")

@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 
 from connectors.errors import InboxUnavailable
 from connectors.inbox import ApiClient, Inbox, InboxEvent, Submission
-from connectors.inbox_writer import InboxWriter
+from connectors.inbox_writer import TrialWriter, Writer
 from connectors.intake.case_number import is_case_number, new_case_number
 from connectors.intake.event import CheckedEvent, check_event, holder_of, is_allowed
 from connectors.intake.form import Form
@@ -67,7 +67,7 @@ class Desk:
     """
 
     inbox_path: Path
-    writer: InboxWriter
+    writer: Writer
     follower: PublishedFollower
     form: Form
     pseudonym: Callable[[str, str], str]
@@ -318,7 +318,25 @@ class Desk:
 
     def status(self, case_no: str, secret: str) -> CaseStatus:
         """Where a case stands; raises Refusal. Blocks, so call it in a thread."""
-        case = self.require_secret(case_no, secret)
+        return self._status_of(self.require_secret(case_no, secret))
+
+    def status_for(self, client: ApiClient, case_no: str) -> CaseStatus:
+        """Where a case stands that a client may see; raises Refusal. Blocks as above.
+
+        A client that is bound to a unit sees the cases that it or a unit below it holds; any other
+        is not known to it.
+        """
+        case = self._reader().submission(case_no) if is_case_number(case_no) else None
+        if case is None:
+            raise Refusal("not_found")
+        if client.unit_id is not None:
+            holder = holder_of(self._reader().events(case_no), case.org_unit_id)
+            if not _is_within(self.follower.current, holder, client.unit_id):
+                raise Refusal("not_found")
+        return self._status_of(case)
+
+    def _status_of(self, case: Submission) -> CaseStatus:
+        case_no = case.case_no
         published = self.follower.current
         known = published.case(self.source, case_no) if published else None
         return case_status(
@@ -350,6 +368,12 @@ class Desk:
     def client_of(self, key: str) -> ApiClient | None:
         """The API client of a key; None for an unknown or disabled one."""
         return self._reader().client_of(key)
+
+    def trial(self) -> Desk:
+        """A desk of the same rules that keeps nothing: all is checked, and rolled back."""
+        return replace(
+            self, writer=TrialWriter(self.inbox_path), limits=Limits(), _readers=threading.local()
+        )
 
     def _reader(self) -> Inbox:
         """The inbox, opened once per thread for reading."""

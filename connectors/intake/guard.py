@@ -12,7 +12,7 @@ from connectors.intake.refusal import Refusal
 
 MOST_BYTES = 64 * 1024
 _BODY_SECONDS = 20.0
-_HEADERS = [
+HEADERS = [
     (
         b"content-security-policy",
         b"default-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
@@ -46,7 +46,7 @@ class Guard:
             if message["type"] == "http.response.start":
                 started = True
                 names = {name for name, _ in message["headers"]}
-                added = [pair for pair in _HEADERS if pair[0] not in names]
+                added = [pair for pair in HEADERS if pair[0] not in names]
                 message = {**message, "headers": [*message["headers"], *added]}
             await send(message)
 

@@ -11,6 +11,7 @@ Floats = npt.NDArray[np.float64]
 
 # Subjects of generators; a new one goes to the end, or every figure changes.
 STAFF, SUCCESSOR, CUSTOMERS, JOINERS, ORDERS, BILLS, FINAL_BILLS, HOTLINE, OUTAGE, USAGE = range(10)
+CALLS, MENTIONS, SURVEYS, STAFFING, LETTERS, WECHAT, CHATS, MAILS = range(10, 18)
 
 PHONE_BASE = 13_490_000_000
 _PHONES = 10_000_000
@@ -38,8 +39,12 @@ def phone(seed: int, index: int) -> str:
 
 
 def identity_number(index: int) -> str:
-    """An invented identity number: right form and check digit, order code 000 (never issued)."""
+    """An invented identity number: right form and check digit, order code 000 (never issued).
+
+    Different up to index 1.6 million.
+    """
+    region = 5101 + index // 18_480
     month, day, year = index % 12 + 1, index // 12 % 28 + 1, 1950 + index // 336 % 55
-    body = f"5101{index % 20 + 1:02d}{year}{month:02d}{day:02d}000"
+    body = f"{region}{index % 20 + 1:02d}{year}{month:02d}{day:02d}000"
     factors = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
     return body + "10X98765432"[sum(int(c) * f for c, f in zip(body, factors, strict=True)) % 11]

@@ -7,6 +7,7 @@ import numpy as np
 from .chance import CUSTOMERS, JOINERS, Floats, Ints, generator, phone, pick
 from .days import NEVER, iso, iso_or_none, sales_season
 from .organisation import Staff, tree
+from .persons import Persons, identify
 
 SEGMENTS = ("mass", "business", "government")
 METHODS = ("counter", "bank", "online", "auto")
@@ -15,7 +16,10 @@ REGULAR, SLOPPY, CHRONIC = range(3)
 
 @dataclass(frozen=True)
 class Customers:
-    """One entry a customer, by index in order of joining; days are day numbers."""
+    """One entry a customer, by index in order of joining; days are day numbers.
+
+    `phones` are the numbers they subscribe to, `persons` who they said they are.
+    """
 
     unit: Ints
     segment: Ints
@@ -27,6 +31,7 @@ class Customers:
     manager: Ints
     numbers: list[str]
     phones: list[str]
+    persons: Persons
 
     def active_on(self, day: int) -> Ints:
         """Indexes of customers who had joined and not left at the end of `day`."""
@@ -63,6 +68,7 @@ def register(seed: int, scale: float, through: int, staff: Staff) -> Customers:
     column = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
     left = np.maximum(column["joined"], 0) + 25 + column["stay"]
     total = len(left)
+    phones = [phone(seed, i) for i in range(total)]
     return Customers(
         unit=column["unit"],
         segment=column["segment"],
@@ -73,7 +79,8 @@ def register(seed: int, scale: float, through: int, staff: Staff) -> Customers:
         left=np.where(left <= through, left, NEVER),
         manager=_managers(column, staff),
         numbers=[f"C{i + 1:08d}" for i in range(total)],
-        phones=[phone(seed, i) for i in range(total)],
+        phones=phones,
+        persons=identify(seed, total, phones),
     )
 
 
@@ -116,7 +123,9 @@ def customer_changes(
     changes: list[tuple[int, str, tuple[object, ...]]] = []
     columns = zip(
         customers.numbers,
-        customers.phones,
+        customers.persons.phones,
+        customers.persons.names,
+        customers.persons.id_cards,
         customers.unit.tolist(),
         customers.manager.tolist(),
         customers.segment.tolist(),
@@ -124,9 +133,10 @@ def customer_changes(
         customers.left.tolist(),
         strict=True,
     )
-    for number, own_phone, unit, place, segment, joined, left in columns:
+    for number, given, name, id_card, unit, place, segment, joined, left in columns:
         first = max(joined, 0)
-        head = (number, own_phone, codes[unit])
+        head = (number, given or None, codes[unit])
+        who = (name, id_card or None)
         tail = (SEGMENTS[segment], iso(joined))
         manager: str | None = None
         handovers: list[tuple[int, str]] = []
@@ -135,10 +145,10 @@ def customer_changes(
                 manager = staff_no
             elif day < left:
                 handovers.append((day, staff_no))
-        changes.append((first, "I", (*head, manager, *tail, None)))
+        changes.append((first, "I", (*head, manager, *tail, None, *who)))
         for day, manager in handovers:
-            changes.append((day, "U", (*head, manager, *tail, None)))
+            changes.append((day, "U", (*head, manager, *tail, None, *who)))
         if left <= through:
-            changes.append((left, "U", (*head, manager, *tail, iso_or_none(left))))
+            changes.append((left, "U", (*head, manager, *tail, iso_or_none(left), *who)))
     changes.sort(key=lambda change: change[0])
     return changes

@@ -4,7 +4,7 @@ A day number counts local days (Asia/Shanghai) from START; an instant is whole s
 start of day 0. Shanghai has no daylight saving time, so local arithmetic is exact.
 """
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, timezone
 from functools import cache
 
 START = date(2025, 1, 1)
@@ -87,6 +87,11 @@ def iso_or_none(number: int) -> str | None:
 def instant_text(seconds: int) -> str:
     """Local time as YYYY-MM-DD HH:MM:SS."""
     return str(_EPOCH + timedelta(seconds=seconds))
+
+
+def instant_of(seconds: int) -> datetime:
+    """The local instant, with its offset."""
+    return (_EPOCH + timedelta(seconds=seconds)).replace(tzinfo=timezone(timedelta(hours=8)))
 
 
 @cache

@@ -12,6 +12,7 @@ from .world import World
 
 MALFORMED_DAY = day_no(date(2026, 3, 23))
 MALFORMED_FROM = day_no(date(2026, 3, 1))
+MALFORMED_CALLS_FROM = day_no(date(2026, 1, 1))
 DUPLICATE_DAY = day_no(date(2026, 3, 25))
 WRONG_SUM_DAY = day_no(date(2026, 3, 26))
 MISSING_LOG_DAY = day_no(date(2026, 3, 27))
@@ -21,14 +22,15 @@ FAULTS = ("bad_number", "impossible_date", "too_few_fields", "missing_required")
 
 @dataclass(frozen=True)
 class Plan:
-    """Index of a payment, and number of an event, to the fault its row carries."""
+    """Index of a payment or call, and number of an event, to the fault its row carries."""
 
     payments: dict[int, str]
     events: dict[str, str]
+    calls: dict[int, str]
 
 
 def plan(world: World) -> Plan:
-    """Four malformed payments and four malformed events in the deliveries of 2026-03-23."""
+    """Four malformed payments, events and calls in the deliveries of 2026-03-23."""
     begin, end = span(world.payments.day, MALFORMED_FROM, MALFORMED_DAY)
     spread = [begin + (end - begin) * n // 5 for n in range(1, 5)]
     payments = dict(zip(dict.fromkeys(spread), FAULTS, strict=False)) if end > begin else {}
@@ -43,7 +45,16 @@ def plan(world: World) -> Plan:
         chosen = [e for e in free if e.code == wanted] or free
         if chosen:
             events[chosen[len(chosen) * (number + 1) // 5].event_no] = fault
-    return Plan(payments, events)
+    return Plan(payments, events, _plan_calls(world))
+
+
+def _plan_calls(world: World) -> dict[int, str]:
+    """Calls of the first site that nobody answered: their seconds of talk are 0 in every sum."""
+    begin, end = span(world.calls.day, MALFORMED_CALLS_FROM, MALFORMED_DAY)
+    silent = (world.calls.talked[begin:end] == 0) & (world.calls.branch[begin:end] == 0)
+    candidates = (begin + np.flatnonzero(silent)).tolist()
+    spread = [candidates[len(candidates) * n // 5] for n in range(1, 5)] if candidates else []
+    return dict(zip(dict.fromkeys(spread), FAULTS, strict=False))
 
 
 def span(days: Ints, first: int, last: int) -> tuple[int, int]:
@@ -80,7 +91,34 @@ def spoil_event(fields: list[Any], fault: str) -> list[Any]:
     return [fields[0], "", *fields[2:]]
 
 
+def spoil_call(line: str, fault: str) -> str:
+    """The record of a call with one fault; places are those of the agreed layout, from 0."""
+    if fault == "bad_number":
+        return f"{line[:64]}  12x5{line[70:]}"
+    if fault == "impossible_date":
+        return f"{line[:20]}20260230101500{line[34:]}"
+    if fault == "too_few_fields":
+        return line[:60]
+    return f"{line[:49]}{'':12}{line[61:]}"
+
+
+def spoiled(stream: str, record_no: int, fault: str, *, header: bool = True) -> dict[str, Any]:
+    """A spoiled record as truth.json lists it; `header` says whether a line stands before."""
+    return {
+        "record_no": record_no,
+        "line": record_no + header,
+        "fault": fault,
+        "column": COLUMN_OF_FAULT[stream][fault],
+    }
+
+
 COLUMN_OF_FAULT = {
+    "calls": {
+        "bad_number": "waited_seconds",
+        "impossible_date": "started_at",
+        "too_few_fields": None,
+        "missing_required": "unit_code",
+    },
     "payments": {
         "bad_number": "amount",
         "impossible_date": "paid_at",

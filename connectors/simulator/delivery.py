@@ -1,265 +1,204 @@
-"""Files with send logs, as the partners' systems write them into `exchange/<partner>`."""
+"""Which files the source systems send, and what is wrong with some of them."""
 
-import csv
-import hashlib
-import io
-import json
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import cache, partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from .billing import BILL_COLUMNS, PAYMENT_COLUMNS, bill_lines, payment_lines
-from .days import DAY_S, OFFSET, compact, day_of, instant_text, iso
-from .defects import (
-    COLUMN_OF_FAULT,
-    DUPLICATE_DAY,
-    MISSING_LOG_DAY,
-    WRONG_SUM_DAY,
-    Plan,
-    span,
-    spoil_event,
-    spoil_payment,
-)
-from .hotline import CASE_COLUMNS, EVENT_COLUMNS
-from .sales import money
-from .schedule import Slot, slots_of
-from .usage import USAGE_COLUMNS, usage_lines
+from . import channel_contents as channels
+from . import contents
+from .accounts import VANISH_DAY, vanished
+from .calls import BRANCHES, SILENT_BRANCH, SILENT_FROM
+from .chats import LYING_DAY, LYING_ROWS
+from .days import compact, day_of, iso
+from .defects import DUPLICATE_DAY, MALFORMED_DAY, MISSING_LOG_DAY, WRONG_SUM_DAY, Plan
+from .letters import REWIND_DAY
+from .mails import mail_bytes, mail_name
+from .mentions import CORRECTED_DAY
+from .schedule import GAP_DAY, Slot, slots_of
+from .sending import Content, Parcel, replace_file, send, was_taken
+from .surveys import CHANGED_ROUND
 from .world import Progress, World
 
-STREAMS = (
-    ("billing", "bills"),
-    ("billing", "payments"),
-    ("hotline", "cases"),
-    ("hotline", "events"),
-    ("cdr", "usage"),
+Maker = Callable[..., Content]
+# source, stream, how its files end, what makes their content, whether that needs the plan
+_STREAMS: tuple[tuple[str, str, str, Maker, bool], ...] = (
+    ("billing", "bills", "txt", contents.bills, False),
+    ("billing", "payments", "txt", contents.payments, True),
+    ("billing", "accounts", "txt", contents.whole_accounts, False),
+    ("hotline", "cases", "txt", contents.cases, False),
+    ("hotline", "events", "txt", contents.events, True),
+    ("cdr", "usage", "txt", contents.usage, False),
+    ("letters", "letters", "xlsx", channels.letter_book, False),
+    ("wechat", "submissions", "jsonl", channels.wechat_submissions, False),
+    ("wechat", "replies", "jsonl", channels.wechat_replies, False),
+    ("chat", "messages", "jsonl", channels.chat_messages, False),
+    ("monitoring", "mentions", "gz", channels.found_mentions, False),
+    ("survey", "responses", "zip", channels.survey_answers, False),
 )
-# Minutes after midnight at which each stream is sent on the day after its business date.
-_SENT_AT = {"bills": 320, "payments": 335, "cases": 305, "events": 310, "usage": 345}
 
 
-@dataclass
-class Content:
-    """Data records of one delivery as text, its control sums, and the spoiled records."""
-
-    text: str
-    rows: int
-    sums: dict[str, str] = field(default_factory=dict)
-    spoiled: list[dict[str, Any]] = field(default_factory=list)
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Writes under a temporary name beside the path, then renames."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_bytes(content)
-    temporary.replace(path)
-
-
-def send(folder: Path, name: str, content: bytes, log: dict[str, Any] | None) -> bool:
-    """Puts one file and, last, its log; False when it is already there or was taken."""
-    path, log_path = folder / name, folder / f"{name}.send.log"
-    if (folder / f"{name}.read.log").exists() or any((folder / "archive").rglob(name)):
-        return False
-    if path.exists() and (log is None or log_path.exists()):
-        return False
-    replace_file(path, content)
-    if log is not None:
-        text = json.dumps(log, ensure_ascii=False, indent=1) + "\n"
-        replace_file(log_path, text.encode())
-    return True
-
-
-def send_log(
-    name: str,
-    source: str,
-    stream: str,
-    slot: Slot,
-    content: Content,
-    data: bytes,
-    delay_minutes: int = 0,
-) -> dict[str, Any]:
-    """What the sender states about a file."""
-    minutes = _SENT_AT[stream] + delay_minutes
-    sent = instant_text((slot.business_day + 1) * DAY_S + minutes * 60).replace(" ", "T")
-    return {
-        "file": name,
-        "source": source,
-        "stream": stream,
-        "branch": "main",
-        "business_date": iso(slot.business_day),
-        "covers_from": iso(slot.covers_from),
-        "sequence": slot.sequence,
-        "rows": content.rows,
-        "bytes": len(data),
-        "sha256": hashlib.sha256(data).hexdigest(),
-        "sums": content.sums,
-        "sent_at": sent + OFFSET,
-    }
-
-
-def _joined(header: Iterable[str], lines: list[str], delimiter: str) -> str:
-    return "\n".join([delimiter.join(header), *lines]) + "\n"
-
-
-def _bills(world: World, plan: Plan, slot: Slot) -> Content:
-    bills = world.bills
-    begin, end = span(bills.day, slot.covers_from, slot.business_day)
-    lines = bill_lines(bills, world.customers, begin, end)
-    total = money(int(bills.amount[begin:end].sum()))
-    return Content(_joined(BILL_COLUMNS, lines, "|"), len(lines), {"amount": total})
-
-
-def _payments(world: World, plan: Plan, slot: Slot) -> Content:
-    payments = world.payments
-    begin, end = span(payments.day, slot.covers_from, slot.business_day)
-    lines = payment_lines(payments, world.bills, world.customers, begin, end)
-    cents = int(payments.amount[begin:end].sum())
-    spoiled = []
-    for index, fault in sorted(plan.payments.items()):
-        if begin <= index < end:
-            fields = lines[index - begin].split("|")
-            lines[index - begin] = "|".join(spoil_payment(fields, fault))
-            cents -= int(payments.amount[index])
-            spoiled.append(_spoiled("payments", index - begin + 1, fault))
-    text = _joined(PAYMENT_COLUMNS, lines, "|")
-    return Content(text, len(lines), {"amount": money(cents)}, spoiled)
-
-
-def _spoiled(stream: str, record_no: int, fault: str) -> dict[str, Any]:
-    return {
-        "record_no": record_no,
-        "line": record_no + 1,
-        "fault": fault,
-        "column": COLUMN_OF_FAULT[stream][fault],
-    }
-
-
-def _quoted(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return buffer.getvalue()
-
-
-def _cases(world: World, plan: Plan, slot: Slot) -> Content:
-    numbers = world.customers.numbers
-    rows = [
-        (
-            c.case_no,
-            instant_text(c.at),
-            numbers[c.customer] if c.customer >= 0 else "",
-            c.phone,
-            c.kind,
-            c.category,
-            c.channel,
-            c.unit_code,
-            c.urgency,
-            c.content,
-        )
-        for c in world.cases
-        if slot.covers_from <= c.day <= slot.business_day
-    ]
-    return Content(_quoted(CASE_COLUMNS, rows), len(rows))
-
-
-def _events(world: World, plan: Plan, slot: Slot) -> Content:
-    rows: list[list[Any]] = []
-    spoiled = []
-    for e in world.events:
-        if not slot.covers_from <= e.at // DAY_S <= slot.business_day:
-            continue
-        row = [
-            e.event_no, e.case_no, e.code, instant_text(e.at), e.actor_no, e.role,
-            int(e.automatic), e.holder, e.status, e.score or "", e.content,
-        ]  # fmt: skip
-        fault = plan.events.get(e.event_no)
-        if fault is not None:
-            row = spoil_event(row, fault)
-            spoiled.append(_spoiled("events", len(rows) + 1, fault))
-        rows.append(row)
-    return Content(_quoted(EVENT_COLUMNS, rows), len(rows), spoiled=spoiled)
-
-
-def _usage(world: World, plan: Plan, slot: Slot) -> Content:
-    begin, end = span(world.usage.day, slot.covers_from, slot.business_day)
-    lines = usage_lines(world.usage, world.customers, begin, end)
-    cents = int(world.usage.charge[begin:end].sum())
-    if slot.business_day == WRONG_SUM_DAY:
-        cents += 1_234
-    return Content(_joined(USAGE_COLUMNS, lines, ","), len(lines), {"charge": money(cents)})
-
-
-_CONTENTS: dict[str, Callable[[World, Plan, Slot], Content]] = {
-    "bills": _bills,
-    "payments": _payments,
-    "cases": _cases,
-    "events": _events,
-    "usage": _usage,
-}
-
-
-def deliver_files(home: Path, world: World, plan: Plan, after: int, progress: Progress) -> None:
-    """Sends all deliveries of business days in (after, world.through]."""
-    for source, stream in STREAMS:
-        folder = home / "exchange" / source
-        encoding = "gb18030" if source == "billing" else "utf-8"
-        sent = 0
-        for slot in slots_of(source, world.through):
-            if slot.business_day <= after:
-                continue
-            content = _CONTENTS[stream](world, plan, slot)
-            data = content.text.encode(encoding)
-            name = file_name(stream, slot)
-            log = send_log(name, source, stream, slot, content, data)
-            unlogged = stream == "usage" and slot.business_day == MISSING_LOG_DAY
-            sent += send(folder, name, data, None if unlogged else log)
-            if stream == "payments" and slot.business_day == DUPLICATE_DAY:
-                again = duplicate_name(slot)
-                log = send_log(again, source, stream, slot, content, data, delay_minutes=55)
-                sent += send(folder, again, data, log)
-        progress(f"{source}.{stream}: {sent} files sent")
-
-
-def file_name(stream: str, slot: Slot) -> str:
+def file_name(stream: str, slot: Slot, ending: str = "txt") -> str:
     """The name of a delivery."""
-    return f"{stream}_{compact(slot.business_day)}_{slot.sequence:04d}.txt"
+    return f"{stream}_{compact(slot.business_day)}_{slot.sequence:04d}.{ending}"
 
 
-def duplicate_name(slot: Slot) -> str:
-    """The name under which the payments are sent a second time."""
-    return f"payments_{compact(slot.business_day)}_{slot.sequence:04d}_R.txt"
+def parcels(world: World, plan: Plan) -> list[Parcel]:
+    """All files up to the world's day, stream by stream; those with a defect are made once."""
+    return [
+        replace(p, make=cache(p.make)) if p.code is not None else p for p in _parcels(world, plan)
+    ]
 
 
-def defect_list(world: World, plan: Plan) -> list[dict[str, Any]]:
-    """The planted defects with code, source, stream, file and records."""
-    found: list[dict[str, Any]] = []
+def _parcels(world: World, plan: Plan) -> Iterator[Parcel]:
+    for source, stream, ending, maker, needs_plan in _STREAMS:
+        for slot in slots_of(source, stream, world.through):
+            given = {"plan": plan} if needs_plan else {}
+            make = partial(maker, world, slot, **given)
+            parcel = Parcel(source, stream, file_name(stream, slot, ending), slot, make)
+            yield from _with_defects(world, parcel)
+    for number, branch in enumerate(BRANCHES):
+        for slot in slots_of("call_centre", "calls", world.through):
+            silent = number == SILENT_BRANCH and slot.business_day >= SILENT_FROM
+            if not silent:
+                yield Parcel(
+                    "call_centre",
+                    "calls",
+                    f"calls_{branch}_{compact(slot.business_day)}_{slot.sequence:04d}.dat",
+                    slot,
+                    partial(channels.calls, world, slot, number, plan),
+                    branch=branch,
+                    code="malformed_row" if _is_malformed(slot) and number == 0 else None,
+                )
 
-    def add(code: str, source: str, stream: str, slot: Slot, name: str, **more: Any) -> None:
-        content = _CONTENTS[stream](world, plan, slot)
-        found.append(
-            {
-                "code": code,
-                "source": source,
-                "stream": stream,
-                "batch": name,
-                "business_date": day_of(slot.business_day).isoformat(),
-                "rows": content.rows,
-                "records": content.spoiled,
-                **more,
-            }
+
+def _is_malformed(slot: Slot) -> bool:
+    return slot.business_day == MALFORMED_DAY
+
+
+def _with_defects(world: World, parcel: Parcel) -> Iterator[Parcel]:
+    """The file as it is sent, and what is sent beside it."""
+    stream, slot = parcel.stream, parcel.slot
+    day = slot.business_day
+
+    def marked(code: str, **more: Any) -> Parcel:
+        return replace(parcel, code=code, **more)
+
+    if stream in ("payments", "events") and _is_malformed(slot):
+        yield marked("malformed_row")
+    elif stream == "usage" and day == WRONG_SUM_DAY:
+        yield marked("wrong_sum")
+    elif stream == "usage" and day == MISSING_LOG_DAY:
+        yield marked("missing_log", has_log=False)
+    elif stream == "accounts" and day == VANISH_DAY:
+        yield marked("deletion", records=vanished(world.customers))
+    elif parcel.source == "chat" and day == LYING_DAY:
+        yield marked("lying_log", rows_too_many=LYING_ROWS)
+    elif stream == "replies" and day == GAP_DAY:
+        yield marked("sequence_gap", records=(str(slot.sequence - 1),))
+    elif parcel.source == "survey" and slot.sequence == CHANGED_ROUND:
+        later = partial(channels.survey_answers, world, slot, changed=True)
+        yield marked("changed_file", later=later)
+    else:
+        yield parcel
+    if stream == "payments" and day == DUPLICATE_DAY:
+        again = parcel.name.replace(".txt", "_R.txt")
+        yield marked("duplicate_batch", name=again, original=parcel.name, delay_minutes=55)
+    if stream == "mentions" and day == CORRECTED_DAY:
+        again = parcel.name.replace(".gz", "_C.gz")
+        make = partial(channels.found_mentions, world, slot, corrected=True)
+        yield marked(
+            "late_correction", name=again, original=parcel.name, make=make, delay_minutes=600
+        )
+    if stream == "letters" and day == REWIND_DAY:
+        # The letter room sends its whole book, with the number of the day before.
+        book = Slot(0, day, slot.sequence - 1)
+        yield marked(
+            "sequence_rewind",
+            name=file_name(stream, book, "xlsx"),
+            slot=book,
+            make=partial(channels.letter_book, world, book),
+            delay_minutes=20,
         )
 
-    for source, stream in STREAMS:
-        for slot in slots_of(source, world.through):
-            name = file_name(stream, slot)
-            if stream == "usage" and slot.business_day == WRONG_SUM_DAY:
-                add("wrong_sum", source, stream, slot, name)
-            elif stream == "usage" and slot.business_day == MISSING_LOG_DAY:
-                add("missing_log", source, stream, slot, name)
-            elif stream == "payments" and slot.business_day == DUPLICATE_DAY:
-                add("duplicate_batch", source, stream, slot, duplicate_name(slot), original=name)
-            elif stream in COLUMN_OF_FAULT and iso(slot.business_day) == "2026-03-23":
-                add("malformed_row", source, stream, slot, name)
-    return found
+
+def deliver_files(
+    home: Path, world: World, files: list[Parcel], after: int, progress: Progress
+) -> None:
+    """Sends the deliveries of business days in (after, world.through]."""
+    for name, own in groupby(files, key=lambda p: f"{p.source}.{p.stream}"):
+        new = [p for p in own if p.slot.business_day > after]
+        sent = sum(send(home / "exchange" / p.source, p) for p in new)
+        progress(f"{name}: {sent} files sent")
+    progress(f"mail: {_deliver_mails(home / 'exchange' / 'mail', world, after)} mails")
+
+
+def _deliver_mails(folder: Path, world: World, after: int) -> int:
+    """Puts the mails that arrived after a day; a mail system writes no log."""
+    count = 0
+    taken = (folder / "archive").is_dir()
+    for mail in (m for thread in world.threads for m in thread.mails):
+        if not after < mail.day <= world.through:
+            continue
+        path = folder / mail_name(mail)
+        if not path.exists() and not (taken and was_taken(folder, path.name)):
+            replace_file(path, mail_bytes(mail))
+            count += 1
+    return count
+
+
+def defect_list(world: World, files: list[Parcel]) -> list[dict[str, Any]]:
+    """The planted defects with code, source, stream, branch, file and records.
+
+    A silent branch has no file, a gap the file after it, a deletion in a table the table.
+    """
+    found = []
+    for parcel in files:
+        if parcel.code is None:
+            continue
+        content = parcel.make()
+        records: list[Any] = [*content.spoiled, *parcel.records]
+        defect: dict[str, Any] = {
+            "code": parcel.code,
+            "source": parcel.source,
+            "stream": parcel.stream,
+            "branch": parcel.branch,
+            "batch": parcel.name,
+            "business_date": day_of(parcel.slot.business_day).isoformat(),
+            "rows": content.rows,
+            "records": records,
+        }
+        if parcel.original is not None:
+            defect["original"] = parcel.original
+        found.append(defect)
+    return [*found, *_without_file(world)]
+
+
+def _without_file(world: World) -> Iterator[dict[str, Any]]:
+    struck = [
+        (seq, day, row)
+        for seq, (day, op, row) in enumerate(world.buyer_changes, start=1)
+        if op == "D"
+    ]
+    yield {
+        "code": "deletion",
+        "source": "hall",
+        "stream": "buyers",
+        "branch": "main",
+        "batch": "ifc_buyers",
+        "business_date": iso(max(day for _, day, _ in struck)),
+        "rows": len(struck),
+        "records": [str(row[0]) for _, _, row in struck],
+    }
+    yield {
+        "code": "silent_branch",
+        "source": "call_centre",
+        "stream": "calls",
+        "branch": BRANCHES[SILENT_BRANCH],
+        "batch": None,
+        "business_date": iso(SILENT_FROM),
+        "rows": 0,
+        "records": [],
+    }

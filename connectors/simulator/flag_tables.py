@@ -1,4 +1,4 @@
-"""The databases of the roster (CRM) and of the business halls, with their interface tables."""
+"""The databases of the roster (CRM), of the business halls and of personnel."""
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,6 +8,7 @@ from pathlib import Path
 from .customers import customer_changes
 from .organisation import staff_changes, unit_rows
 from .sales import order_rows, product_rows
+from .staffing import deliver_team_days
 from .world import Progress, World
 
 Row = tuple[object, ...]
@@ -21,22 +22,25 @@ CRM = {
     "staff": "staff_no text, name text, phone text, position text, unit_code text, status text, "
     "joined_on text, left_on text",
     "customers": "customer_no text, phone text, unit_code text, manager_no text, segment text, "
-    "joined_on text, left_on text",
+    "joined_on text, left_on text, name text, id_card text",
 }
 HALL = {
     "products": "product_code text, product_name text, product_name_en text, family text",
     "orders": "order_line_no text, order_no text, customer_no text, unit_code text, "
     "product_code text, staff_no text, order_type text, quantity integer, amount text, "
     "ordered_at text",
+    "buyers": "buyer_no text, customer_no text, name text, id_card text, phone text",
 }
 
 
 def deliver_tables(home: Path, world: World, progress: Progress) -> None:
-    """Brings both databases up to the world's day; rows already there are left alone."""
+    """Brings the databases up to the world's day; rows already there are left alone."""
     folder = home / "simulator"
     crm, hall = folder / "crm.db", folder / "hall.db"
     _ensure(crm, CRM)
     _ensure(hall, HALL)
+    # The partner's own database, in which we are given a place to write.
+    _ensure(folder / "partner.db", {})
     staff, through = world.staff, world.through
     with _transaction(crm) as connection:
         added = _append(connection, "units", [("I", r) for r in unit_rows()])
@@ -50,7 +54,10 @@ def deliver_tables(home: Path, world: World, progress: Progress) -> None:
         have = _last(connection, "orders")
         rows = order_rows(world.orders, world.customers, staff, have)
         added += _insert(connection, "orders", [("I", r) for r in rows], have)
+        added += _append(connection, "buyers", _ops(world.buyer_changes))
     progress(f"hall.db: {added:,} rows added")
+    changed = deliver_team_days(folder / "hr.db", world.team_days)
+    progress(f"hr.db: {changed:,} rows changed")
 
 
 def _ops(changes: Iterable[tuple[int, str, Row]]) -> list[tuple[str, Row]]:

@@ -49,7 +49,10 @@ class Event:
 
 @dataclass(frozen=True)
 class Case:
-    """One case with all its events, also those still to come."""
+    """One case with all its events, also those still to come.
+
+    Cases of the other channels take the codes of the hotline, and XX for words of the reporter.
+    """
 
     case_no: str
     at: int
@@ -62,6 +65,7 @@ class Case:
     urgency: int
     content: str
     events: tuple[Event, ...]
+    source: str = "hotline"
 
     @property
     def day(self) -> int:

@@ -48,8 +48,8 @@ _SECOND = (
     "城cheng 台tai 沟gou 坝ba 塘tang 门men 关guan 场chang 寺si 湾wan "
     "坡po 井jing 渡du 口kou 峰feng 坎kan"
 )
-_SURNAMES = "王李张刘陈杨黄赵吴周徐孙马朱胡郭何林高罗郑梁谢宋唐许邓冯韩曹"
-_GIVEN = "伟敏静丽强磊军洋勇艳杰娟涛明超秀霞平刚桂英文华建国春梅雪峰晓东海燕志远思雨佳宁"
+SURNAMES = "王李张刘陈杨黄赵吴周徐孙马朱胡郭何林高罗郑梁谢宋唐许邓冯韩曹"
+GIVEN = "伟敏静丽强磊军洋勇艳杰娟涛明超秀霞平刚桂英文华建国春梅雪峰晓东海燕志远思雨佳宁"
 
 
 @dataclass(frozen=True)
@@ -167,8 +167,8 @@ def tree() -> Tree:
 
 
 def _person_name(rng: np.random.Generator) -> str:
-    given = "".join(_GIVEN[int(i)] for i in rng.integers(0, len(_GIVEN), int(rng.integers(1, 3))))
-    return _SURNAMES[int(rng.integers(0, len(_SURNAMES)))] + given
+    given = "".join(GIVEN[int(i)] for i in rng.integers(0, len(GIVEN), int(rng.integers(1, 3))))
+    return SURNAMES[int(rng.integers(0, len(SURNAMES)))] + given
 
 
 def _new_employee(

@@ -8,9 +8,10 @@ from typing import Any
 
 from .days import FIRST_BUSINESS_DATE, day_no, iso
 from .defects import plan
-from .delivery import deliver_files, replace_file
+from .delivery import deliver_files, parcels
 from .errors import DamagedState, NotSimulated, OtherSimulation, WrongSetting
 from .flag_tables import deliver_tables
+from .sending import replace_file
 from .truth import Truth, tell_truth
 from .world import make_world
 
@@ -80,9 +81,10 @@ def _deliver(
     tell = progress or (lambda _: None)
     world = make_world(seed, scale, through, tell)
     defects = plan(world)
-    truth = tell_truth(world, defects)
+    files = parcels(world, defects)
+    truth = tell_truth(world, defects, files)
     deliver_tables(home, world, tell)
-    deliver_files(home, world, defects, after, tell)
+    deliver_files(home, world, files, after, tell)
     text = json.dumps(truth.to_json(), ensure_ascii=False, indent=1) + "\n"
     replace_file(home / "simulator" / "truth.json", text.encode())
     # The state comes last: until it names the day, the same call delivers what is missing.

@@ -1,7 +1,13 @@
 """What the warehouse must find, computed from the simulator's own state.
 
-Left out are rows that cannot be landed: malformed rows, the refused and the unread usage file; a
-file sent twice counts once. Money is whole cents inside and a decimal text in the figures.
+Left out are rows that cannot be landed: malformed rows, refused and unread files, what a silent
+site never sent; a file sent twice counts once, a corrected one as corrected. Money is whole cents
+inside and a decimal text in the figures.
+
+`figures` are answers of cubes. The cube `cases` counts the cases of all channels
+(`feedback.gather`); a member without a name (a case of the whole province by prefecture) is "".
+`facts` are rows and sums of marts (`facts` says what they mean). `persons` are groups of entries
+that the rules of `identities` find to be one person, `apart` groups that must never be merged.
 """
 
 from collections.abc import Callable, Iterable
@@ -15,10 +21,15 @@ from .chance import Ints
 from .days import DAY_S, OFFSET, day_no, day_of, iso, month_bounds, nth_working_day, previous_month
 from .defects import UNREAD_USAGE_DAYS, Plan
 from .delivery import defect_list
+from .facts import tell_facts
+from .feedback import Feedback, gather
 from .hotline import Case, Event
-from .organisation import OUTAGE_PREFECTURE, PREFECTURES, tree
-from .outage import OUTAGE_DATES, OUTAGE_DAYS
+from .identities import Entry, tell_apart, tell_persons
+from .organisation import PREFECTURES, tree
+from .outage import OUTAGE_DAYS
 from .sales import CANCELLATION, NEW_SERVICE, money
+from .sending import Parcel
+from .stories import in_outage_place, outage_code, tell_managers, tell_stories
 from .world import World
 
 KIND_OF_CODE = {
@@ -44,6 +55,9 @@ class Truth:
     as_of: str
     defects: list[dict[str, Any]]
     figures: list[dict[str, Any]]
+    facts: list[dict[str, Any]]
+    persons: list[list[Entry]]
+    apart: list[list[Entry]]
     stories: list[dict[str, Any]]
     managers: list[dict[str, Any]]
     planted_personal_values: list[str]
@@ -92,14 +106,15 @@ def _by_prefecture(
     }
 
 
-def tell_truth(world: World, plan: Plan) -> Truth:
+def tell_truth(world: World, plan: Plan, files: list[Parcel]) -> Truth:
     """The truth at the end of the world's day, seen at 09:00 of the day after."""
     today = day_of(world.through)
     as_of = f"{iso(world.through + 1)}T09:00:00{OFFSET}"
     figures = _Figures(as_of)
     active = _customer_figures(world, today, figures)
     _sales_figures(world, today, figures)
-    _case_figures(world, plan, today, figures, active)
+    feedback = gather(world, plan)
+    _case_figures(world, feedback, today, figures, active)
     _arrears_figures(world, plan, today, figures)
     _usage_figures(world, today, figures)
     return Truth(
@@ -107,10 +122,13 @@ def tell_truth(world: World, plan: Plan) -> Truth:
         scale=world.scale,
         business_date=today.isoformat(),
         as_of=as_of,
-        defects=defect_list(world, plan),
+        defects=defect_list(world, files),
         figures=figures.rows,
-        stories=_stories(world),
-        managers=_managers(world),
+        facts=tell_facts(world, plan, feedback),
+        persons=tell_persons(world),
+        apart=tell_apart(world),
+        stories=tell_stories(world, feedback),
+        managers=tell_managers(world),
         planted_personal_values=world.planted,
     )
 
@@ -164,16 +182,16 @@ def _counts(names: Iterable[str]) -> dict[str, int | float | str]:
 
 
 def _place(case: Case) -> str:
-    return PREFECTURES[tree().prefecture_of_code[case.unit_code]][0]
+    place = tree().prefecture_of_code.get(case.unit_code)
+    return "" if place is None else PREFECTURES[place][0]
 
 
-def _case_figures(world: World, plan: Plan, today: date, figures: _Figures, active: int) -> None:
-    events: dict[str, list[Event]] = {}
-    for event in world.events:
-        if event.event_no not in plan.events:
-            events.setdefault(event.case_no, []).append(event)
+def _case_figures(
+    world: World, feedback: Feedback, today: date, figures: _Figures, active: int
+) -> None:
+    cases, events = feedback.cases, feedback.events
     period, first, _ = _month(today)
-    month = [c for c in world.cases if c.day >= first]
+    month = [c for c in cases if c.day >= first]
     complaints = [c for c in month if c.is_complaint]
     figures.add("cases", "cases", period, len(month))
     figures.add("cases", "complaints", period, len(complaints))
@@ -185,15 +203,15 @@ def _case_figures(world: World, plan: Plan, today: date, figures: _Figures, acti
         )
         figures.add("cases", measure, period, value, by="org.prefecture")
     figures.add("cases", "complaints_per_10k", period, len(complaints) * 10_000 / active)
-    cut = {"org.prefecture": f"#{_outage_code()}"}
+    cut = {"org.prefecture": f"#{outage_code()}"}
     for day in OUTAGE_DAYS:
-        hits = sum(_in_outage_place(c) and c.day == day for c in world.cases if c.is_complaint)
+        hits = sum(in_outage_place(c) and c.day == day for c in cases if c.is_complaint)
         figures.add("cases", "complaints", iso(day), hits, cuts=cut)
-    _open_figure(world, events, figures)
+    _open_figure(world, feedback, figures)
 
     month_before = previous_month(today)
     period, first, last = _month(month_before)
-    chosen = [c for c in world.cases if first <= c.day <= last]
+    chosen = [c for c in cases if first <= c.day <= last]
     now = (world.through + 1) * DAY_S + 9 * 3600
     replies = [_reply_state(c, events.get(c.case_no, []), now) for c in chosen]
     resolutions = [_resolution_state(c, events.get(c.case_no, []), now) for c in chosen]
@@ -208,11 +226,11 @@ def _case_figures(world: World, plan: Plan, today: date, figures: _Figures, acti
     figures.add("cases", "reopened", period, reopened)
 
 
-def _open_figure(world: World, events: dict[str, list[Event]], figures: _Figures) -> None:
+def _open_figure(world: World, feedback: Feedback, figures: _Figures) -> None:
     opened = 0
-    for case in world.cases:
+    for case in feedback.cases:
         state = "new"
-        for event in events.get(case.case_no, []):
+        for event in feedback.events[case.case_no]:
             state = {
                 "SL": "accepted",
                 "PD": "in_progress",
@@ -251,6 +269,9 @@ def _reply_state(case: Case, events: list[Event], now: int) -> bool | None:
 def _resolution_state(case: Case, events: list[Event], now: int) -> bool | None:
     """First resolved by the end of the fifth working day after the day of creation."""
     due = (nth_working_day(case.day, 5) + 1) * DAY_S
+    if case.source == "letters":
+        # Known to the day only: what happened on the day after the last one came too late.
+        due -= 1
     return _decide(_first(events, lambda e: e.code == "JJ"), due, now)
 
 
@@ -312,71 +333,3 @@ def _usage_figures(world: World, today: date, figures: _Figures) -> None:
         figures.add("usage", "sessions", period, int(chosen.sum()))
         figures.add("usage", "minutes", period, int(usage.duration[chosen].sum()) / 60)
         figures.add("usage", "charge", period, money(int(usage.charge[chosen].sum())))
-
-
-def _outage_code() -> str:
-    units = tree()
-    return units.units[units.prefectures[OUTAGE_PREFECTURE]].code
-
-
-def _in_outage_place(case: Case) -> bool:
-    return tree().prefecture_of_code[case.unit_code] == OUTAGE_PREFECTURE
-
-
-def _stories(world: World) -> list[dict[str, Any]]:
-    units, staff = tree(), world.staff
-    complaints = [c.day for c in world.cases if c.is_complaint and _in_outage_place(c)]
-    first = OUTAGE_DAYS[0]
-    before = sum(first - 28 <= day < first for day in complaints)
-    leaver, changer = staff.employees[staff.leaver_story], staff.employees[staff.phone_story]
-    successor = staff.employees[staff.successors[staff.leaver_story]]
-    return [
-        {
-            "story": "outage",
-            "unit_code": _outage_code(),
-            "unit_name": PREFECTURES[OUTAGE_PREFECTURE][0],
-            "sub_branch_code": units.sub_codes[units.outage_sub],
-            "dates": [d.isoformat() for d in OUTAGE_DATES],
-            "complaints": {iso(day): complaints.count(day) for day in OUTAGE_DAYS},
-            "mean_of_28_days_before": before / 28,
-        },
-        {
-            "story": "leaver",
-            "staff_no": leaver.staff_no,
-            "unit_code": units.units[leaver.unit].code,
-            "left_on": iso(leaver.left),
-            "successor_staff_no": successor.staff_no,
-            "successor_joined_on": iso(successor.joined),
-        },
-        {
-            "story": "leavers",
-            "count": sum(e.left <= world.through for e in staff.employees),
-            "of_staff": sum(e.joined <= world.through for e in staff.employees),
-        },
-        {
-            "story": "phone_change",
-            "staff_no": changer.staff_no,
-            "unit_code": units.units[changer.unit].code,
-            "changed_on": iso(changer.phone_changed),
-            "phone_before": changer.phone,
-            "phone_after": changer.new_phone,
-        },
-    ]
-
-
-def _managers(world: World) -> list[dict[str, Any]]:
-    units = tree()
-    wanted = (0, units.prefectures[OUTAGE_PREFECTURE], units.sub_branches[units.outage_sub])
-    found = []
-    for unit in wanted:
-        employee = next(
-            e for e in world.staff.employees if e.unit == unit and e.position.endswith("manager")
-        )
-        found.append(
-            {
-                "staff_no": employee.staff_no,
-                "unit_code": units.units[unit].code,
-                "position": employee.position,
-            }
-        )
-    return found

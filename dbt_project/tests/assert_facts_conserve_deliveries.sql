@@ -1,6 +1,6 @@
--- Rows and sums of every fact equal those of staging, each key once in its last version; every case
--- that has begun by the instant of the build is there. A difference means that a batch was missed or
--- written twice.
+-- Rows and sums of every fact equal those of staging, each key once in its last version; every
+-- case that has begun by the instant of the build is there. A difference means that a batch was
+-- missed or written twice.
 with
 
 delivered as (
@@ -46,6 +46,48 @@ delivered as (
         count(*),
         0
     from {{ ref('int_feedback__case_text') }}
+    union all
+    select
+        'fct_call',
+        count(*),
+        cast(sum(talked_s) as decimal(18, 2))
+    from ({{ latest_version(ref('stg_call_centre__calls'), ['call_id']) }})
+    union all
+    select
+        'fct_mention',
+        count(*),
+        cast(sum(reach) as decimal(18, 2))
+    from {{ ref('stg_monitoring__mentions') }}
+    union all
+    select
+        'fct_survey_response',
+        count(*),
+        cast(sum(score) as decimal(18, 2))
+    from ({{ latest_version(ref('stg_survey__responses'), ['response_id']) }})
+    union all
+    select
+        'fct_staffing',
+        count(*),
+        cast(sum(headcount) as decimal(18, 2))
+    from {{ ref('stg_hr__staffing') }}
+    union all
+    select
+        'bridge_customer',
+        count(*),
+        0
+    from (
+        select customer_id from {{ ref('stg_crm__customers') }}
+        union all
+        select account_id from {{ ref('stg_billing__accounts') }}
+        union all
+        select buyer_id from {{ ref('stg_hall__buyers') }}
+    )
+    union all
+    select
+        'dim_customer',
+        count(*),
+        0
+    from {{ ref('stg_crm__customers') }}
 ),
 
 stored as (
@@ -90,6 +132,42 @@ stored as (
         count(*),
         0
     from {{ ref('case_text') }}
+    union all
+    select
+        'fct_call',
+        count(*),
+        cast(sum(talked_s) as decimal(18, 2))
+    from {{ ref('fct_call') }}
+    union all
+    select
+        'fct_mention',
+        count(*),
+        cast(sum(reach) as decimal(18, 2))
+    from {{ ref('fct_mention') }}
+    union all
+    select
+        'fct_survey_response',
+        count(*),
+        cast(sum(score) as decimal(18, 2))
+    from {{ ref('fct_survey_response') }}
+    union all
+    select
+        'fct_staffing',
+        count(*),
+        cast(sum(headcount) as decimal(18, 2))
+    from {{ ref('fct_staffing') }}
+    union all
+    select
+        'bridge_customer',
+        count(*),
+        0
+    from {{ ref('bridge_customer') }}
+    union all
+    select
+        'dim_customer',
+        count(*),
+        0
+    from {{ ref('dim_customer') }}
 ),
 
 final as (

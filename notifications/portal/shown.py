@@ -35,7 +35,7 @@ class Figure:
 def figure_of(catalogue: Catalogue, query: str, measure: str, language: Language) -> Figure:
     """Look a measure up; the catalogue was checked, so both exist."""
     named = catalogue.named_query(query)
-    found: Measure = catalogue.cube(named.cube).measures[measure]
+    found: Measure = catalogue.cube(named.cube or "").measures[measure]
     description = found.description
     return Figure(
         query,

@@ -54,7 +54,7 @@ def _spec(contract: Contract, stream: str, days: dg.DailyPartitionsDefinition) -
         partitions_def=days,
         kinds={
             "parquet",
-            {"table": "sql", "files": "csv", "inbox": "sqlite"}[contract.interface.type],
+            _KINDS[contract.interface.type],
         },
         owners=[team(contract.owner)],
         tags={"layer": "raw", "interface": contract.interface.type},
@@ -65,6 +65,15 @@ def _spec(contract: Contract, stream: str, days: dg.DailyPartitionsDefinition) -
             "location": contract.interface.location,
         },
     )
+
+
+_KINDS = {
+    "table": "sql",
+    "extract": "sql",
+    "files": "csv",
+    "inbox": "sqlite",
+    "service": "json",
+}
 
 
 def _landing(contract: Contract, days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:

@@ -9,10 +9,14 @@ import typer
 
 from pipelines.command_line.account import add_to as add_accounts
 from pipelines.command_line.client import add_to as add_client
+from pipelines.command_line.contract import add_to as add_contracts
 from pipelines.command_line.data import add_to as add_data
+from pipelines.command_line.delivery import add_to as add_deliveries
 from pipelines.command_line.demo import add_to as add_demo
+from pipelines.command_line.exchange import add_to as add_exchange
 from pipelines.command_line.figures import add_to as add_figures
 from pipelines.command_line.process import add_to as add_processes
+from pipelines.command_line.quarantine import add_to as add_quarantine
 from pipelines.command_line.superset import add_to as add_superset
 from pipelines.command_line.telling import add_to as add_telling
 
@@ -44,6 +48,10 @@ def choose_home(
 
 add_demo(application)
 add_data(application)
+add_contracts(application)
+add_deliveries(application)
+add_quarantine(application)
+add_exchange(application)
 add_figures(application)
 add_telling(application)
 add_accounts(application)

@@ -1,11 +1,10 @@
-"""Commands about API clients of the intake: add, list, disable."""
+"""Commands about API clients of the intake and the service: add, list, disable."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -24,16 +23,11 @@ if TYPE_CHECKING:
     from connectors.inbox import Inbox
     from pipelines.installation import Installation
 
+_USUAL = ("event", "submit")
+
 client = typer.Typer(
-    name="client", help="反馈入口的密钥 / keys of the intake's API clients", no_args_is_help=True
+    name="client", help="反馈入口和服务接口的密钥 / keys of API clients", no_args_is_help=True
 )
-
-
-class Permission(StrEnum):
-    """What a key may be good for."""
-
-    submit = "submit"
-    event = "event"
 
 
 def add_to(application: typer.Typer) -> None:
@@ -52,9 +46,19 @@ def add(
         typer.Option(help="只限该单位及下属的工单 / only cases of this unit and below (its id)"),
     ] = None,
     permission: Annotated[
-        list[Permission] | None,
-        typer.Option(help="权限，可重复 / may be repeated: submit | event (both)"),
+        list[str] | None,
+        typer.Option(
+            help="权限，可重复 / may be repeated: submit | event (default both) | deliver "
+            "| confirm | status | query | cube, 或命名查询自己的权限 / or one a named query asks"
+        ),
     ] = None,
+    source: Annotated[
+        list[str] | None,
+        typer.Option(help="代哪些来源送达，可重复 / sources it delivers for; may be repeated"),
+    ] = None,
+    test: Annotated[
+        bool, typer.Option("--test", help="只检查，不改动 / checks everything, changes nothing")
+    ] = False,
 ) -> None:
     """添加一个密钥，只显示一次 / add a client; its key is shown once.
 
@@ -66,17 +70,21 @@ def add(
     label = label.strip()
     if not 1 <= len(label) <= 60 or not label.isprintable():
         raise typer.BadParameter("1-60 characters", param_hint="LABEL")
+    chosen = tuple(sorted(set(permission or _USUAL)))
+    _require_permissions(installation, chosen)
+    _require_sources(installation, source or [], chosen)
     _require_unit(installation, unit)
     key = f"hyk_{secrets.token_urlsafe(32)}"
-    chosen = permission or list(Permission)
     added = ApiClient(
         client_id=f"client-{secrets.token_hex(6)}",
         key_hash=key_hash(key),
         label=label,
         unit_id=unit,
-        permissions=tuple(sorted({item.value for item in chosen})),
+        permissions=chosen,
         created_at=installation.now(),
         disabled_at=None,
+        sources=tuple(sorted(set(source or []))),
+        is_test=test,
     )
     with _inbox(installation) as inbox:
         if not inbox.add_client(added):
@@ -101,12 +109,22 @@ def list_clients(context: typer.Context, output: FormatOption = Format.text) -> 
         return
     print_table(
         "",
-        ["名称 label", "单位 unit", "权限 permissions", "添加 added", "停用 disabled"],
+        [
+            "名称 label",
+            "单位 unit",
+            "权限 permissions",
+            "来源 sources",
+            "测试 test",
+            "添加 added",
+            "停用 disabled",
+        ],
         [
             [
                 item.label,
                 item.unit_id or "*",
                 ", ".join(item.permissions),
+                ", ".join(item.sources),
+                "✓" if item.is_test else "",
                 item.created_at,
                 item.disabled_at,
             ]
@@ -142,6 +160,41 @@ def _inbox(installation: Installation) -> Iterator[Inbox]:
     require_inbox(installation)
     with Inbox(installation.home.inbox) as inbox:
         yield inbox
+
+
+def _require_permissions(installation: Installation, chosen: Sequence[str]) -> None:
+    """Refuse a permission that nothing asks for; a typing error would look like a narrow key."""
+    from connectors.service.operation import PERMISSIONS
+
+    known = {*PERMISSIONS, *(one.permission for one in installation.catalogue.queries.values())}
+    unknown = [name for name in chosen if name not in known]
+    if unknown:
+        raise typer.BadParameter(
+            f"{', '.join(unknown)}: 没有这个权限 / known are {', '.join(sorted(known))}",
+            param_hint="--permission",
+        )
+
+
+def _require_sources(
+    installation: Installation, sources: Sequence[str], chosen: Sequence[str]
+) -> None:
+    """Refuse a source that does not deliver by the service, and a delivering key without one."""
+    known = [
+        name
+        for name, contract in installation.contracts.items()
+        if contract.interface.type == "service"
+    ]
+    unknown = [name for name in sources if name not in known]
+    if unknown:
+        raise typer.BadParameter(
+            f"{', '.join(unknown)}: 不是服务接口来源 / no source of the service; known are "
+            f"{', '.join(known) or '-'}",
+            param_hint="--source",
+        )
+    if "deliver" in chosen and not sources:
+        raise typer.BadParameter(
+            "deliver 需要 --source / needs --source", param_hint="--permission"
+        )
 
 
 def _require_unit(installation: Installation, unit: str | None) -> None:

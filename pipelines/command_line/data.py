@@ -1,32 +1,25 @@
-"""Commands about data on its way in: simulate, ingest, build, run, deliveries, quarantine."""
+"""Commands about data on its way in: simulate, ingest, build, run."""
 
 from __future__ import annotations
 
 from datetime import date
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 import typer
 
+from pipelines.command_line.delivery import check_stream
 from pipelines.command_line.output import (
     Format,
     FormatOption,
-    LanguageOption,
-    language_of,
     open_installation,
     print_error,
     print_json,
-    print_table,
     print_text,
     vars_of,
 )
 from pipelines.errors import exit_code_of
-from pipelines.installation import Installation
 from pipelines.progress import Steps
 
-quarantine = typer.Typer(
-    name="quarantine", help="隔离区 / records set aside with their reason", no_args_is_help=True
-)
 _MOST_DAYS = 3660
 StrictOption = Annotated[
     bool,
@@ -44,8 +37,6 @@ def add_to(application: typer.Typer) -> None:
     application.command()(ingest)
     application.command()(build)
     application.command()(run)
-    application.command()(deliveries)
-    application.add_typer(quarantine)
 
 
 def simulate(
@@ -87,7 +78,7 @@ def ingest(
     from pipelines.workflow import ingest as land
 
     installation = open_installation(context)
-    check_source(installation, source)
+    check_stream(installation, source, None)
     steps = Steps(installation.settings.log_format)
     with steps.step("ingest"):
         report = land(installation, say=steps.say, source=source)
@@ -150,126 +141,6 @@ def run(
     code = ingest(context, strict=strict)
     build(context, days=days)
     return max(code, plan(open_installation(context), Format.text))
-
-
-def deliveries(
-    context: typer.Context,
-    source: Annotated[str | None, typer.Option(help="来源 / source")] = None,
-    problems: Annotated[
-        bool, typer.Option("--problems", help="只看有问题的 / only those with a problem")
-    ] = False,
-    output: FormatOption = Format.text,
-    language: LanguageOption = None,
-) -> None:
-    """列出交付批次和交换事件 / list batches and exchange events.
-
-    例 / example: huiyin deliveries --problems
-    """
-    installation = open_installation(context)
-    chinese = language_of(installation, language) == "zh"
-    check_source(installation, source)
-    zone = ZoneInfo(installation.settings.timezone)
-    with installation.ledger() as ledger:
-        batches = [b for b in ledger.batches() if source in (None, b.source)]
-        events = [e for e in ledger.exchange_events() if source in (None, e.source)]
-    if problems:
-        batches = [b for b in batches if b.status != "loaded" or b.rejected]
-    if output is Format.json:
-        print_json(
-            {
-                "batches": [vars_of(batch) for batch in batches],
-                "events": [vars_of(event) for event in events],
-            }
-        )
-        return
-    print_table(
-        "交付批次" if chinese else "Batches",
-        ["数据流", "业务日期", "文件或表", "状态", "行数", "隔离", "代码"]
-        if chinese
-        else ["stream", "business date", "file or table", "status", "rows", "rejected", "code"],
-        [
-            [
-                f"{b.source}.{b.stream}",
-                b.business_date,
-                b.place,
-                b.status,
-                b.rows,
-                b.rejected,
-                b.code,
-            ]
-            for b in batches
-        ],
-        empty="还没有交付。" if chinese else "Nothing was delivered yet.",
-    )
-    print_table(
-        "交换事件" if chinese else "Exchange events",
-        ["代码", "数据流", "业务日期", "文件", "说明", "时间"]
-        if chinese
-        else ["code", "stream", "business date", "file", "detail", "at"],
-        [
-            [
-                e.code,
-                f"{e.source}.{e.stream}",
-                e.business_date,
-                e.file,
-                e.detail,
-                e.at.astimezone(zone).replace(tzinfo=None),
-            ]
-            for e in events
-        ],
-        empty="没有交换事件。" if chinese else "No exchange events.",
-    )
-
-
-@quarantine.command("list")
-def quarantine_list(
-    context: typer.Context,
-    source: Annotated[str | None, typer.Option(help="来源 / source")] = None,
-    output: FormatOption = Format.text,
-    language: LanguageOption = None,
-) -> None:
-    """列出隔离的记录（值已掩码） / list quarantined records, values masked.
-
-    例 / example: huiyin quarantine list --source billing
-    """
-    from pipelines.story_words import words
-
-    installation = open_installation(context)
-    chinese = language_of(installation, language) == "zh"
-    check_source(installation, source)
-    with installation.ledger() as ledger:
-        batches = {batch.batch_id: batch for batch in ledger.batches()}
-        records = [r for r in ledger.quarantine() if source in (None, batches[r.batch_id].source)]
-    if output is Format.json:
-        print_json([vars_of(record) for record in records])
-        return
-    reasons = words("zh" if chinese else "en").reasons
-    print_table(
-        "隔离区" if chinese else "Quarantine",
-        ["数据流", "文件或表", "行", "列", "值（掩码）", "原因", "状态"]
-        if chinese
-        else ["stream", "file or table", "line", "column", "masked value", "reason", "state"],
-        [
-            [
-                f"{batches[r.batch_id].source}.{batches[r.batch_id].stream}",
-                batches[r.batch_id].place,
-                r.line,
-                r.column_name,
-                r.masked_value,
-                reasons.get(r.reason, r.reason),
-                r.state,
-            ]
-            for r in records
-        ],
-        empty="隔离区是空的。" if chinese else "Nothing is in quarantine.",
-    )
-
-
-def check_source(installation: Installation, source: str | None) -> None:
-    """Refuse a source this installation does not read, naming those it does."""
-    if source is not None and source not in installation.contracts:
-        known = ", ".join(installation.contracts)
-        raise typer.BadParameter(f"{source!r}: {known}", param_hint="--source")
 
 
 def days_between(text: str | None) -> list[date]:

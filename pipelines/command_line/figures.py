@@ -254,25 +254,43 @@ def query_list(
 
     例 / example: huiyin query list
     """
+    from cubes.answer import answer_columns
+    from cubes.warehouse import Warehouse
+
     installation = open_installation(context)
     chosen = language_of(installation, language)
-    rows = [
-        {
-            "query": name,
-            "label": getattr(item.label, chosen),
-            "cube": item.cube,
-            "parameters": {key: parameter.type for key, parameter in item.parameters.items()},
-        }
-        for name, item in installation.catalogue.queries.items()
-    ]
+    catalogue = installation.catalogue
+    with _warehouse(context, installation) as warehouse:
+        rows = [
+            {
+                "query": name,
+                "label": getattr(item.label, chosen),
+                "cube": item.cube,
+                "signature": item.signature(),
+                "parameters": {key: parameter.type for key, parameter in item.parameters.items()},
+                "columns": [
+                    {"name": column.name, "label": column.label}
+                    for column in answer_columns(
+                        catalogue,
+                        item,
+                        warehouse=warehouse or Warehouse("marts", {}, ()),
+                        business_date=installation.now().date(),
+                        language=chosen,
+                    )
+                ],
+                "permission": item.permission,
+                "limits": item.limits.model_dump(),
+            }
+            for name, item in catalogue.queries.items()
+        ]
     if output is Format.json:
         print_json(rows)
         return
     chinese = chosen == "zh"
     print_table(
         "",
-        ["查询", "名称", "立方体", "参数"] if chinese else ["query", "label", "cube", "parameters"],
-        [[r["query"], r["label"], r["cube"], ", ".join(r["parameters"])] for r in rows],
+        ["查询与参数", "名称", "列"] if chinese else ["query", "label", "columns"],
+        [[r["signature"], r["label"], ", ".join(c["name"] for c in r["columns"])] for r in rows],
         empty="没有命名查询。" if chinese else "No named queries.",
     )
 
@@ -308,6 +326,7 @@ def query_run(
             by=tuple(_split(by)),
             language=chosen,
             snapshot=tag,
+            limited=True,
         )
     _print_result(result, output, chosen, show_sql=False)
 

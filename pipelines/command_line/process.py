@@ -34,6 +34,7 @@ class DoorName(StrEnum):
 
     intake = "intake"
     portal = "portal"
+    service = "service"
     superset = "superset"
 
 
@@ -157,7 +158,7 @@ def status(
 
 def serve(
     context: typer.Context,
-    door: Annotated[DoorName, typer.Argument(help="intake | portal | superset")],
+    door: Annotated[DoorName, typer.Argument(help="intake | portal | service | superset")],
     port: Annotated[int, typer.Option(min=1, max=65535, help="端口 / port")],
 ) -> None:
     """在前台运行一个入口 / run one door in the foreground, as `up` does.

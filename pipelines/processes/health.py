@@ -22,7 +22,12 @@ State = Literal["healthy", "starting", "unhealthy", "failed", "stopping", "stopp
 _SECONDS = 5.0
 # The daemon tells that it lives every 30 seconds.
 _OLDEST_HEARTBEAT = 150.0
-_ANSWERS = {"dagster": "/server_info", "intake": "/health", "portal": "/health"}
+_ANSWERS = {
+    "dagster": "/server_info",
+    "intake": "/health",
+    "portal": "/health",
+    "service": "/health",
+}
 _ANSWERS["superset"] = "/health"
 _QUESTION = """
 {

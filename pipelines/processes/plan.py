@@ -17,6 +17,7 @@ LABELS = {
     "dagster": Label(zh="Dagster 网页", en="Dagster pages"),
     "intake": Label(zh="反馈入口", en="Intake"),
     "portal": Label(zh="管理者门户", en="Portal"),
+    "service": Label(zh="服务接口", en="Service"),
     "dispatcher": Label(zh="短信发送", en="Dispatcher"),
     "superset": Label(zh="分析看板", en="Superset"),
 }
@@ -56,6 +57,7 @@ def preferred_ports(installation: Installation) -> dict[str, int]:
         "dagster": settings.dagster_port,
         "intake": settings.intake_port,
         "portal": settings.portal_port,
+        "service": settings.service_port,
     }
     if has_superset(installation):
         ports["superset"] = settings.superset_port
@@ -88,7 +90,7 @@ def programs_of(dagster_host: str, place: Place, ports: Mapping[str, int]) -> Se
         Program("dagster", (*pages, "-p", str(ports["dagster"])), ports["dagster"]),
     ]
     huiyin = (python, "-m", "pipelines.command_line")
-    for name in ("intake", "portal", "superset"):
+    for name in ("intake", "portal", "service", "superset"):
         if name in ports:
             serve = (*huiyin, "serve", name, "--port", str(ports[name]))
             found.append(Program(name, serve, ports[name]))

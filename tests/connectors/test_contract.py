@@ -20,6 +20,7 @@ def test_every_shipped_contract_loads_and_examples_are_off_unless_chosen() -> No
         "crm",
         "hall",
         "hotline",
+        "hr",
         "intake",
         "letters",
         "mail",

@@ -151,7 +151,16 @@ def test_what_has_no_effect_in_this_version_is_refused(
 def test_sources_of_cases_are_called_what_their_contracts_call_them(catalogue: Catalogue) -> None:
     labels = catalogue.cube("cases").dimensions["source"].values
     contracts = shipped_folder().parent / "connectors" / "sources"
-    assert set(labels) == {"hotline", "intake", "nyc311", "cfpb"}
+    assert set(labels) == {
+        "cfpb",
+        "chat",
+        "hotline",
+        "intake",
+        "letters",
+        "mail",
+        "nyc311",
+        "wechat",
+    }
     for source, label in labels.items():
         contract = yaml.safe_load((contracts / f"{source}.yml").read_text(encoding="utf-8"))
         assert contract["label"] == {"zh": label.zh, "en": label.en}

@@ -12,6 +12,7 @@ import pytest
 from cubes.catalogue import Catalogue
 from cubes.errors import QueryError
 from cubes.named_query import NamedQuery, run_named_query
+from cubes.parameter import Parameter
 from cubes.query import CubeResult
 from cubes.scope import Scope
 from tests.cubes.conftest import BUSINESS_DATE, Ask
@@ -78,3 +79,64 @@ def test_unknown_missing_and_wrong_parameters_are_refused(run: Any) -> None:
         asked.to_query({}, business_date=BUSINESS_DATE)
     query, _ = asked.to_query({"kind": "praise"}, business_date=BUSINESS_DATE)
     assert query.cuts == (("kind", ("praise",)),)
+
+
+def test_every_type_of_parameter_reads_its_values_and_refuses_others() -> None:
+    for kind, right, wrong in (
+        ("date", ["2026-03-30", date(2026, 3, 30)], ["2026-02-30", "30.3.2026", "20260330", ""]),
+        ("month", ["2026-03", "2026-03-30"], ["2026-13", "March"]),
+        ("integer", [5, "-5", "0"], ["5.0", "1_0", "５", "9" * 19, "x", ""]),
+        ("decimal", ["1.50", 2, Decimal("0.1")], ["1e5", "1,5", "NaN", "-", ""]),
+        ("boolean", [True, "true", "false"], ["yes", "1", 0]),
+        ("unit", ["SC06", "51-01.a"], ["a b", "a/b", "#a", "a..b", ""]),
+        ("string", ["", "x' or 1=1", "四川/成都"], ["x" * 201]),
+    ):
+        parameter = Parameter.model_validate({"type": kind})
+        for value in right:
+            parameter.read(value)
+        for value in wrong:
+            with pytest.raises(ValueError, match=r"must be a|at most"):
+                parameter.read(value)
+
+
+def test_bounds_and_choices_of_parameters_hold() -> None:
+    days = Parameter.model_validate({"type": "integer", "min": 1, "max": 400})
+    assert days.read("400") == 400
+    with pytest.raises(ValueError, match="at least 1"):
+        days.read(0)
+    with pytest.raises(ValueError, match="at most 400"):
+        days.read(401)
+    since = Parameter.model_validate({"type": "date", "min": "2026-01-01"})
+    with pytest.raises(ValueError, match="at least 2026-01-01"):
+        since.read("2025-12-31")
+    kind = Parameter.model_validate({"values": ["praise", "complaint"]})
+    with pytest.raises(ValueError, match="must be one of praise, complaint"):
+        kind.read("report")
+    with pytest.raises(ValueError, match="'min' and 'max' do not fit"):
+        Parameter.model_validate({"type": "string", "min": 1})
+    with pytest.raises(ValueError, match="the default"):
+        Parameter.model_validate({"type": "integer", "default": 500, "max": 400})
+
+
+def test_all_faults_of_parameters_are_told_at_once(run: Any) -> None:
+    with pytest.raises(QueryError) as caught:
+        run("arrears_by_day", {"business_date": "x", "days": "y", "nothing": 1})
+    told = str(caught.value)
+    assert "'business_date'" in told and "'days'" in told and "'nothing'" in told
+
+
+def test_a_cut_of_an_optional_parameter_is_left_out_without_a_value(run: Any) -> None:
+    whole, part = run("arrears_by_unit"), run("arrears_by_unit", {"unit": "5101"})
+    assert (
+        {row["org.l2__id"] for row in part.rows}
+        == {"5101"}
+        < {row["org.l2__id"] for row in whole.rows}
+    )
+    # What the scope hides does not exist, also for a parameter.
+    with pytest.raises(QueryError, match="no member"):
+        run("arrears_by_unit", {"unit": "5102"}, scope=Scope.units(["5101"]))
+
+
+def test_the_signature_names_parameters_with_their_types(catalogue: Catalogue) -> None:
+    found = catalogue.queries["arrears_by_unit"].signature()
+    assert found == "arrears_by_unit(business_date date?, unit unit?)"

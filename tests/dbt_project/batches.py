@@ -8,8 +8,8 @@ import random
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from tests.dbt_project.conftest import RawHome
 from tests.dbt_project.deliveries import bill, case, customer, event, order, payment, usage
+from tests.dbt_project.raw_home import RawHome
 
 # Golden vectors: created, resolved, working seconds between.
 GOLDEN = [
@@ -75,7 +75,14 @@ def add_organisation(home: RawHome) -> None:
 
 def add_first_batches(home: RawHome) -> None:
     at = datetime(2026, 3, 10, 2)
-    home.add("crm__customers", [customer("K1"), customer("K2"), customer("K3")])
+    home.add(
+        "crm__customers",
+        [
+            customer("K1", name="n1", id_card="i1", phone="p1"),
+            customer("K2", name="n2", id_card="i2", phone="p2"),
+            customer("K3", name="n1", id_card="i1"),
+        ],
+    )
     home.add(
         "hall__orders",
         [
@@ -166,7 +173,12 @@ def add_later_batches(home: RawHome) -> None:
     later: dict[str, Any] = {"batch": "b2", "recorded": datetime(2026, 3, 30)}
     at = datetime(2026, 3, 10, 2)
     home.add(
-        "crm__customers", [customer("K1", "51010702", _op="U"), customer("K3", _op="D")], **later
+        "crm__customers",
+        [
+            customer("K1", "51010702", _op="U", name="n1", id_card="i1", phone="p1"),
+            customer("K3", _op="D"),
+        ],
+        **later,
     )
     home.add(
         "hall__orders",

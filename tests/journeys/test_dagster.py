@@ -122,8 +122,11 @@ def test_sensors_and_the_schedule_run_from_the_start_and_say_what_they_do(tmp_pa
         "alerts_on_publish",
         "arrivals",
         "daily_publish",
+        "delivery_calendar",
         "digests_due",
         "intake_inbox",
+        "nightly_tidy",
+        "partners",
     }
     for status, description in told.values():
         assert status == "RUNNING"

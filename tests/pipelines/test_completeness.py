@@ -113,3 +113,30 @@ def test_a_table_never_read_to_its_end_is_complete_for_no_day() -> None:
 def test_a_stream_without_a_schedule_is_complete_through_its_last_delivery() -> None:
     found = health(contract(), [batch("2011-03-01", "2015-03-06")])
     assert (found["complete_through"], found["incomplete_dates"]) == ("2015-03-06", [])
+
+
+def test_a_branch_that_its_contract_names_and_that_never_came_leaves_no_day_complete() -> None:
+    both = contract(delivery={"by": "06:30"}, branches=["east", "west"])
+    own = health(both, [batch("2026-03-01", "2026-03-30", branch="east")])
+    assert own["streams"]["sales"]["complete_through"] is None
+
+
+def test_free_days_before_the_next_working_delivery_are_not_missing() -> None:
+    working = contract(delivery={"by": "06:30", "calendar": "working"})
+    delivered = [batch("2026-03-01", "2026-03-19")]
+
+    def on(day: date) -> list[str]:
+        found = source_health(
+            {"shop": working},
+            delivered,
+            day,
+            last_reads={},
+            zone="Asia/Shanghai",
+            working_days=lambda _: lambda one: one.weekday() < 5,
+        )["shop"]
+        missing: list[str] = found["incomplete_dates"]
+        return missing
+
+    # 2026-03-20 is a Friday: its day, and the weekend, are delivered on Monday the 23rd.
+    assert on(date(2026, 3, 20)) == on(date(2026, 3, 21)) == []
+    assert on(date(2026, 3, 22)) == ["2026-03-20", "2026-03-21", "2026-03-22"]

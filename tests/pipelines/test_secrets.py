@@ -7,8 +7,8 @@ import pytest
 
 from pipelines.errors import SettingsError
 from pipelines.home import Home
-from pipelines.secrets import load_secrets
-from pipelines.settings import Settings
+from pipelines.secrets import find_secret, load_secrets
+from pipelines.settings import Settings, read_settings
 
 
 def test_missing_secrets_are_generated_once_into_a_private_file(tmp_path: Path) -> None:
@@ -49,3 +49,30 @@ def test_a_secrets_file_that_is_no_text_is_told(tmp_path: Path) -> None:
     home.secrets.write_bytes(b"\xff\xfe")
     with pytest.raises(SettingsError, match="not UTF-8"):
         load_secrets(Settings(home=tmp_path), home)
+
+
+def test_a_credential_of_a_source_comes_from_the_environment_then_from_the_file(
+    tmp_path: Path,
+) -> None:
+    home = Home(tmp_path)
+    home.secrets.write_text("HUIYIN_BILLING_PASSWORD=of-the-file\nHUIYIN_CRM_KEY_FILE=keys/crm\n")
+    given = read_settings({"HUIYIN_HOME": str(tmp_path)}, dotenv=None)
+    assert find_secret(given, home, "HUIYIN_BILLING_PASSWORD") == "of-the-file"
+    assert find_secret(given, home, "HUIYIN_CRM_KEY_FILE") == "keys/crm"
+    assert find_secret(given, home, "HUIYIN_HALL_PASSWORD") is None
+    given = read_settings(
+        {"HUIYIN_HOME": str(tmp_path), "HUIYIN_BILLING_PASSWORD": "of-the-environment"},
+        dotenv=None,
+    )
+    assert find_secret(given, home, "HUIYIN_BILLING_PASSWORD") == "of-the-environment"
+    assert "of-the-environment" not in repr(given)
+
+
+@pytest.mark.parametrize("name", ["HUIYIN_CREDENTIALS", "HUIYIN_SUPERSET_ADMN_PASSWORD"])
+def test_a_mistyped_setting_is_not_taken_for_a_credential(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SettingsError, match=f"{name} is not a setting"):
+        read_settings({"HUIYIN_HOME": str(tmp_path), name: "x"}, dotenv=None)
+
+
+def test_what_steers_the_tests_is_no_setting(tmp_path: Path) -> None:
+    read_settings({"HUIYIN_HOME": str(tmp_path), "HUIYIN_TEST_KILLS": "50"}, dotenv=None)

@@ -38,7 +38,9 @@ def look(tmp_path: Path, instance: dg.DagsterInstance, monkeypatch: pytest.Monke
     exchange.mkdir(parents=True)
     (exchange / "billing_bills_20260330_001.txt").write_text("1|2", encoding="utf-8")
     days = daily_partitions(date(2026, 1, 1), "Asia/Shanghai", datetime.now(UTC))
-    (arrivals,) = [one for one in sensors(JOB, days=days, intake=[]) if one.name == "arrivals"]
+    (arrivals,) = [
+        one for one in sensors(JOB, days=days, intake=[], service={}) if one.name == "arrivals"
+    ]
 
     def find() -> dg.RunRequest | dg.SkipReason:
         home = InstallationResource(home=str(tmp_path / "home"))

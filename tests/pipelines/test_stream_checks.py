@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from connectors.contract import DeliverySchedule
+from connectors.delivery_calendar import expected_day
 from connectors.ledger_rows import Batch, ExchangeEvent
-from pipelines.stream_checks import Finding, expected_day, freshness, reconciliation, volume
+from pipelines.stream_checks import Finding, freshness, reconciliation, volume
 
 ZONE = "Asia/Shanghai"
 NOW = datetime(2026, 3, 31, 1, 0, tzinfo=UTC)

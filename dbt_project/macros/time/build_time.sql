@@ -49,6 +49,19 @@
 {%- endmacro %}
 
 
+{#- The zone of a source, else the operator's. -#}
+{% macro zone_of(source_name) -%}
+    coalesce(
+        (
+            select max(zone)
+            from {{ source('build', 'source_setting') }}
+            where source = '{{ source_name }}'
+        ),
+        {{ operator_zone() }}
+    )
+{%- endmacro %}
+
+
 {#- The local date of an instant (naive UTC) in the operator's zone, or in the zone given. -#}
 {% macro local_date(instant, zone=none) -%}
     cast(timezone({{ zone or operator_zone() }}, timezone('UTC', {{ instant }})) as date)

@@ -47,6 +47,8 @@ def free_port() -> int:
 class Server:
     """The intake of a home; used as a context, it is up inside and gone after."""
 
+    module = "tests.connectors.intake.serving"
+
     def __init__(self, home: Path, *, port: int | None = None, **environment: str) -> None:
         self.home = home
         self.port = port or free_port()
@@ -65,7 +67,7 @@ class Server:
             [
                 sys.executable,
                 "-m",
-                "tests.connectors.intake.serving",
+                self.module,
                 str(self.home),
                 str(self.port),
             ],

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from connectors.simulator import Truth, simulate
+from tests.connectors.simulator.channel_reading import Channels, read_channels
 
 SEED, SCALE = 11, 0.05
 CONTROL = {"bills": "amount", "payments": "amount", "usage": "charge"}
@@ -24,6 +25,7 @@ REQUIRED = {
     "cases": ("case_no", "created_at"),
     "events": ("event_no", "case_no", "event_code", "event_at"),
     "usage": ("usage_no", "charge"),
+    "accounts": ("account_no", "holder_name"),
 }
 TIMES = {
     "billed_at": "%Y%m%d%H%M%S",
@@ -94,7 +96,10 @@ class File:
 
 @dataclass
 class Landed:
-    """Rows of the files that agree with their logs, each content once, and the flag tables."""
+    """Rows of the files that agree with their logs, each content once, and the flag tables.
+
+    The cases and events of the other channels stand among those of the hotline.
+    """
 
     files: list[File]
     rows: dict[str, list[Row]] = field(default_factory=dict)
@@ -103,6 +108,9 @@ class Landed:
     name: dict[str, str] = field(default_factory=dict)
 
     def prefecture(self, unit_code: str) -> str:
+        """The name of the prefecture, empty for the province itself."""
+        if unit_code == "SC":
+            return ""
         while self.parent[unit_code] != "SC":
             unit_code = self.parent[unit_code]
         return self.name[unit_code]
@@ -141,9 +149,19 @@ def land(home: Path) -> Landed:
             if file.records:
                 seen.add(file.log["sha256"])
             landed.rows.setdefault(file.stream, []).extend(file.good_rows())
+    for matter in read_channels(home).matters:
+        landed.rows["cases"].append(
+            {"case_no": matter.case_no, "created_at": matter.created,
+             "kind_code": matter.kind, "unit_code": matter.unit_code}
+        )  # fmt: skip
+        landed.rows["events"] += [
+            {"case_no": matter.case_no, "event_code": s.code, "event_at": s.at,
+             "actor_role": s.role, "is_automatic": str(int(s.automatic))}
+            for s in matter.steps
+        ]  # fmt: skip
     for database, tables in (
         ("crm.db", ("units", "staff", "customers")),
-        ("hall.db", ("products", "orders")),
+        ("hall.db", ("products", "orders", "buyers")),
     ):
         for table in tables:
             landed.tables[table] = read_table(home / "simulator" / database, f"ifc_{table}")
@@ -172,6 +190,11 @@ def truth(simulated: tuple[Path, Truth]) -> Truth:
 @pytest.fixture(scope="session")
 def landed(home: Path) -> Landed:
     return land(home)
+
+
+@pytest.fixture(scope="session")
+def channels(home: Path) -> Channels:
+    return read_channels(home)
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,9 @@ import chinese_calendar
 import numpy as np
 import pytest
 
+from connectors.simulator.accounts import accounts
 from connectors.simulator.billing import bill_lines, payment_lines
+from connectors.simulator.calls import call_lines
 from connectors.simulator.chance import identity_number, phone, pick
 from connectors.simulator.customers import customer_changes
 from connectors.simulator.days import day_no, is_working, nth_working_day
@@ -38,13 +40,32 @@ def everything(world: World) -> dict[str, list[object]]:
         "usage": list(usage_lines(usage, customers, 0, len(usage.day))),
         "cases": list(world.cases),
         "events": list(world.events),
+        "calls": list(
+            call_lines(
+                world.calls,
+                customers,
+                staff,
+                world.cases,
+                world.seed,
+                np.arange(len(world.calls.day)),
+            )
+        ),
+        "letters": list(world.letters),
+        "submissions": list(world.submissions),
+        "sessions": list(world.sessions),
+        "threads": list(world.threads),
+        "mentions": list(world.mentions),
+        "answers": list(world.answers),
+        "accounts": list(accounts(customers)),
+        "buyers": list(world.buyer_changes),
     }
 
 
 def test_a_longer_world_begins_with_the_shorter_one(worlds: tuple[World, World]) -> None:
     shorter, longer = (everything(world) for world in worlds)
     for name, rows in shorter.items():
-        assert len(longer[name]) > len(rows) > 0, name
+        # No survey round ends in these nine days, and few accounts are opened.
+        assert len(longer[name]) >= len(rows) > 0, name
         assert longer[name][: len(rows)] == rows, name
 
 

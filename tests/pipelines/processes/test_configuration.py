@@ -15,7 +15,7 @@ from pipelines.processes.place import Place, place_of
 from pipelines.processes.plan import LABELS, Program, host_of, programs_of
 from pipelines.settings import read_settings
 
-PORTS = {"dagster": 3000, "intake": 8010, "portal": 8020}
+PORTS = {"dagster": 3000, "intake": 8010, "portal": 8020, "service": 8030}
 
 
 def parsed(place: Place, programs: list[Program]) -> configparser.RawConfigParser:
@@ -29,7 +29,7 @@ def test_every_program_is_restarted_and_stopped_with_its_children() -> None:
     place = place_of(Home(Path("/srv/home")))
     read = parsed(place, list(programs_of("127.0.0.1", place, PORTS)))
     sections = [name for name in read.sections() if name.startswith("program:")]
-    assert len(sections) == 6
+    assert len(sections) == 7
     for name in sections:
         section = read[name]
         assert section["autorestart"] == section["stopasgroup"] == section["killasgroup"] == "true"
@@ -81,7 +81,8 @@ def test_dagster_listens_on_this_machine_whatever_the_host_of_the_others(tmp_pat
         return {name: host_of(Installation(given), name) for name in PORTS}
 
     open_doors = hosts(HUIYIN_HOST="0.0.0.0")
-    assert open_doors == {"dagster": "127.0.0.1", "intake": "0.0.0.0", "portal": "0.0.0.0"}
+    everywhere = dict.fromkeys(("intake", "portal", "service"), "0.0.0.0")
+    assert open_doors == {"dagster": "127.0.0.1", **everywhere}
     assert hosts(HUIYIN_DAGSTER_HOST="192.0.2.1")["dagster"] == "192.0.2.1"
     place = place_of(Home(tmp_path))
     programs = programs_of(open_doors["dagster"], place, PORTS)

@@ -74,6 +74,8 @@ folded as (
             min(event_at) filter (where event_type = 'resolved')
         ) as first_reply_at,
         min(event_at) filter (where event_type = 'resolved') as first_resolved_at,
+        min_by(event_precision, place) filter (where event_type = 'resolved')
+            as first_resolved_precision,
         max(event_at) filter (where event_type = 'resolved') as last_resolved_at,
         max(event_at) filter (where event_type = 'closed') as last_closed_at,
         coalesce(max(place) filter (where event_type = 'resolved'), 0) as resolved_place,
@@ -105,6 +107,7 @@ final as (
         folded.created_precision,
         folded.first_reply_at,
         folded.first_resolved_at,
+        folded.first_resolved_precision,
         case
             when folded.resolved_place > folded.reopened_place then folded.last_resolved_at
         end as resolved_at,

@@ -31,42 +31,45 @@ milestones as (
     from cases
 ),
 
-final as (
+placed as (
     select
-        cases.case_no || ':' || milestones.event_type as event_id,
-        cases.source,
+        cases.*,
         milestones.source_seq,
-        cases.case_no,
         milestones.event_type,
         milestones.event_at,
-        case
-            when milestones.event_type = 'status_set' then 'unknown'
-            else cases.created_precision
-        end as event_precision,
-        cases.recorded_at,
-        cases.batch_id,
-        cast(null as string) as actor_id,
-        case when milestones.event_type = 'created' then 'reporter' else 'agent' end as actor_role,
-        false as is_automatic,
-        case when cases.org_path is not null then cases.path_key end as org_unit_id,
-        cast(null as string) as holder_unit_id,
-        case when milestones.event_type = 'created' then cases.channel end as channel,
-        case when milestones.event_type = 'created' then coalesce(cases.kind, 'unrecognised') end
-            as kind,
-        case when milestones.event_type = 'created' then cases.category_path end as category_path,
-        cast(null as string) as customer_id,
-        cast(null as string) as reporter_key,
-        cast(null as string) as urgency,
-        case when milestones.event_type = 'status_set' then cases.status end as status,
-        case when milestones.event_type = 'created' then cases.score end as score,
-        case when milestones.event_type = 'created' then cases.promised_due_at end
-            as promised_due_at,
-        case when milestones.event_type = 'created' then cases.date_flag end as date_flag,
-        case when milestones.event_type = 'created' then cases.attributes end as attributes
+        milestones.event_type = 'created' as is_creation
     from milestones
     inner join cases
         on milestones.source = cases.source and milestones.case_no = cases.case_no
     where milestones.event_at is not null
+),
+
+final as (
+    select
+        {{ event_columns({
+            'event_id': "case_no || ':' || event_type",
+            'source': "source",
+            'source_seq': "source_seq",
+            'case_no': "case_no",
+            'event_type': "event_type",
+            'event_at': "event_at",
+            'event_precision':
+                "case when event_type = 'status_set' then 'unknown' else created_precision end",
+            'recorded_at': "recorded_at",
+            'batch_id': "batch_id",
+            'actor_role': "case when is_creation then 'reporter' else 'agent' end",
+            'is_automatic': "false",
+            'org_unit_id': "case when org_path is not null then path_key end",
+            'channel': "case when is_creation then channel end",
+            'kind': "case when is_creation then coalesce(kind, 'unrecognised') end",
+            'category_path': "case when is_creation then category_path end",
+            'status': "case when event_type = 'status_set' then status end",
+            'score': "case when is_creation then score end",
+            'promised_due_at': "case when is_creation then promised_due_at end",
+            'date_flag': "case when is_creation then date_flag end",
+            'attributes': "case when is_creation then attributes end",
+        }) }}
+    from placed
 )
 
 select * from final

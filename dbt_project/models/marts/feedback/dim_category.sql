@@ -4,11 +4,21 @@ events as (
     select * from {{ ref('fct_feedback_event') }}
 ),
 
+mentions as (
+    select * from {{ ref('fct_mention') }}
+),
+
 paths as (
-    select distinct
+    select
         source,
         category_path as path
     from events
+    where category_path is not null
+    union
+    select
+        'monitoring',
+        category_path
+    from mentions
     where category_path is not null
 ),
 

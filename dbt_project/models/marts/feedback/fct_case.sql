@@ -88,9 +88,17 @@ measured as (
             when is_reply_unknown then null
             when as_of > reply_due_at then false
         end as first_reply_met,
+        -- The due instant is the first of the next day, so what is known to the day and lies on it
+        -- happened after the last day.
         case
-            when first_resolved_at <= resolution_due_at then true
-            when first_resolved_at > resolution_due_at then false
+            when
+                first_resolved_at < resolution_due_at
+                or (
+                    first_resolved_at = resolution_due_at
+                    and first_resolved_precision is distinct from 'day'
+                )
+                then true
+            when first_resolved_at >= resolution_due_at then false
             when is_resolution_unknown then null
             when as_of > resolution_due_at then false
         end as resolution_met

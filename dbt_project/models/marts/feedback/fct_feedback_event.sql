@@ -35,6 +35,7 @@ final as (
         event_at,
         event_precision,
         recorded_at,
+        source_recorded_at,
         batch_id,
         actor_id,
         actor_role,

@@ -11,7 +11,10 @@ final as (
         manager_no as manager_id,
         segment,
         joined_on,
-        left_on
+        left_on,
+        name as name_key,
+        id_card as id_card_key,
+        phone as phone_key
     from customers
 )
 

@@ -1,0 +1,133 @@
+"""Packets of the service in the inbox: what was answered to a client's id, and batches to land.
+
+A stored answer is repeated byte for byte. The records of a batch are sealed with the key of the PII
+store, since they may hold personal values; `seq` numbers batches in the order of their commits.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from connectors.sqlite_store import as_instant, as_text
+
+
+@dataclass(frozen=True)
+class AnsweredPacket:
+    """One writing packet that was done, and the answer its client got.
+
+    `content_hash` tells whether a packet of the same id says the same; `status` is HTTP's. The
+    answer is sealed, since it may tell the secret of a case.
+    """
+
+    client: str
+    packet_id: str
+    operation: str
+    content_hash: str
+    received_at: datetime
+    status: int
+    answer: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class DeliveredBatch:
+    """One batch of records that a client delivered; `payload` is compressed and sealed."""
+
+    batch_id: str
+    client: str
+    source: str
+    stream: str
+    rows: int
+    sums: Mapping[str, str]
+    content_sha256: str
+    received_at: datetime
+    payload: bytes = field(repr=False)
+    seq: int = 0
+
+
+class PacketBox:
+    """The packets of an open inbox (`Inbox.packets`)."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def answered(self, client: str, packet_id: str) -> AnsweredPacket | None:
+        """Return what was answered to a client's packet, or None."""
+        row = self._connection.execute(
+            "select * from packet where client = ? and packet_id = ?", [client, packet_id]
+        ).fetchone()
+        if row is None:
+            return None
+        values = dict(row)
+        return AnsweredPacket(**{**values, "received_at": as_instant(values["received_at"])})
+
+    def add_answer(self, packet: AnsweredPacket) -> None:
+        """Store an answer; call inside `Inbox.writing()`."""
+        self._connection.execute(
+            "insert into packet (client, packet_id, operation, content_hash, received_at, status, "
+            "answer) values (?,?,?,?,?,?,?)",
+            [
+                packet.client,
+                packet.packet_id,
+                packet.operation,
+                packet.content_hash,
+                as_text(packet.received_at),
+                packet.status,
+                packet.answer,
+            ],
+        )
+
+    def add_batch(self, batch: DeliveredBatch) -> None:
+        """Store a delivered batch; call inside `Inbox.writing()`."""
+        self._connection.execute(
+            "insert into delivered_batch (batch_id, client, source, stream, rows, sums, "
+            "content_sha256, received_at, payload) values (?,?,?,?,?,?,?,?,?)",
+            [
+                batch.batch_id,
+                batch.client,
+                batch.source,
+                batch.stream,
+                batch.rows,
+                json.dumps(dict(batch.sums)),
+                batch.content_sha256,
+                as_text(batch.received_at),
+                batch.payload,
+            ],
+        )
+
+    def batches_after(self, source: str, stream: str, seq: int, limit: int) -> list[DeliveredBatch]:
+        """List up to `limit` batches of a stream with a higher number, in their order."""
+        rows = self._connection.execute(
+            "select * from delivered_batch where source = ? and stream = ? and seq > ? "
+            "order by seq limit ?",
+            [source, stream, seq, limit],
+        )
+        return [_batch(row) for row in rows]
+
+    def received(self, sources: Sequence[str], limit: int) -> list[DeliveredBatch]:
+        """List the last `limit` batches of the sources without their payload, newest first."""
+        marks = ", ".join("?" for _ in sources)
+        rows = self._connection.execute(
+            "select seq, batch_id, client, source, stream, rows, sums, content_sha256, "
+            f"received_at, x'' as payload from delivered_batch where source in ({marks}) "
+            "order by seq desc limit ?",
+            [*sources, limit],
+        )
+        return [_batch(row) for row in rows]
+
+    def last_seq(self) -> int:
+        """The highest number ever given to a batch; 0 for none."""
+        row = self._connection.execute(
+            "select seq from sqlite_sequence where name = 'delivered_batch'"
+        ).fetchone()
+        return int(row[0]) if row else 0
+
+
+def _batch(row: sqlite3.Row) -> DeliveredBatch:
+    values = dict(row)
+    values["sums"] = json.loads(values["sums"])
+    values["received_at"] = as_instant(values["received_at"])
+    return DeliveredBatch(**values)

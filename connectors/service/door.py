@@ -1,0 +1,156 @@
+"""The door of the service: who calls is known before the body is read, and the body is bounded."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections import Counter
+from collections.abc import MutableMapping
+from typing import Any
+
+from connectors.inbox import ApiClient
+from connectors.intake.guard import HEADERS, Application, Message, Receive, Send
+from connectors.service.desk import ServiceDesk
+from connectors.service.refusal import PacketRefused
+
+PACKETS = "/v1/packets"
+CLIENT = "huiyin.client"
+MOST_BYTES = 10 * 1024 * 1024
+_MOST_WITHOUT_KEY = 64 * 1024
+_BODY_SECONDS = 60.0
+_log = logging.getLogger("huiyin.service")
+
+
+class Door:
+    """ASGI middleware: key, rate and room first, then at most 10 MB of the body."""
+
+    def __init__(self, application: Application, desk: ServiceDesk) -> None:
+        self._application = application
+        self._desk = desk
+        self._under_way: Counter[str] = Counter()
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._application(scope, receive, send)
+            return
+        started = False
+
+        async def guarded(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                names = {name for name, _ in message["headers"]}
+                added = [pair for pair in HEADERS if pair[0] not in names]
+                message = {**message, "headers": [*message["headers"], *added]}
+            await send(message)
+
+        try:
+            if scope["path"] == PACKETS and scope["method"] == "POST":
+                await self._packet(scope, receive, guarded)
+            else:
+                body = await _bounded(scope, receive, _MOST_WITHOUT_KEY)
+                await self._application(scope, _replay(body, receive), guarded)
+        except PacketRefused as refusal:
+            await _refuse(guarded, refusal)
+        except _ClientLeft:
+            return
+        except Exception as error:
+            # The type alone is told: a message may quote what somebody sent.
+            _log.error("%s failed: %s", scope["method"], type(error).__name__)
+            if not started:
+                await _refuse(guarded, PacketRefused("failed"))
+
+    async def _packet(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        client = await self._client(scope)
+        desk, limits, name = self._desk, self._desk.limits, client.client_id
+        if limits.packets.count(name, desk.intake.seconds()):
+            raise PacketRefused(
+                "too_many", retry_after=limits.packets.wait(name, desk.intake.seconds()) or None
+            )
+        if self._under_way[name] >= limits.at_once or self._under_way.total() >= limits.in_all:
+            raise PacketRefused("busy", retry_after=1)
+        self._under_way[name] += 1
+        try:
+            body = await _bounded(scope, receive, MOST_BYTES)
+            scope[CLIENT] = client
+            await self._application(scope, _replay(body, receive), send)
+        finally:
+            self._under_way[name] -= 1
+            if not self._under_way[name]:
+                del self._under_way[name]
+
+    async def _client(self, scope: MutableMapping[str, Any]) -> ApiClient:
+        given = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")
+        scheme, _, key = given.partition(" ")
+        limits, at = self._desk.limits, self._desk.intake.seconds()
+        address = scope["client"][0] if scope.get("client") else ""
+        client = None
+        if scheme.lower() == "bearer" and key.strip():
+            client = await asyncio.to_thread(self._desk.client_of, key.strip())
+        if client is None:
+            # A right key is never kept waiting: a whole office may come from one address.
+            wait = limits.wrong_keys.wait(address, at)
+            if wait:
+                raise PacketRefused("too_many", retry_after=wait)
+            limits.wrong_keys.count(address, at)
+            raise PacketRefused("unauthorised")
+        return client
+
+
+class _ClientLeft(Exception):
+    """Nobody waits for an answer any more."""
+
+
+async def _bounded(scope: MutableMapping[str, Any], receive: Receive, most: int) -> bytes:
+    """The whole body; PacketRefused once it is larger than allowed or too slow."""
+    for name, value in scope["headers"]:
+        if name == b"content-length" and (not value.isdigit() or int(value[:20]) > most):
+            raise PacketRefused("too_large")
+    try:
+        return await asyncio.wait_for(_body(receive, most), _BODY_SECONDS)
+    except TimeoutError as error:
+        raise PacketRefused("too_slow") from error
+
+
+async def _body(receive: Receive, most: int) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _ClientLeft
+        part = message.get("body", b"")
+        size += len(part)
+        if size > most:
+            raise PacketRefused("too_large")
+        parts.append(part)
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    told = False
+
+    async def replay() -> Message:
+        nonlocal told
+        if told:
+            return await receive()
+        told = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay
+
+
+async def _refuse(send: Send, refusal: PacketRefused) -> None:
+    body = json.dumps(refusal.body(), ensure_ascii=False).encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        # What is left of the body is not read, so the connection cannot be used again.
+        (b"connection", b"close"),
+        *((name.encode(), value.encode()) for name, value in refusal.headers().items()),
+    ]
+    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

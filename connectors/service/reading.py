@@ -1,0 +1,240 @@
+"""Reading operations: named queries and cubes within the key's scope, from one pinned snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import duckdb
+
+from connectors.contract import Contract
+from connectors.inbox import ApiClient
+from connectors.service.operation import OPERATIONS
+from connectors.service.packet import Packet, Params
+from connectors.service.pins import SnapshotPins
+from connectors.service.refusal import PacketRefused, field_fault
+from cubes.answer import answer_columns
+from cubes.catalogue import Catalogue
+from cubes.errors import AnswerTooLarge, AnswerTooSlow, QueryError
+from cubes.label import Label
+from cubes.limits import Limits, within_seconds
+from cubes.named_query import NamedQuery, run_named_query
+from cubes.query import run_query
+from cubes.question import CubeQuery
+from cubes.result import CubeResult, plain
+from cubes.scope import Scope
+
+_LANGUAGES = ("zh", "en")
+_CUBE_KEYS = tuple(OPERATIONS["query_cube"].params)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """What answers questions: the catalogue, the snapshots, the limits of a cube query."""
+
+    catalogue: Catalogue
+    contracts: Mapping[str, Contract]
+    pins: SnapshotPins
+    limits: Limits = field(default_factory=Limits)
+
+    def named_query(self, packet: Packet, client: ApiClient) -> tuple[Any, str]:
+        """The answer of a named query, and the snapshot it is from; raises PacketRefused.
+
+        A query the key has no permission for is not known to it.
+        """
+        params = Params(packet.params)
+        params.unknown(("query", "params", "language"))
+        name = params.text("query", 200, required=True)
+        given = params.part("params")
+        language = params.one_of("language", _LANGUAGES) or "zh"
+        params.require()
+        named = self.catalogue.queries.get(name or "")
+        if named is None or named.permission not in client.permissions:
+            raise PacketRefused("not_found")
+        with self.pins.pinned() as snapshot, snapshot.cursor() as cursor:
+            try:
+                result = run_named_query(
+                    self.catalogue,
+                    cursor,
+                    named.query,
+                    given,
+                    scope=scope_of(client),
+                    business_date=snapshot.business_date,
+                    language=language,
+                    warehouse=snapshot.warehouse,
+                    snapshot=snapshot.tag,
+                    limited=True,
+                )
+            except QueryError as error:
+                raise _refused(error, "params.params") from error
+            data = {"query": named.query, "label": named.label.text(language)}
+            return {**data, **_told(result, snapshot.business_date)}, snapshot.tag
+
+    def cube(self, packet: Packet, client: ApiClient) -> tuple[Any, str]:
+        """The answer of a cube, and the snapshot it is from; raises PacketRefused."""
+        params = Params(packet.params)
+        params.unknown(_CUBE_KEYS)
+        language = params.one_of("language", _LANGUAGES) or "zh"
+        _cube_shape(params)
+        params.require()
+        mapping = {key: value for key, value in packet.params.items() if key != "language"}
+        with self.pins.pinned() as snapshot, snapshot.cursor() as cursor:
+            try:
+                with within_seconds(cursor, self.limits.seconds):
+                    result = run_query(
+                        self.catalogue,
+                        cursor,
+                        CubeQuery.from_mapping(mapping),
+                        scope=scope_of(client),
+                        business_date=snapshot.business_date,
+                        language=language,
+                        warehouse=snapshot.warehouse,
+                        snapshot=snapshot.tag,
+                        most_rows=self.limits.rows,
+                    )
+            except QueryError as error:
+                raise _refused(error, "params") from error
+            return _told(result, snapshot.business_date), snapshot.tag
+
+    def operations(self, packet: Packet, client: ApiClient) -> tuple[Any, str | None]:
+        """What the key may do: operations, named queries with their signatures, streams."""
+        params = Params(packet.params)
+        params.unknown(("language",))
+        language = params.one_of("language", _LANGUAGES) or "zh"
+        params.require()
+        told: dict[str, Any] = {
+            "operations": [
+                {
+                    "operation": operation.name,
+                    "label": operation.label.model_dump()[language],
+                    "writes": operation.writes,
+                    "params": operation.schema,
+                    "example": operation.example,
+                }
+                for operation in OPERATIONS.values()
+                if not operation.permission or operation.permission in client.permissions
+            ],
+            "streams": [
+                _stream(contract, name, language)
+                for source, contract in self.contracts.items()
+                if source in client.sources and "deliver" in client.permissions
+                for name in contract.streams
+            ],
+            "unit": client.unit_id,
+            "test": client.is_test,
+        }
+        asked = [
+            query
+            for query in self.catalogue.queries.values()
+            if query.permission in client.permissions
+        ]
+        try:
+            with self.pins.pinned() as snapshot:
+                told["queries"] = [
+                    {
+                        **described(query, language),
+                        "columns": self._columns(query, snapshot, language),
+                    }
+                    for query in asked
+                ]
+                return told, snapshot.tag
+        except PacketRefused:
+            told["queries"] = [{**described(query, language), "columns": []} for query in asked]
+            return told, None
+
+    def _columns(self, query: NamedQuery, snapshot: Any, language: str) -> list[dict[str, Any]]:
+        found = answer_columns(
+            self.catalogue,
+            query,
+            warehouse=snapshot.warehouse,
+            business_date=snapshot.business_date,
+            language=language,
+        )
+        return [{"name": item.name, "label": item.label} for item in found]
+
+
+def described(query: NamedQuery, language: str) -> dict[str, Any]:
+    """A named query as it is told: label, signature, typed parameters, limits."""
+    about = query.description
+    return {
+        "query": query.query,
+        "label": query.label.text(language),
+        "description": about.text(language) if isinstance(about, Label) else about or "",
+        "signature": query.signature(),
+        "params": {
+            name: {
+                "type": item.type,
+                "label": item.label.text(language) if item.label else name,
+                "required": not item.optional and item.default is None and name != "business_date",
+                "default": plain(item.default),
+                "min": plain(item.min),
+                "max": plain(item.max),
+                "values": list(item.values) if item.values else None,
+            }
+            for name, item in query.parameters.items()
+        },
+        "limits": query.limits.model_dump(),
+    }
+
+
+def scope_of(client: ApiClient) -> Scope:
+    """What the key may see: its unit and those below, or all."""
+    return Scope.all() if client.unit_id is None else Scope.units([client.unit_id])
+
+
+def _stream(contract: Contract, name: str, language: str) -> dict[str, Any]:
+    stream = contract.streams[name]
+    return {
+        "source": contract.source,
+        "stream": name,
+        "label": stream.label.model_dump()[language],
+        "key": list(stream.key),
+        "sums": list(stream.control.sums),
+        "columns": {
+            column.from_ or own: {"type": column.type, "required": column.required}
+            for own, column in stream.columns.items()
+        },
+    }
+
+
+def _cube_shape(params: Params) -> None:
+    """Note values of a kind that no query takes; what they name is checked by the cube."""
+    params.text("cube", 200, required=True)
+    for name in ("time", "period", "compare", "fill", "totals"):
+        params.text(name, 200)
+    params.integer("limit", 1, 10_000)
+    params.flag("keys")
+    for name in ("measures", "by", "order"):
+        value = params.data.get(name, [])
+        if not isinstance(value, list) or len(value) > 20 or not all(_is_text(v) for v in value):
+            params.fault(name, "list", most=20)
+    for name, value in params.part("cuts").items():
+        values = value if isinstance(value, list) else [value]
+        is_fit = 0 < len(values) <= 200 and all(
+            one is None or isinstance(one, bool | int) or _is_text(one) for one in values
+        )
+        if not is_fit or len(name) > 200:
+            params.fault("cuts", "list", most=200)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= 200
+
+
+def _refused(error: QueryError, field: str) -> PacketRefused:
+    if isinstance(error, AnswerTooSlow):
+        return PacketRefused("answer_too_slow")
+    if isinstance(error, AnswerTooLarge):
+        return PacketRefused("answer_too_large")
+    if isinstance(error.__cause__, duckdb.Error):
+        # The engine's own words name tables and columns, which no client is told.
+        return PacketRefused("invalid", faults=[field_fault(field, "unanswerable")])
+    return PacketRefused("invalid", faults=[field_fault(field, "query", said=str(error))])
+
+
+def _told(result: CubeResult, business_date: Any) -> dict[str, Any]:
+    """A result as data; the statement is ours and no table is told."""
+    told = result.to_mapping()
+    del told["sql"], told["snapshot"]
+    return {"business_date": business_date.isoformat(), **told}

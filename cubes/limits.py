@@ -1,0 +1,55 @@
+"""Limits of one answer: how many rows it may have and how many seconds it may take."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from cubes.dimension import Frozen
+from cubes.errors import AnswerTooSlow
+
+if TYPE_CHECKING:
+    import duckdb
+
+_AGAIN_SECONDS = 0.05
+
+
+class Limits(Frozen):
+    """The most rows of an answer, and the most seconds it may take to compute."""
+
+    rows: int = Field(default=10_000, ge=1, le=1_000_000)
+    seconds: float = Field(default=10, gt=0, le=600)
+
+
+@contextmanager
+def within_seconds(connection: duckdb.DuckDBPyConnection, seconds: float) -> Iterator[None]:
+    """Interrupt what the connection does in the block after `seconds`; AnswerTooSlow then."""
+    done = threading.Event()
+    expired = threading.Event()
+
+    def watch() -> None:
+        if done.wait(seconds):
+            return
+        expired.set()
+        # An interrupt between two statements is lost, so it is repeated until the block ends.
+        while not done.wait(_AGAIN_SECONDS):
+            connection.interrupt()
+
+    watcher = threading.Thread(target=watch, name="query-deadline", daemon=True)
+    watcher.start()
+    try:
+        yield
+    except Exception as error:
+        if expired.is_set():
+            raise AnswerTooSlow(
+                f"The answer was not there after {seconds:g} seconds and was given up. Trying "
+                "again helps only on an idle machine; ask for a shorter period or fewer groups."
+            ) from error
+        raise
+    finally:
+        done.set()
+        watcher.join()

@@ -1,0 +1,76 @@
+"""Composition of the service: its desk with the intake's, the queries and the exchange."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from pipelines.intake import intake_desk, pii_store, published_tag
+
+if TYPE_CHECKING:
+    from connectors.intake.guard import Application
+    from cubes.snapshot import Snapshot
+    from pipelines.installation import Installation
+
+# One engine serves all queries of the process; a few at once keep the machine answering.
+_QUERIES_AT_ONCE = 4
+
+
+def service_application(installation: Installation) -> Application:
+    """The service of an installation as an ASGI application.
+
+    Raises what the intake's composition raises, and DeclarationError for a faulty contract or
+    query.
+    """
+    from connectors.service.application import make_application
+    from connectors.service.desk import ServiceDesk
+    from connectors.service.exchange import Exchange
+    from connectors.service.pins import SnapshotPins
+    from connectors.service.reading import Reader
+    from pipelines.exchange import export_desk
+
+    settings = installation.settings
+
+    def open_snapshot() -> Snapshot:
+        from cubes.snapshot import open_snapshot
+
+        return open_snapshot(
+            installation.home.published,
+            memory_limit=settings.memory_limit,
+            threads=settings.threads,
+        )
+
+    # The intake's part opens the same file in this process, so with the same limits.
+    intake = intake_desk(installation, open_snapshot)
+    contracts = {
+        name: contract
+        for name, contract in installation.contracts.items()
+        if contract.interface.type == "service"
+    }
+
+    def seal(value: bytes, now: datetime) -> bytes:
+        return store.seal(value, now=now)
+
+    store = pii_store(installation)
+    desk = ServiceDesk(
+        intake=intake,
+        exchange=Exchange(
+            contracts=contracts,
+            exports=export_desk(installation),
+            open_ledger=installation.ledger,
+            seal=seal,
+            zone=settings.timezone,
+        ),
+        reader=Reader(
+            installation.catalogue,
+            contracts,
+            SnapshotPins(lambda: published_tag(installation), open_snapshot),
+        ),
+        queries=ThreadPoolExecutor(_QUERIES_AT_ONCE, thread_name_prefix="query"),
+        key=installation.secrets.derive("service content"),
+        seal=seal,
+        unseal=store.unseal,
+        now=installation.now,
+    )
+    return make_application(desk)

@@ -1,0 +1,113 @@
+"""Tidying of a home: retention, compaction, removal of files that nothing needs any more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from pipelines.build import built_batches
+from pipelines.installation import Installation
+from pipelines.lock import build_lock
+
+if TYPE_CHECKING:
+    from connectors.compaction import Compacted
+
+_FEWEST_FILES = 8
+
+
+@dataclass(frozen=True)
+class TidyReport:
+    """What was done, or would be: `expired` batch ids, `compacted` days, files `removed`.
+
+    `given_up` are files that no build needs any more and that go after their grace, `records` how
+    many kept records were deleted, `busy` the sources that were being landed meanwhile, `failures`
+    the sources whose files could not be compacted, with the reason.
+    """
+
+    expired: tuple[str, ...]
+    given_up: tuple[str, ...]
+    records: int
+    compacted: tuple[Compacted, ...]
+    removed: tuple[str, ...]
+    busy: tuple[str, ...]
+    failures: Mapping[str, str]
+
+    def lines(self) -> Iterator[str]:
+        """What to tell a person, in both languages."""
+        yield f"过期批次 expired batches: {len(self.expired)}"
+        yield f"隔离原文删除 kept records deleted: {self.records}"
+        for one in self.compacted:
+            yield (
+                f"合并 compacted {one.source}.{one.stream} {one.business_date}: "
+                f"{one.files} -> 1 ({one.batches} 批 batches)"
+            )
+        yield f"不再需要的文件 files no longer needed: {len(self.given_up)}"
+        yield f"删除文件 files removed: {len(self.removed)}"
+        for source in self.busy:
+            yield f"{source}: 正在落地，下次再合并 / being landed, compacted next time"
+        yield from self.failures.values()
+
+
+def tidy(
+    installation: Installation, *, say: Callable[[str], None], dry_run: bool = False
+) -> TidyReport:
+    """Do all that is due; repeating it, or being killed in it, harms nothing.
+
+    A source whose files and ledger disagree does not stop the others. Raises BuildLockedError when
+    a build does not end in time.
+    """
+    from connectors.compaction import compact, remove_replaced_files
+    from connectors.errors import LandingBusy, LandingFailed
+    from connectors.retention import expire
+
+    home, settings = installation.home, installation.settings
+    real_now = datetime.now(UTC)
+    zone = ZoneInfo(settings.timezone)
+    yesterday = installation.now().astimezone(zone).date() - timedelta(days=1)
+    compacted: list[Compacted] = []
+    busy: list[str] = []
+    failures: dict[str, str] = {}
+    with installation.ledger() as ledger, installation.pii_store() as pii:
+        wait = settings.build_wait_minutes * 60
+        with build_lock(home.build_lock, wait_seconds=wait, say=say, work="build"):
+            expiry = expire(
+                ledger,
+                pii,
+                installation.contracts,
+                now=installation.now(),
+                real_now=real_now,
+                zone=settings.timezone,
+                built=built_batches(home.warehouse),
+                dry_run=dry_run,
+            )
+            removed = remove_replaced_files(ledger, home.path, now=real_now, dry_run=dry_run)
+        # A build that starts now reads the files that are replaced: they stay for their grace.
+        for source, contract in installation.contracts.items():
+            say(source)
+            try:
+                compacted += compact(
+                    ledger,
+                    {source: contract},
+                    home=home.path,
+                    before=yesterday,
+                    now=real_now,
+                    fewest=_FEWEST_FILES,
+                    dry_run=dry_run,
+                    memory_limit=settings.memory_limit,
+                )
+            except LandingBusy:
+                busy.append(source)
+            except LandingFailed as error:
+                failures[source] = str(error)
+    return TidyReport(
+        expired=tuple(batch.batch_id for batch in expiry.batches),
+        given_up=expiry.files,
+        records=expiry.records,
+        compacted=tuple(compacted),
+        removed=tuple(removed),
+        busy=tuple(busy),
+        failures=failures,
+    )

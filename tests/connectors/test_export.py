@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectors.export import EXPORTS, ExportDeclaration, load_exports
+from connectors.export_confirmation import Answer, judge, parse_answer
+from connectors.export_schedule import due_exports
+from connectors.ledger_rows import Export
+from cubes.errors import DeclarationError
+
+ZONE = "Asia/Shanghai"
+FRIDAY = date(2026, 3, 27)
+NOON = datetime(2026, 3, 28, 4, 0, tzinfo=UTC)
+
+
+def declared(**changes: object) -> ExportDeclaration:
+    given = {
+        "export": "figures",
+        "label": {"zh": "数字", "en": "Figures"},
+        "partner": "centre",
+        "owner": "customer care",
+        "query": "case_figures",
+        "interface": {"type": "files", "format": "delimited", "location": "out"},
+        "file": {"delimiter": "|"},
+        "grain": "one row per unit",
+        "key": ["unit"],
+        "columns": {"unit": {"type": "string"}, "cases": {"type": "bigint"}},
+        "control": {"sums": ["cases"]},
+    }
+    return ExportDeclaration.model_validate(given | changes)
+
+
+def exported(**changes: object) -> Export:
+    values = {
+        "export_id": "e1",
+        "export": "figures",
+        "partner": "centre",
+        "interface": "files",
+        "place": "figures_20260327_0001.txt",
+        "business_date": FRIDAY,
+        "sequence": 1,
+        "snapshot": "20260327-0001",
+        "rows": 3,
+        "bytes": 30,
+        "sha256": "ab" * 32,
+        "sums": {"cases": "12.00"},
+        "status": "delivered",
+        "code": None,
+        "reason": None,
+        "announced_at": NOON,
+        "delivered_at": NOON,
+        "due_at": NOON + timedelta(hours=4),
+        "confirmed_at": None,
+    }
+    return Export(**(values | changes))
+
+
+def due(declaration: ExportDeclaration, published: date, now: datetime, made: bool = False) -> list:
+    return [
+        one.business_date
+        for one in due_exports(
+            [declaration],
+            published=published,
+            now=now,
+            zone=ZONE,
+            is_working=lambda day: day.weekday() < 5,
+            is_made=lambda name, day: made,
+        )
+    ]
+
+
+def test_every_shipped_export_loads_and_only_a_demonstration_uses_the_examples() -> None:
+    assert set(load_exports([EXPORTS], examples=True)) == {
+        path.stem for path in EXPORTS.glob("*.yml")
+    }
+    assert load_exports([EXPORTS], examples=False) == {}
+
+
+def test_all_faults_of_an_export_are_told_at_once(tmp_path: Path) -> None:
+    text = (EXPORTS / "case_figures.yml").read_text(encoding="utf-8")
+    (tmp_path / "case_figures.yml").write_text(
+        text.replace("sums: [cases, complaints]", "sums: [case]").replace(
+            "key: [reported_on, prefecture_code]", "key: [day]"
+        ),
+        encoding="utf-8",
+    )
+    with pytest.raises(DeclarationError) as caught:
+        load_exports([tmp_path], examples=True)
+    assert "unknown column 'day'" in str(caught.value)
+    assert "unknown column 'case' (did you mean 'cases'?)" in str(caught.value)
+
+
+def test_an_export_is_described_to_its_partner_as_a_contract_of_ours() -> None:
+    contract = declared().contract
+    assert contract.source == "huiyin"
+    assert list(contract.streams["figures"].columns) == ["unit", "cases"]
+    assert contract.layout.delimiter == "|"
+
+
+def test_a_daily_export_is_due_from_its_hour_on_the_next_day() -> None:
+    seven = datetime(2026, 3, 27, 23, 0, tzinfo=UTC)  # 07:00 on the 28th in Shanghai
+    assert due(declared(), FRIDAY, seven - timedelta(seconds=1)) == []
+    assert due(declared(), FRIDAY, seven) == [FRIDAY]
+    assert due(declared(), FRIDAY, seven, made=True) == []
+
+
+def test_a_working_calendar_waits_for_the_next_working_day() -> None:
+    export = declared(schedule={"calendar": "working"})
+    assert due(export, FRIDAY, NOON) == []
+    monday = datetime(2026, 3, 29, 23, 0, tzinfo=UTC)
+    assert due(export, FRIDAY, monday) == [FRIDAY]
+
+
+def test_a_monthly_export_is_about_the_last_month_that_is_published_whole() -> None:
+    export = declared(schedule={"every": "month"})
+    assert due(export, date(2026, 3, 30), NOON + timedelta(days=3)) == [date(2026, 2, 28)]
+    assert due(export, date(2026, 3, 31), NOON + timedelta(days=5)) == [date(2026, 3, 31)]
+
+
+def test_an_answer_that_agrees_confirms_and_spells_numbers_as_it_likes() -> None:
+    answer = Answer("ok", 3, {"cases": "12"}, "AB" * 32, None)
+    assert judge(exported(), answer).status == "confirmed"
+
+
+def test_every_difference_of_an_answer_is_named() -> None:
+    verdict = judge(exported(), Answer("ok", 2, {"cases": "11"}, "cd" * 32, None))
+    assert (verdict.status, verdict.code) == ("disagrees", "read_log_disagrees")
+    assert verdict.reason is not None
+    assert "2 rows were read, 3 were delivered" in verdict.reason
+    assert "sum of cases is 11" in verdict.reason
+    assert "SHA-256" in verdict.reason
+
+
+def test_a_refusal_is_kept_with_its_reason() -> None:
+    verdict = judge(exported(), Answer("refused", 0, {}, None, "no room"))
+    assert (verdict.status, verdict.code, verdict.reason) == (
+        "refused",
+        "export_refused",
+        "no room",
+    )
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_make_reading_an_answer_fail(raw: bytes) -> None:
+    parse_answer(raw)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b"", b"{}", b"[1]", b'{"result": "ok"}', b'{"result": "ok", "rows_read": true}', b"\xff"],
+)
+def test_what_is_no_read_log_is_no_answer(raw: bytes) -> None:
+    assert parse_answer(raw) is None

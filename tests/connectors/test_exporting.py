@@ -1,0 +1,258 @@
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from connectors.errors import ExportMismatch, SourceUnreachable
+from connectors.export import ExportDeclaration
+from connectors.export_confirmation import Answer, watch_exports
+from connectors.export_desk import ExportDesk
+from connectors.export_ledger import ExportLedger
+from connectors.exporting import Content, deliver_export, kept_path, make_export
+from connectors.ledger import Ledger
+from connectors.ledger_rows import Export
+from connectors.place import no_secret
+from tests.connectors.test_export import declared
+
+DAY = date(2026, 3, 27)
+NOW = datetime(2026, 3, 28, 1, 0, tzinfo=UTC)
+ROWS = [{"unit": "SC01", "cases": 5}, {"unit": "SC02", "cases": 7}]
+
+
+class Killed(BaseException):
+    """Stands for a kill: no handler of the product catches it."""
+
+
+@dataclass
+class Exchange:
+    home: Path
+    ledger: Ledger
+
+    @property
+    def exports(self) -> ExportLedger:
+        return ExportLedger(self.ledger.rows)
+
+    def make(self, declaration: ExportDeclaration, rows: list | None = None) -> Export:
+        content = Content(ROWS if rows is None else rows, DAY, "20260327-0001")
+        return make_export(declaration, content, home=self.home, exports=self.exports, now=NOW)
+
+    def deliver(
+        self,
+        declaration: ExportDeclaration,
+        made: Export,
+        at: Callable[[str], None] = lambda step: None,
+    ) -> Export:
+        return deliver_export(
+            declaration,
+            made,
+            home=self.home,
+            exports=self.exports,
+            now=NOW,
+            secret=no_secret,
+            at=at,
+        )
+
+    def watch(self, declaration: ExportDeclaration, hours: float = 0) -> list[Export]:
+        return list(
+            watch_exports(
+                {declaration.export: declaration},
+                self.ledger,
+                home=self.home,
+                now=NOW + timedelta(hours=hours),
+                secret=no_secret,
+            )
+        )
+
+    def codes(self, *, unresolved: bool = False) -> list[str]:
+        return [event.code for event in self.ledger.exchange_events(unresolved=unresolved)]
+
+
+@pytest.fixture
+def exchange(tmp_path: Path) -> Iterator[Exchange]:
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        yield Exchange(tmp_path, ledger)
+
+
+def by_table() -> ExportDeclaration:
+    return declared(
+        interface={"type": "table", "location": "sqlite:///partner.db", "table": "ifc_figures"},
+        file=None,
+    )
+
+
+def read_log(exchange: Exchange, made: Export, **changes: object) -> None:
+    """A partner's read log, counted by the test from the file itself."""
+    path = exchange.home / "out" / made.place
+    lines = path.read_text(encoding="utf-8").splitlines()[1:]
+    body = {
+        "file": made.place,
+        "rows_read": len(lines),
+        "sums": {"cases": str(sum(Decimal(line.split("|")[1]) for line in lines))},
+        "sha256": sha256(path.read_bytes()).hexdigest(),
+        "result": "ok",
+    }
+    path.with_name(f"{made.place}.read.log").write_text(json.dumps(body | changes))
+
+
+def test_an_export_goes_out_as_a_file_with_a_send_log_that_agrees(exchange: Exchange) -> None:
+    made = exchange.deliver(declared(), exchange.make(declared()))
+    path = exchange.home / "out" / "figures_20260327_0001.txt"
+    assert path.read_text(encoding="utf-8") == "unit|cases\nSC01|5\nSC02|7\n"
+    log = json.loads(path.with_name(f"{path.name}.send.log").read_text(encoding="utf-8"))
+    assert (log["rows"], log["bytes"], log["sums"]) == (2, path.stat().st_size, {"cases": "12"})
+    assert log["sha256"] == sha256(path.read_bytes()).hexdigest() == made.sha256
+    assert (log["source"], log["stream"], log["sequence"]) == ("huiyin", "figures", 1)
+    assert made.status == "delivered" and made.due_at == NOW + timedelta(days=1)
+
+
+def test_a_read_log_that_agrees_confirms_the_export(exchange: Exchange) -> None:
+    made = exchange.deliver(declared(), exchange.make(declared()))
+    assert exchange.watch(declared()) == []
+    read_log(exchange, made)
+    assert [one.status for one in exchange.watch(declared())] == ["confirmed"]
+    assert exchange.watch(declared()) == [] and exchange.codes() == []
+
+
+def test_a_missing_read_log_raises_one_event_and_a_late_one_settles_it(exchange: Exchange) -> None:
+    made = exchange.deliver(declared(), exchange.make(declared()))
+    for hours in (23, 25, 26):
+        exchange.watch(declared(), hours)
+    assert exchange.codes() == ["missing_read_log"]
+    read_log(exchange, made)
+    assert [one.status for one in exchange.watch(declared(), 27)] == ["confirmed"]
+    assert exchange.codes(unresolved=True) == []
+
+
+def test_a_read_log_that_disagrees_is_told(exchange: Exchange) -> None:
+    made = exchange.deliver(declared(), exchange.make(declared()))
+    read_log(exchange, made, rows_read=1)
+    (settled,) = exchange.watch(declared())
+    assert (settled.status, settled.code) == ("disagrees", "read_log_disagrees")
+    assert exchange.codes() == ["read_log_disagrees"]
+
+
+def test_a_read_log_that_is_none_is_told_and_waited_for(exchange: Exchange) -> None:
+    made = exchange.deliver(declared(), exchange.make(declared()))
+    path = exchange.home / "out" / f"{made.place}.read.log"
+    path.write_bytes(b"\xff half a log")
+    assert exchange.watch(declared()) == [] and exchange.codes() == ["unreadable_read_log"]
+    read_log(exchange, made)
+    assert [one.status for one in exchange.watch(declared())] == ["confirmed"]
+
+
+@pytest.mark.parametrize("step", ["file", "send_log"])
+def test_a_delivery_killed_at_any_step_is_taken_up_with_the_same_content(
+    exchange: Exchange, step: str
+) -> None:
+    def die(at: str) -> None:
+        if at == step:
+            raise Killed
+
+    made = exchange.make(declared())
+    with pytest.raises(Killed):
+        exchange.deliver(declared(), made, die)
+    (announced,) = exchange.exports.exports(status="announced")
+    exchange.deliver(declared(), announced)
+    names = sorted(path.name for path in (exchange.home / "out").iterdir())
+    assert names == ["figures_20260327_0001.txt", "figures_20260327_0001.txt.send.log"]
+    assert [one.status for one in exchange.exports.exports()] == ["delivered"]
+
+
+def test_a_table_gets_each_row_once_and_its_flags_confirm(exchange: Exchange) -> None:
+    partner = sqlite3.connect(exchange.home / "partner.db", isolation_level=None)
+    partner.execute("create table other (x)")
+    made = exchange.make(by_table())
+    for _ in range(2):
+        exchange.deliver(by_table(), made)
+    rows = partner.execute("select unit, cases, ifc_status, ifc_op from ifc_figures").fetchall()
+    assert rows == [("SC01", 5, 0, "I"), ("SC02", 7, 0, "I")]
+    partner.execute("update ifc_figures set ifc_status = 2 where unit = 'SC01'")
+    assert exchange.watch(by_table()) == []
+    partner.execute("update ifc_figures set ifc_status = 2")
+    assert [one.status for one in exchange.watch(by_table())] == ["confirmed"]
+
+
+def test_rows_that_a_partner_does_not_read_raise_an_event(exchange: Exchange) -> None:
+    sqlite3.connect(exchange.home / "partner.db").execute("create table other (x)")
+    exchange.deliver(by_table(), exchange.make(by_table()))
+    exchange.watch(by_table(), 25)
+    assert exchange.codes() == ["unread_rows"]
+
+
+def test_rows_that_a_partner_marks_as_errors_are_told_with_its_reason(exchange: Exchange) -> None:
+    partner = sqlite3.connect(exchange.home / "partner.db", isolation_level=None)
+    partner.execute("create table other (x)")
+    exchange.deliver(by_table(), exchange.make(by_table()))
+    partner.execute("update ifc_figures set ifc_status = 2")
+    partner.execute("update ifc_figures set ifc_status = 9, ifc_error = 'no' where unit = 'SC02'")
+    (settled,) = exchange.watch(by_table())
+    assert (settled.status, settled.code) == ("disagrees", "read_log_disagrees")
+    assert settled.reason == "1 rows were not accepted: no"
+
+
+def test_a_partner_out_of_reach_leaves_the_export_announced(exchange: Exchange) -> None:
+    made = exchange.make(by_table())
+    with pytest.raises(SourceUnreachable):
+        exchange.deliver(by_table(), made)
+    assert [one.status for one in exchange.exports.exports()] == ["announced"]
+
+
+def test_an_export_made_again_replaces_the_one_that_nobody_answered(exchange: Exchange) -> None:
+    exchange.deliver(declared(), exchange.make(declared()))
+    again = exchange.make(declared(), [{"unit": "SC01", "cases": 6}])
+    exchange.deliver(declared(), again)
+    assert [(one.sequence, one.status) for one in exchange.exports.exports()] == [
+        (1, "superseded"),
+        (2, "delivered"),
+    ]
+    assert exchange.exports.latest("figures", DAY) == exchange.exports.export(again.export_id)
+
+
+def test_rows_that_break_our_promise_are_not_written(exchange: Exchange) -> None:
+    bad = [{"unit": "SC01", "cases": 5}, {"unit": "SC01", "cases": None}]
+    with pytest.raises(ExportMismatch) as caught:
+        exchange.make(declared(), bad)
+    assert "column 'cases' has rows without a value" in str(caught.value)
+    assert "1 rows repeat the key" in str(caught.value)
+    assert exchange.exports.exports() == [] and not (exchange.home / "exports").exists()
+
+
+def test_content_changed_behind_our_back_is_not_delivered(exchange: Exchange) -> None:
+    made = exchange.make(declared())
+    kept_path(exchange.home, "figures", made.place).write_text("unit|cases\nSC01|500\n")
+    with pytest.raises(ExportMismatch, match="was changed"):
+        exchange.deliver(declared(), made)
+    assert not (exchange.home / "out").exists()
+
+
+def test_an_export_without_rows_is_a_delivery_of_no_rows(exchange: Exchange) -> None:
+    made = exchange.deliver(declared(), exchange.make(declared(), []))
+    assert (made.rows, made.sums) == (0, {"cases": "0"})
+    read_log(exchange, made)
+    assert [one.status for one in exchange.watch(declared())] == ["confirmed"]
+
+
+def test_a_client_of_the_service_fetches_and_confirms_only_its_own(exchange: Exchange) -> None:
+    declaration = declared(interface={"type": "service", "location": "cockpit"}, file=None)
+    made = exchange.deliver(declaration, exchange.make(declaration))
+    desk = ExportDesk(
+        {"figures": declaration}, exchange.home, lambda: Ledger(exchange.home / "ledger.db")
+    )
+    assert [one.export_id for one in desk.deliveries("cockpit")] == [made.export_id]
+    assert desk.deliveries("other") == [] and desk.fetch("other", made.export_id) is None
+    rows = desk.fetch("cockpit", made.export_id)
+    assert rows is not None and [row["unit"] for row in rows] == ["SC01", "SC02"]
+    answer = Answer("ok", 2, {"cases": "12"}, None, None)
+    assert desk.confirm("other", made.export_id, answer, now=NOW) is None
+    confirmed = desk.confirm("cockpit", made.export_id, answer, now=NOW)
+    assert confirmed is not None and confirmed.status == "confirmed"
+    later = desk.confirm("cockpit", made.export_id, Answer("refused", 0, {}, None, "no"), now=NOW)
+    assert later is not None and later.status == "confirmed"

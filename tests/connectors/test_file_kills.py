@@ -1,0 +1,63 @@
+"""Landings of files that are killed, or cut off from their server, at random moments."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.connectors.conftest import SHOP
+from tests.connectors.file_kills import Disturbed, Sender, check
+from tests.peers.sshd import running_sshd
+
+KILLS = int(os.environ.get("HUIYIN_TEST_KILLS", "4"))
+
+pytestmark = pytest.mark.soak
+
+
+def kill(process: Any, rng: random.Random, longest: float) -> None:
+    """End the process at a moment of its landing, without a word."""
+    process.join(timeout=rng.uniform(0, longest))
+    process.kill()
+
+
+def test_files_are_landed_once_whenever_their_landing_is_killed(tmp_path: Path) -> None:
+    folder = tmp_path / "home/exchange/shop"
+    folder.mkdir(parents=True)
+    landing = Disturbed(tmp_path / "home", SHOP, Sender(folder, random.Random(20260331)))
+    assert landing.run(KILLS, kill) > 0
+    landing.finish()
+    check(tmp_path / "home", landing.sender)
+    landing.finish()
+    check(tmp_path / "home", landing.sender)
+
+
+def test_files_are_landed_once_whenever_their_server_drops_the_connection(tmp_path: Path) -> None:
+    with running_sshd(tmp_path) as server:
+        declaration = SHOP | {"interface": {**SHOP["interface"], "location": server.location}}
+        home = tmp_path / "home"
+        home.mkdir()
+        (home / "known_hosts").write_text(server.host_key_line)
+        secrets = {"HUIYIN_SHOP_KEY_FILE": str(server.key_file)}
+        sender = Sender(server.folder, random.Random(20260401))
+        landing = Disturbed(home, declaration, sender, secrets)
+        dropped = 0
+
+        def drop(process: Any, rng: random.Random, longest: float) -> None:
+            """Drop the connections some times while it lands, and now and then kill it too."""
+            nonlocal dropped
+            for _ in range(3):
+                process.join(timeout=rng.uniform(0, longest))
+                dropped += server.drop_sessions()
+            if rng.random() < 0.3:
+                time.sleep(rng.uniform(0, 0.3))
+                process.kill()
+
+        landing.run(KILLS, drop)
+        landing.finish()
+        assert dropped > 0
+        check(home, sender)

@@ -1,0 +1,43 @@
+"""The command that gives keys to clients of the intake and the service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.journeys.product import Product
+
+SOURCES = {"HUIYIN_SOURCES": "intake,partner_feedback"}
+
+
+def test_a_key_is_given_for_permissions_and_sources_that_exist_only(tmp_path: Path) -> None:
+    product = Product(tmp_path / "home")
+    key = product.run(
+        *("client", "add", "partner", "--permission", "deliver", "--permission", "query"),
+        *("--source", "partner_feedback", "--test"),
+        **SOURCES,
+    ).strip()
+    assert key.startswith("hyk_")
+    (client,) = product.json("client", "list")
+    assert (client["permissions"], client["sources"]) == (
+        ["deliver", "query"],
+        ["partner_feedback"],
+    )
+    assert client["is_test"] is True and key not in str(client)
+    for wrong in (
+        ("--permission", "deliever"),
+        ("--permission", "deliver"),
+        ("--permission", "deliver", "--source", "hotline"),
+    ):
+        told = product.run("client", "add", "x", *wrong, expect=2, **SOURCES)
+        assert "Traceback" not in told
+    assert len(product.json("client", "list")) == 1
+
+
+def test_the_list_of_queries_shows_signatures_and_columns(tmp_path: Path) -> None:
+    product = Product(tmp_path / "home")
+    found = {one["query"]: one for one in product.json("query", "list")}["arrears_by_unit"]
+    assert found["signature"] == "arrears_by_unit(business_date date?, unit unit?)"
+    assert [column["name"] for column in found["columns"]][-3:] == [
+        *("balance", "debtors", "recovered"),
+    ]
+    assert "arrears_by_unit(business_date date?" in product.run("query", "list", COLUMNS="200")
