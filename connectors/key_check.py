@@ -24,7 +24,7 @@ class KeyCheck:
     `unseen_meetings` at the end finds which later records meet, and memory grows no more.
     """
 
-    def __init__(self, folder: Path, *, most_in_memory: int = 8_000_000) -> None:
+    def __init__(self, folder: Path, *, most_in_memory: int = 6_000_000) -> None:
         # Closed by `__exit__`.
         self._spool = SpooledTemporaryFile(_SPOOL_IN_MEMORY, dir=str(folder))  # noqa: SIM115
         self._most = most_in_memory

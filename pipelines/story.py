@@ -353,9 +353,7 @@ def _partners(
     rows = [
         [
             made.export,
-            made.partner,
             str(made.business_date),
-            made.place,
             made.rows,
             say.export_states[made.status],
             made.reason or say.due.format(at=made.due_at.astimezone(zone).strftime("%m-%d %H:%M"))

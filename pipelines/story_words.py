@@ -122,7 +122,7 @@ _WORDS: Mapping[str, Words] = {
             "undelivered": "未送达",
         },
         partners="7. 与伙伴交换：发出的数据和对方的确认",
-        partner_columns=("导出", "伙伴", "业务日期", "文件或表", "行数", "状态", "说明"),
+        partner_columns=("导出", "业务日期", "行数", "状态", "说明"),
         export_states={
             "announced": "未送达",
             "delivered": "待确认",
@@ -189,7 +189,7 @@ _WORDS: Mapping[str, Words] = {
         sign_in_columns=("Unit", "Number", "SMS"),
         states={},
         partners="7. Exchange with partners: what went out and how they confirmed it",
-        partner_columns=("export", "partner", "date", "file or table", "rows", "status", "note"),
+        partner_columns=("export", "business date", "rows", "status", "note"),
         export_states={
             "announced": "not there yet",
             "delivered": "awaited",

@@ -29,11 +29,12 @@ from tests.benchmarks.landing import COLUMNS, make_file
 def by_dlt(path: Path, target: Path) -> int:
     """Load with dlt into a DuckDB file."""
     import dlt
+    import pyarrow as pa
     from pyarrow import csv
 
     def tables() -> Iterator[Any]:
         options = csv.ConvertOptions(
-            column_types={"charge": "decimal128(18, 2)", "started_at": "string"}
+            column_types={"charge": pa.decimal128(18, 2), "started_at": pa.string()}
         )
         with csv.open_csv(path, convert_options=options) as reader:
             yield from reader
