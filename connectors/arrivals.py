@@ -6,22 +6,22 @@ from datetime import datetime
 from pathlib import Path
 
 from connectors.contract import Contract
-from connectors.database import open_database
+from connectors.databases.database import open_database
+from connectors.databases.extract_landing import due_extracts
+from connectors.databases.flag_tables import FlagTable
+from connectors.databases.table_landing import STALE_AFTER, reader_name
 from connectors.errors import RefusedDelivery
-from connectors.extract_landing import due_extracts
-from connectors.file_ledger import FileLedger
-from connectors.files import (
+from connectors.files.exchange import (
     Waiting,
     file_batch_id,
     list_files,
     parse_send_log,
 )
-from connectors.flag_tables import FlagTable
+from connectors.files.ledger import FileLedger
+from connectors.files.mail_landing import mail_arrivals
 from connectors.ledger import Ledger
-from connectors.mail_landing import mail_arrivals
-from connectors.place import Place, Secret, no_secret, open_place, shown_name
+from connectors.places.place import Place, Secret, no_secret, open_place, shown_name
 from connectors.reading_hours import outside_hours
-from connectors.table_landing import STALE_AFTER, reader_name
 
 
 def arrivals(

@@ -22,7 +22,7 @@ from connectors.errors import LandingFailed
 from connectors.landing import Step, explained, no_fault, only_one
 from connectors.ledger import Ledger
 from connectors.ledger_rows import Batch
-from connectors.place import sync_folder
+from connectors.places.place import sync_folder
 from connectors.sql_text import literal
 from connectors.sqlite_store import as_text
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from zoneinfo import available_timezones
 
-from connectors.place import carries_password, credential_name
+from connectors.places.place import carries_password, credential_name
 from cubes.declaration import suggest
 
 if TYPE_CHECKING:

@@ -13,12 +13,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from connectors.databases.table_landing import typed_batch
 from connectors.errors import InterfaceMismatch
 from connectors.formats.delimited import add_records, create_record_table
 from connectors.inbox import Inbox, InboxEvent, Submission
-from connectors.kept_records import as_json
 from connectors.landing import Delivery, Landing, delivery_of
-from connectors.table_landing import typed_batch
+from connectors.quarantining.kept_records import as_json
 
 ROWS_PER_BATCH = 5_000
 _NOTE_EVERY = timedelta(minutes=1)

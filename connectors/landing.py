@@ -21,12 +21,12 @@ import pyarrow as pa
 
 from connectors.contract import Contract
 from connectors.errors import LandingBusy, LandingFailed
-from connectors.file_staging import FileStager
+from connectors.files.staging import FileStager
 from connectors.full_delivery import require_whole, with_vanished
 from connectors.ledger import Ledger
 from connectors.ledger_rows import Batch, QuarantineRow
 from connectors.pii_store import PiiStore
-from connectors.place import Secret, no_secret
+from connectors.places.place import Secret, no_secret
 from connectors.reading_hours import OUTSIDE_HOURS, outside_hours
 from connectors.staging import BatchFacts, Staging, clear_staging, staging_folder
 from connectors.validation import Rejected, local_date, quoted
@@ -251,12 +251,12 @@ def land_source(
     InterfaceMismatch for a table interface.
     """
     # The interfaces import this module for `Landing`, so they are imported when they are used.
-    from connectors.extract_landing import land_extract
-    from connectors.file_landing import land_files
+    from connectors.databases.extract_landing import land_extract
+    from connectors.databases.table_landing import land_tables
+    from connectors.files.landing import land_files
+    from connectors.files.mail_landing import land_mails
     from connectors.inbox_landing import land_inbox
-    from connectors.mail_landing import land_mails
     from connectors.service_landing import land_service
-    from connectors.table_landing import land_tables
 
     if (closed := outside_hours(contract, now, zone)) is not None:
         return [seen_only(contract.source, OUTSIDE_HOURS, closed)]

@@ -11,16 +11,16 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 
+from connectors.databases.table_landing import drafted_batch
 from connectors.errors import InterfaceMismatch, RefusedDelivery
 from connectors.inbox import Inbox
 from connectors.inbox_landing import note_drained
 from connectors.inbox_packets import DeliveredBatch
-from connectors.kept_records import as_json
 from connectors.landing import Delivery, Landing, delivery_of, quarantine_rows
 from connectors.ledger_rows import Batch, Confirmation
+from connectors.quarantining.kept_records import as_json
 from connectors.schema_change import Header
 from connectors.service_records import Records, wrong_sums
-from connectors.table_landing import drafted_batch
 from connectors.validation import Rejected, count_sums, type_records
 
 INTERFACE = "service"

@@ -13,7 +13,7 @@ import duckdb
 from connectors.codes import sentence
 from connectors.contract import Contract, Stream
 from connectors.errors import RefusedDelivery
-from connectors.files import sums_agree
+from connectors.files.exchange import sums_agree
 from connectors.formats.delimited import add_records, create_record_table
 from connectors.intake.submission import FieldFault
 from connectors.schema_change import Header, resolve_header

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from connectors.contract import Stream
 from connectors.pii_store import PiiStore
-from connectors.place import sync_folder
+from connectors.places.place import sync_folder
 from connectors.scrubbing import scrub
 
 _ROWS_PER_GROUP = 120_000

@@ -147,7 +147,7 @@ def exchange_with_partners(installation: Installation, *, say: Say) -> list[Expo
 
     Returns what went out by now. Repeating it exports and answers nothing twice.
     """
-    from connectors.export_ledger import ExportLedger
+    from connectors.exporting.ledger import ExportLedger
     from connectors.simulator import answer_exports
     from pipelines.exchange import exchange, export_now, exports_of
 
@@ -186,7 +186,7 @@ def prepare_mapping_home(installation: Installation, mapping: Path, data: Path) 
     """
     from connectors.contract import load_contract
     from connectors.errors import RefusedDelivery
-    from connectors.files import announce
+    from connectors.files.exchange import announce
     from connectors.flat_cases import latest_event_at
 
     if not data.is_file():

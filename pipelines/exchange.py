@@ -15,8 +15,8 @@ from pipelines.lock import build_lock
 from pipelines.working_days import working_days_of
 
 if TYPE_CHECKING:
-    from connectors.export import ExportDeclaration
-    from connectors.export_desk import ExportDesk
+    from connectors.exporting.declaration import ExportDeclaration
+    from connectors.exporting.desk import ExportDesk
     from connectors.ledger_rows import Export
     from cubes.snapshot import Snapshot
 
@@ -34,7 +34,7 @@ class ExchangeReport:
 
 def exports_of(installation: Installation) -> dict[str, ExportDeclaration]:
     """The exports of an installation; the examples only in the home of the simulated province."""
-    from connectors.export import load_exports
+    from connectors.exporting.declaration import load_exports
 
     return load_exports(
         installation.search_path("connectors/exports"),
@@ -44,7 +44,7 @@ def exports_of(installation: Installation) -> dict[str, ExportDeclaration]:
 
 def export_desk(installation: Installation) -> ExportDesk:
     """What the service hands out to its clients."""
-    from connectors.export_desk import ExportDesk
+    from connectors.exporting.desk import ExportDesk
 
     return ExportDesk(
         declarations=exports_of(installation),
@@ -59,7 +59,7 @@ def exchange(installation: Installation, *, say: Callable[[str], None]) -> Excha
     One failure never stops the others. Without a published snapshot only answers are read.
     """
     from connectors.errors import ConnectorError
-    from connectors.export_confirmation import watch_exports
+    from connectors.exporting.confirmation import watch_exports
     from cubes.errors import SnapshotError
 
     declarations = exports_of(installation)
@@ -111,8 +111,8 @@ def _due(
     snapshot: Snapshot,
 ) -> list[tuple[ExportDeclaration, date]]:
     """What is due by schedule, and what was announced and not delivered."""
-    from connectors.export_ledger import ExportLedger
-    from connectors.export_schedule import due_exports
+    from connectors.exporting.ledger import ExportLedger
+    from connectors.exporting.schedule import due_exports
 
     with installation.ledger() as ledger:
         exports = ExportLedger(ledger.rows)
@@ -140,8 +140,8 @@ def _export(
     *,
     again: bool,
 ) -> Export:
-    from connectors.export_ledger import ExportLedger
-    from connectors.exporting import Content, deliver_export, make_export
+    from connectors.exporting.ledger import ExportLedger
+    from connectors.exporting.making import Content, deliver_export, make_export
     from cubes.named_query import run_named_query
     from cubes.scope import Scope
 

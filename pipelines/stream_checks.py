@@ -14,7 +14,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from connectors.contract import Contract
-from connectors.files import sums_agree
+from connectors.files.exchange import sums_agree
 from connectors.ledger_rows import Batch, ExchangeEvent
 
 WINDOW_DAYS = 28

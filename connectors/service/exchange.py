@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from connectors.codes import sentence
 from connectors.contract import Contract
 from connectors.errors import ConnectorError
-from connectors.export_confirmation import Answer
+from connectors.exporting.confirmation import Answer
 from connectors.inbox import ApiClient, Inbox
 from connectors.inbox_packets import DeliveredBatch
 from connectors.ledger import Ledger

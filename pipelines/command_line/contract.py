@@ -24,9 +24,9 @@ from pipelines.command_line.output import (
 from pipelines.installation import Installation
 
 if TYPE_CHECKING:
-    from connectors.conformance import Conformance, Finding
+    from connectors.conformance.check import Conformance, Finding
+    from connectors.conformance.mapping_draft import MappingDraft
     from connectors.contract import Contract
-    from connectors.mapping_draft import MappingDraft
 
 contract = typer.Typer(
     name="contract", help="数据交换约定 / what is agreed with a partner", no_args_is_help=True
@@ -62,7 +62,7 @@ def sample(
 
     例 / example: huiyin contract sample billing.payments --rows 20 --into /tmp/partner
     """
-    from connectors.sample_delivery import write_sample
+    from connectors.conformance.sample_delivery import write_sample
 
     installation = open_installation(context)
     source, _, name = stream.partition(".")
@@ -104,7 +104,7 @@ def check(
 
     例 / example: huiyin contract check payments_20260330_0001.txt --contract billing
     """
-    from connectors.conformance import check_delivery
+    from connectors.conformance.check import check_delivery
 
     installation = open_installation(context)
     agreed = _contract(installation, source or _named_in_log(path))
@@ -134,8 +134,8 @@ def describe(
 
     例 / example: huiyin contract describe billing --language en > billing.md
     """
-    from connectors.partner_document import describe as document
-    from connectors.partner_document import describe_as_json
+    from connectors.conformance.partner_document import describe as document
+    from connectors.conformance.partner_document import describe_as_json
 
     if output not in {"markdown", "json"}:
         raise typer.BadParameter(f"{output!r}: markdown | json", param_hint="--format")
@@ -167,9 +167,9 @@ def announce(
 
     例 / example: huiyin contract announce letters_20260330_0001.xlsx --source letters
     """
-    from connectors.conformance import check_delivery
-    from connectors.files import SEND_LOG, agreed_name
-    from connectors.files import announce as write_log
+    from connectors.conformance.check import check_delivery
+    from connectors.files.exchange import SEND_LOG, agreed_name
+    from connectors.files.exchange import announce as write_log
 
     installation = open_installation(context)
     agreed = _contract(installation, source)
@@ -226,7 +226,7 @@ def suggest(
     """
     import re
 
-    from connectors.mapping_draft import draft_mapping, source_name
+    from connectors.conformance.mapping_draft import draft_mapping, source_name
 
     if source is not None and not re.fullmatch(r"[a-z][a-z0-9_]*", source):
         raise typer.BadParameter(f"{source!r}: [a-z][a-z0-9_]*", param_hint="--source")
@@ -263,7 +263,7 @@ def _try_out(draft: MappingDraft, path: Path, name: str, chinese: bool, zone: st
 
     from connectors.contract import load_contract
     from connectors.errors import RefusedDelivery
-    from connectors.file_reading import read_typed
+    from connectors.files.reading import read_typed
 
     if path.stat().st_size > _LARGEST_TRIED:
         return
@@ -309,7 +309,7 @@ def _stream(agreed: Contract, name: str | None) -> str:
 
 def _named_in_log(path: Path) -> str | None:
     """The source that a send log names, where no contract was given."""
-    from connectors.conformance import source_in_logs
+    from connectors.conformance.check import source_in_logs
 
     return source_in_logs(path)
 

@@ -68,7 +68,7 @@ def status(
 
     例 / examples: huiyin exchange status; huiyin exchange status case_figures --open
     """
-    from connectors.export_ledger import ExportLedger
+    from connectors.exporting.ledger import ExportLedger
     from pipelines.exchange import exports_of, require_exports
 
     installation = open_installation(context)
@@ -213,8 +213,8 @@ def confirm(
 
     例 / example: huiyin exchange confirm 4f1c… --rows 21
     """
-    from connectors.export_confirmation import Answer, settle
-    from connectors.export_ledger import AWAITED, ExportLedger
+    from connectors.exporting.confirmation import Answer, settle
+    from connectors.exporting.ledger import AWAITED, ExportLedger
 
     installation = open_installation(context)
     chinese = language_of(installation, language) == "zh"

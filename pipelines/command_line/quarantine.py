@@ -25,8 +25,8 @@ from pipelines.errors import exit_code_of
 from pipelines.installation import Installation
 
 if TYPE_CHECKING:
-    from connectors.quarantine import QuarantinedRecord
-    from connectors.replay import ReplayReport
+    from connectors.quarantining.quarantine import QuarantinedRecord
+    from connectors.quarantining.replay import ReplayReport
 
 quarantine = typer.Typer(
     name="quarantine", help="隔离区 / records set aside with their reason", no_args_is_help=True
@@ -72,7 +72,7 @@ def list_records(
     例 / example: huiyin quarantine list --stream billing.payments --state waiting
     """
     from connectors.codes import hint, sentence
-    from connectors.quarantine import count_records
+    from connectors.quarantining.quarantine import count_records
 
     installation = open_installation(context)
     chinese = language_of(installation, language) == "zh"
@@ -259,7 +259,7 @@ def replay_records(
     例 / example: huiyin quarantine replay --source billing --dry-run
     """
     from connectors.errors import ConnectorError
-    from connectors.replay import replay
+    from connectors.quarantining.replay import replay
 
     installation = open_installation(context)
     chinese = language_of(installation, language) == "zh"
@@ -361,7 +361,7 @@ def discard_records(
 
     例 / example: huiyin quarantine discard 3f2a9c10 17 18 --reason "测试数据"
     """
-    from connectors.quarantine import discard
+    from connectors.quarantining.quarantine import discard
 
     installation = open_installation(context)
     if not reason.strip():
@@ -390,7 +390,7 @@ def _find(
     record_no: int | None = None,
     state: str | None = None,
 ) -> list[QuarantinedRecord]:
-    from connectors.quarantine import find_records
+    from connectors.quarantining.quarantine import find_records
 
     of_source, _, name = (stream or "").rpartition(".")
     chosen = of_source or source

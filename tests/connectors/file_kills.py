@@ -29,7 +29,7 @@ from tests.connectors.conftest import ENCRYPTION_KEY, HEADER, NOW, PSEUDONYM_KEY
 
 FILES_PER_ROUND = 12
 _MODULES = [
-    "connectors.file_landing",
+    "connectors.files.landing",
     "connectors.landing",
     "duckdb",
     "tests.connectors.file_kills",

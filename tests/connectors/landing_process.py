@@ -12,13 +12,13 @@ import sys
 from pathlib import Path
 
 from connectors.contract import Contract, load_contract
-from connectors.database import open_database
-from connectors.extract_landing import land_extract
-from connectors.flag_tables import FlagTable
+from connectors.databases.database import open_database
+from connectors.databases.extract_landing import land_extract
+from connectors.databases.flag_tables import FlagTable
+from connectors.databases.table_landing import land_tables
 from connectors.landing import land_source
 from connectors.ledger import Ledger
 from connectors.pii_store import PiiStore
-from connectors.table_landing import land_tables
 from tests.connectors.conftest import ENCRYPTION_KEY, NOW, PSEUDONYM_KEY
 
 # A child that is forked has all of them at hand.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from connectors.place import Place, open_place
+from connectors.places.place import Place, open_place
 from tests.peers.sshd import Sshd
 
 

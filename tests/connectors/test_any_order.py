@@ -26,8 +26,8 @@ from connectors.contract import Contract
 from connectors.landing import land_source
 from connectors.ledger import Ledger
 from connectors.pii_store import PiiStore
-from connectors.quarantine import find_records
-from connectors.replay import replay
+from connectors.quarantining.quarantine import find_records
+from connectors.quarantining.replay import replay
 from pipelines.build_input import BuildRequest, freeze
 from tests.connectors.conftest import (
     ENCRYPTION_KEY,

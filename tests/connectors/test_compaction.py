@@ -381,8 +381,8 @@ def test_new_columns_stand_behind_those_of_the_contract_in_raw(home: Home) -> No
 
 
 def test_a_replayed_record_has_the_number_of_the_file_it_came_in(home: Home) -> None:
-    from connectors.quarantine import find_records
-    from connectors.replay import replay
+    from connectors.quarantining.quarantine import find_records
+    from connectors.quarantining.replay import replay
 
     home.send([row(1), row(2, amount="-1")], amount="9.00", sequence=7)
     home.land()

@@ -16,11 +16,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from connectors.codes import known_codes
-from connectors.conformance import Conformance, UncheckableDelivery, check_delivery
+from connectors.conformance.check import Conformance, UncheckableDelivery, check_delivery
+from connectors.conformance.partner_document import describe, describe_as_json
+from connectors.conformance.sample_delivery import write_sample
 from connectors.contract import SOURCES, Contract, load_contract
 from connectors.formats import suffix_of
-from connectors.partner_document import describe, describe_as_json
-from connectors.sample_delivery import write_sample
 from tests.connectors.conftest import NOW, SHOP, Home, load_one
 
 HEADER = "sale_no|phone|amount|sold_at|note"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from connectors.database import explained, open_database, table_of
+from connectors.databases.database import explained, open_database, table_of
 from connectors.errors import ConnectorError, InterfaceMismatch, SourceUnreachable
 from tests.connectors.conftest import Home
 from tests.peers.databases import database_peer
@@ -92,7 +92,7 @@ def test_a_right_that_is_missing_is_no_matter_of_trying_again(home: Home, kind: 
 def test_rows_that_are_locked_too_long_are_told(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("connectors.database._LOCK_SECONDS", 1)
+    monkeypatch.setattr("connectors.databases.database._LOCK_SECONDS", 1)
     for kind in ("postgresql", "mariadb"):
         with database_peer(kind, home.path) as peer:
             table = peer.table("t")

@@ -14,12 +14,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from connectors import file_staging, key_check
 from connectors.contract import Contract
 from connectors.errors import RefusedDelivery
 from connectors.file_layout import FileLayout, Trailer
-from connectors.file_reading import read_typed
-from connectors.file_staging import FileStager, StagedFile
+from connectors.files import key_check
+from connectors.files import staging as file_staging
+from connectors.files.reading import read_typed
+from connectors.files.staging import FileStager, StagedFile
 from connectors.formats import chunks
 from connectors.pii_store import PiiStore
 from connectors.staging import BatchFacts

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.export import EXPORTS, ExportDeclaration, load_exports
-from connectors.export_confirmation import Answer, judge, parse_answer
-from connectors.export_schedule import due_exports
+from connectors.exporting.confirmation import Answer, judge, parse_answer
+from connectors.exporting.declaration import EXPORTS, ExportDeclaration, load_exports
+from connectors.exporting.schedule import due_exports
 from connectors.ledger_rows import Export
 from cubes.errors import DeclarationError
 

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from connectors.errors import ExportMismatch, SourceUnreachable
-from connectors.export import ExportDeclaration
-from connectors.export_confirmation import Answer, watch_exports
-from connectors.export_desk import ExportDesk
-from connectors.export_ledger import ExportLedger
-from connectors.exporting import Content, deliver_export, kept_path, make_export
+from connectors.exporting.confirmation import Answer, watch_exports
+from connectors.exporting.declaration import ExportDeclaration
+from connectors.exporting.desk import ExportDesk
+from connectors.exporting.ledger import ExportLedger
+from connectors.exporting.making import Content, deliver_export, kept_path, make_export
 from connectors.ledger import Ledger
 from connectors.ledger_rows import Export
-from connectors.place import no_secret
+from connectors.places.place import no_secret
 from tests.connectors.test_export import declared
 
 DAY = date(2026, 3, 27)

@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from connectors.arrivals import arrivals
-from connectors.database import open_database
+from connectors.databases.database import open_database
+from connectors.databases.extract_landing import ExtractCursor
 from connectors.errors import InterfaceMismatch, LandingFailed, SourceUnreachable
-from connectors.extract_landing import ExtractCursor
 from cubes.errors import DeclarationError
 from tests.connectors.conftest import SHOP, Home
 from tests.connectors.partner_tables import land, make_table, sale, shop, store
@@ -233,7 +233,7 @@ def test_the_session_of_an_extract_cannot_write(home: Home, peer: Peer) -> None:
 
 
 def test_reading_keeps_to_the_agreed_pace(home: Home, peer: Peer) -> None:
-    from connectors.extract import ExtractTable
+    from connectors.databases.extract import ExtractTable
 
     store(peer, *(row(number) for number in range(100)))
     contract = by_cursor(home, peer)
@@ -253,7 +253,7 @@ def test_reading_keeps_to_the_agreed_pace(home: Home, peer: Peer) -> None:
 def test_a_database_gone_in_the_middle_leaves_nothing_half(home: Home, server: Peer) -> None:
     store(server, *(row(number, note="x" * 2000) for number in range(2000)))
     contract = by_cursor(home, server, interface={"fetch_size": 10, "rows_per_second": 1_000_000})
-    from connectors import extract_landing
+    from connectors.databases import extract_landing
     from connectors.landing import Landing
 
     cuts = 0

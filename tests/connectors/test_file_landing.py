@@ -14,7 +14,7 @@ import duckdb
 import pytest
 
 from connectors.errors import LandingFailed
-from connectors.files import announce
+from connectors.files.exchange import announce
 
 ROOT = Path(__file__).resolve().parents[2]
 Home = Any  # the fixture's class lives in conftest

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from connectors.arrivals import arrivals
-from connectors.database import open_database
+from connectors.databases.database import open_database
+from connectors.databases.flag_tables import FlagTable
 from connectors.errors import InterfaceMismatch, SourceUnreachable
-from connectors.flag_tables import FlagTable
 from tests.connectors.conftest import Home
 from tests.connectors.partner_tables import (
     flags,
@@ -656,8 +656,8 @@ def test_rows_without_numbers_of_their_own_are_not_landed(home: Home, sqlite: Pe
 
 
 def test_a_rejected_row_is_good_again_once_its_contract_is_mended(home: Home, server: Peer) -> None:
-    from connectors.quarantine import find_records
-    from connectors.replay import replay
+    from connectors.quarantining.quarantine import find_records
+    from connectors.quarantining.replay import replay
 
     make_flag_table(server)
     offer(server, sale(1), sale(2, amount="-1.00", at="2026-03-30 08:00:00.000001"))

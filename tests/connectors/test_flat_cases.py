@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from connectors.contract import SOURCES, load_contracts, raw_columns
-from connectors.files import announce
+from connectors.files.exchange import announce
 from connectors.flat_cases import latest_event_at
 from connectors.landing import Delivery, land_source
 

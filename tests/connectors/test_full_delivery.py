@@ -11,8 +11,8 @@ import pytest
 
 from connectors.arrivals import arrivals
 from connectors.full_delivery import allow_shrink
-from connectors.quarantine import find_records
-from connectors.replay import replay
+from connectors.quarantining.quarantine import find_records
+from connectors.quarantining.replay import replay
 from tests.connectors.conftest import NOW, SHOP, load_one, row
 
 Home = Any  # the fixture's class lives in conftest

@@ -127,7 +127,7 @@ def test_a_folder_of_only_broken_mails_is_not_refused(box: Home) -> None:
 
 
 def test_more_mails_than_a_batch_holds_become_several(box: Home) -> None:
-    from connectors import mail_landing
+    from connectors.files import mail_landing
 
     for number in range(7):
         put(box, f"{number}.eml", mail(number))

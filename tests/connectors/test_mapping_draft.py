@@ -7,10 +7,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from connectors.conformance.file_profile import UnknownGrammar, profile_file
+from connectors.conformance.mapping_draft import MappingDraft, draft_mapping, source_name
 from connectors.contract import SOURCES, Contract, load_contract
-from connectors.file_profile import UnknownGrammar, profile_file
-from connectors.file_reading import read_typed
-from connectors.mapping_draft import MappingDraft, draft_mapping, source_name
+from connectors.files.reading import read_typed
 
 
 def draft(path: Path, source: str, language: str = "en") -> MappingDraft:

@@ -19,11 +19,11 @@ import pytest
 import sqlalchemy as sa
 from typer.testing import CliRunner
 
+from connectors.conformance.invention import Invention, Row
 from connectors.contract import SOURCES, Column, Contract, load_contracts
 from connectors.errors import UnwritableValue
-from connectors.files import SEND_LOG, announce
+from connectors.files.exchange import SEND_LOG, announce
 from connectors.formats import suffix_of, write_file
-from connectors.invention import Invention, Row
 from pipelines.command_line.application import application
 from pipelines.installation import Installation
 from tests.connectors.conftest import NOW

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from connectors.contract import Column
-from connectors.database import open_database
+from connectors.databases.database import open_database
+from connectors.databases.outbound_tables import OutboundFlags, append_outbound, outbound_flags
 from connectors.errors import InterfaceMismatch
-from connectors.outbound_tables import OutboundFlags, append_outbound, outbound_flags
 from tests.connectors.conftest import Home
 from tests.peers.databases import Peer, database_peer
 

@@ -19,7 +19,7 @@ from connectors.errors import (
     LandingFailed,
     SourceUnreachable,
 )
-from connectors.place import open_place
+from connectors.places.place import open_place
 from tests.connectors.partner_places import Partner, of_sshd
 from tests.peers.ftp import running_ftp
 from tests.peers.sshd import Sshd, running_sshd
@@ -296,7 +296,7 @@ def test_a_full_disk_on_our_side_is_told_and_not_tried_again(sshd: Sshd, tmp_pat
 import resource, signal, sys
 from pathlib import Path
 from connectors.errors import LandingFailed
-from connectors.place import open_place
+from connectors.places.place import open_place
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 place = open_place(sys.argv[1], Path(sys.argv[2]), owner="partner",

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from connectors.errors import InterfaceMismatch, SourceUnreachable
-from connectors.object_place import ObjectPlace
-from connectors.place import no_secret, open_place, shown_location
-from connectors.remote_place import Remote
+from connectors.places.object_store import ObjectPlace
+from connectors.places.place import no_secret, open_place, shown_location
+from connectors.places.remote import Remote
 from tests.connectors.partner_places import Partner, of_sshd
 from tests.peers.ftp import running_ftp
 from tests.peers.sshd import running_sshd

@@ -10,7 +10,7 @@ import pytest
 
 from connectors.compaction import compact
 from connectors.errors import RelandingRefused
-from connectors.relanding import reland
+from connectors.files.relanding import reland
 from tests.connectors.conftest import NOW, SHOP, load_one
 
 Home = Any  # the fixture's class lives in conftest

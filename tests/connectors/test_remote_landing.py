@@ -15,8 +15,8 @@ import pytest
 
 from connectors.arrivals import arrivals
 from connectors.errors import CredentialsRefused, HostKeyRefused, SourceUnreachable
+from connectors.files.relanding import reland
 from connectors.landing import Delivery, land_source
-from connectors.relanding import reland
 from tests.connectors.conftest import NOW, SHOP, load_one
 from tests.peers.ftp import running_ftp
 from tests.peers.sshd import running_sshd

@@ -19,12 +19,12 @@ import sqlalchemy as sa
 import yaml
 
 from connectors.contract import Contract
-from connectors.kept_records import as_json, kept_records, write_records
 from connectors.landing import land_source
 from connectors.ledger import Ledger
 from connectors.pii_store import PiiStore
-from connectors.quarantine import count_records, discard, find_records
-from connectors.replay import ReplayReport, replay
+from connectors.quarantining.kept_records import as_json, kept_records, write_records
+from connectors.quarantining.quarantine import count_records, discard, find_records
+from connectors.quarantining.replay import ReplayReport, replay
 from tests.connectors.conftest import (
     ENCRYPTION_KEY,
     HEADER,
@@ -228,7 +228,7 @@ def test_kept_bytes_are_a_file_again_in_every_encoding(
 ) -> None:
     import duckdb
 
-    from connectors.file_reading import read_typed
+    from connectors.files.reading import read_typed
 
     layout = home_contract.layout.model_copy(
         update={"delimiter": "|", "encoding": encoding, "header": header}
@@ -274,7 +274,7 @@ def test_a_mended_mapping_of_a_flat_data_set_lands_its_cases(tmp_path: Path) -> 
     folder.mkdir(parents=True)
     path = folder / "cases.csv"
     path.write_text("no,created,unit\nC1,2026-03-01 10:00:00,A\nC2,2031-01-01 10:00:00,B\n")
-    from connectors.files import announce
+    from connectors.files.exchange import announce
 
     announce(path, contract, "cases", now=NOW, zone="UTC")
     with stores(tmp_path) as (ledger, pii):
@@ -552,7 +552,7 @@ def formatted(name: str) -> dict[str, Any]:
     ],
 )
 def test_records_of_every_format_are_replayed(home: Home, name: str, suffix: str) -> None:
-    from connectors.files import announce
+    from connectors.files.exchange import announce
     from connectors.formats import write_file
 
     declaration = formatted(name)

@@ -10,7 +10,7 @@ import pytest
 
 from connectors.contract import Contract, load_contract
 from connectors.errors import RefusedDelivery
-from connectors.file_reading import read_typed
+from connectors.files.reading import read_typed
 from connectors.formats import read_records
 from connectors.validation import rejected_records
 from cubes.errors import DeclarationError

@@ -14,7 +14,7 @@ import pytest
 
 from connectors.contract import Contract
 from connectors.errors import RefusedDelivery
-from connectors.file_reading import read_typed
+from connectors.files.reading import read_typed
 from connectors.formats import read_records
 from connectors.validation import rejected_records
 from tests.connectors.conftest import SHOP, load_one

@@ -1,0 +1,1 @@
+"""The conformance kit: samples, checks and documents for partners, and drafts of mappings."""

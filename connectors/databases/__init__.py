@@ -1,0 +1,1 @@
+"""Databases of partners: flag tables in both directions, and extracts of ordinary tables."""

@@ -1,0 +1,239 @@
+"""Landing of extracts: what an ordinary table holds now, whole or since the last time.
+
+A whole table is one batch that replaces the one before. By cursor, rows of the look-back window
+are read again; those that raw already has in this form are left out, so that a batch holds what
+is new. The cursor moves after the batch is loaded: a process that dies between the two reads the
+same rows once more, and finds them there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+
+from connectors.contract import Contract, Stream
+from connectors.databases.database import open_database
+from connectors.databases.extract import ExtractTable
+from connectors.databases.table_landing import (
+    drafted_batch,
+    forget_told,
+    rejected_bytes,
+    type_told,
+)
+from connectors.databases.table_reading import content_hash
+from connectors.databases.unchanged_rows import leave_out_unchanged
+from connectors.errors import RefusedDelivery
+from connectors.landing import Delivery, Landing, delivery_of, quarantine_rows
+from connectors.ledger_rows import Batch
+from connectors.places.place import Secret, no_secret
+from connectors.sql_text import literal
+
+EVERY = timedelta(hours=1)
+_BRANCH = "main"
+
+
+@dataclass(frozen=True)
+class ExtractCursor:
+    """How far a table was read: the cursor's value and the batch that moved it there.
+
+    A time is naive UTC, everything is spelt as DuckDB writes it.
+    """
+
+    source: str
+    stream: str
+    value: str
+    batch_id: str
+
+
+def land_extract(
+    landing: Landing,
+    *,
+    secret: Secret = no_secret,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[Delivery]:
+    """Read every table of a source and land what is new."""
+    contract = landing.contract
+    engine = open_database(
+        contract.interface.location,
+        landing.home,
+        secret=secret,
+        owner=contract.source,
+        read_only=True,
+    )
+    try:
+        for name, stream in contract.streams.items():
+            delivery = _Extract(landing, engine, name, stream).land(sleep)
+            if delivery is not None:
+                yield delivery
+    finally:
+        engine.dispose()
+
+
+def due_extracts(
+    contract: Contract, last_reads: Mapping[tuple[str, str], datetime], now: datetime, zone: str
+) -> Iterator[str]:
+    """The tables to read again: by cursor an hour after the last time, whole ones once a day.
+
+    `last_reads` says when each stream was last read to its end, `zone` is the operator's. The
+    source itself is not asked, which would cost it as much as reading.
+    """
+    local = ZoneInfo(zone)
+    for name, stream in contract.streams.items():
+        last = last_reads.get((contract.source, name))
+        if last is None:
+            due = True
+        elif stream.mode == "full":
+            due = now.astimezone(local).date() > last.astimezone(local).date()
+        else:
+            due = now - last >= EVERY
+        if due:
+            yield stream.table or name
+
+
+class _Extract:
+    """One reading of one table."""
+
+    def __init__(self, landing: Landing, engine: sa.Engine, name: str, stream: Stream) -> None:
+        self._landing = landing
+        self._name = name
+        self._stream = stream
+        zone = landing.contract.zone or landing.zone
+        self._table = ExtractTable(engine, name, stream, zone=zone)
+        self._last = None if stream.mode == "full" else self._read_cursor()
+
+    def land(self, sleep: Callable[[float], None]) -> Delivery | None:
+        """Read and land; None if the table holds nothing that is not landed or refused already."""
+        landing, interface = self._landing, self._landing.contract.interface
+        since = self._last.value if self._last else None
+        rows = self._table.load(
+            landing.connection,
+            since=since,
+            fetch_size=interface.fetch_size,
+            rows_per_second=interface.rows_per_second,
+            sleep=sleep,
+        )
+        landing.at("read")
+        delivery = self._land_rows(rows, since)
+        forget_told(landing)
+        return delivery
+
+    def _land_rows(self, rows: int, since: str | None) -> Delivery | None:
+        landing = self._landing
+        columns = [f"c{place}" for place in range(len(self._stream.columns))]
+        content = content_hash(landing.connection, columns)
+        before = self._loaded_whole() if self._stream.mode == "full" else None
+        if before is None and rows == 0:
+            self._note_read(None)
+            return None
+        if before is not None and before.content_sha256 == content:
+            self._note_read(None)
+            return None
+        predecessor = before.batch_id if before else self._last.batch_id if self._last else None
+        batch_id = self._batch_id(since, content, predecessor)
+        known = landing.ledger.batch(batch_id)
+        if known is not None and known.status == "refused" and known.log_sha256:
+            # The table still holds what was refused; until it changes there is nothing to say.
+            return None
+        type_told(landing, self._name, self._table.stream, self._operation())
+        position = self._table.position(landing.connection, since, landing.now)
+        if known is not None and known.status in {"loaded", "superseded"}:
+            self._note_read(position, batch_id)
+            return None
+        if self._stream.mode != "full":
+            rows = leave_out_unchanged(
+                landing, self._name, self._table.stream, window=self._table.window(since)
+            )
+            if rows == 0:
+                self._note_read(position)
+                return None
+        batch, rejected = drafted_batch(
+            landing,
+            self._name,
+            list(self._stream.columns),
+            batch_id=batch_id,
+            interface="extract",
+            place=self._table.name,
+            content_sha256=content,
+            rows=rows,
+        )
+        batch = replace(batch, log_sha256=content)
+        if self._stream.mode == "full":
+            batch = self._as_whole(batch, before)
+        if not self._stream.reject_limit.allows(len(rejected), rows):
+            reason = f"{len(rejected)} of {rows} rows break the contract"
+            refused = landing.ledger.refuse(
+                replace(batch, code="reject_limit", reason=reason, supersedes=None),
+                quarantine_rows(batch_id, rejected),
+            )
+            landing.at("refused")
+            return delivery_of(refused)
+        try:
+            kept = rejected_bytes(landing, self._stream, self._table.stream)
+            batch = landing.land(batch, rejected, kept)
+        except RefusedDelivery:
+            refused_or_none = landing.ledger.batch(batch_id)
+            return delivery_of(refused_or_none) if refused_or_none else None
+        self._note_read(position, batch_id)
+        landing.at("cursor")
+        return delivery_of(batch)
+
+    def _note_read(self, position: str | None, batch_id: str | None = None) -> None:
+        """Note that every row is settled, and how far the cursor has come by which batch."""
+        landing, source = self._landing, self._landing.contract.source
+        mover = batch_id or (self._last.batch_id if self._last else None)
+        if position is not None and mover is not None:
+            cursor = ExtractCursor(source, self._name, position, mover)
+            with landing.ledger.rows.writing():
+                landing.ledger.rows.insert("extract_cursor", cursor, "or replace")
+        landing.ledger.note_read(source, self._name, now=landing.now)
+
+    def _read_cursor(self) -> ExtractCursor | None:
+        found = self._landing.ledger.rows.select(
+            ExtractCursor,
+            "select * from extract_cursor where source = ? and stream = ?",
+            [self._landing.contract.source, self._name],
+        )
+        return found[0] if found else None
+
+    def _loaded_whole(self) -> Batch | None:
+        """The whole table as it was landed last."""
+        loaded = self._landing.ledger.batches(
+            source=self._landing.contract.source, stream=self._name, status="loaded"
+        )
+        own = [batch for batch in loaded if batch.replays is None]
+        return max(own, key=lambda one: (one.business_date, one.sequence or 0), default=None)
+
+    def _as_whole(self, batch: Batch, before: Batch | None) -> Batch:
+        """A whole table is of the day before it was read, whatever days its rows are of."""
+        zone = ZoneInfo(self._landing.zone)
+        day = self._landing.now.astimezone(zone).date() - timedelta(days=1)
+        last = max(batch.business_date, day, before.business_date if before else day)
+        return replace(
+            batch,
+            business_date=last,
+            covers_from=min(batch.covers_from, last),
+            sequence=(before.sequence or 0) + 1 if before else 1,
+            supersedes=before.batch_id if before else None,
+        )
+
+    def _operation(self) -> str:
+        """SQL of a record's operation: a row that the source calls deleted is a tombstone."""
+        deleted = self._stream.deleted
+        if deleted is None:
+            return "'I'"
+        place = list(self._stream.columns).index(deleted.column)
+        values = ", ".join(literal(value) for value in deleted.values)
+        return f"case when c{place} in ({values}) then 'D' else 'I' end"
+
+    def _batch_id(self, since: str | None, content: str, predecessor: str | None) -> str:
+        """The same rows read from the same place after the same batch are the same batch."""
+        source = self._landing.contract.source
+        parts = ["extract", source, self._name, _BRANCH, since, content, predecessor]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]

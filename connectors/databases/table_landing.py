@@ -1,0 +1,350 @@
+"""Landing of the table interface: claim a slice, land it, mark its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import date, timedelta
+from zoneinfo import ZoneInfo
+
+from connectors.column_rules import ColumnRules
+from connectors.contract import Stream
+from connectors.databases.database import open_database
+from connectors.databases.flag_tables import FlagTable
+from connectors.databases.table_reading import content_hash
+from connectors.landing import Delivery, Landing, delivery_of, quarantine_rows
+from connectors.ledger_rows import Batch, Confirmation
+from connectors.places.place import Secret, no_secret
+from connectors.quarantining.kept_records import as_json, spellings
+from connectors.validation import (
+    Rejected,
+    local_date,
+    quoted,
+    reject_repeated_keys,
+    rejected_records,
+    type_records,
+)
+
+ROWS_PER_CLAIM = 500_000
+STALE_AFTER = timedelta(minutes=30)
+
+
+def land_tables(
+    landing: Landing,
+    *,
+    worker: str,
+    secret: Secret = no_secret,
+    rows_per_claim: int = ROWS_PER_CLAIM,
+) -> Iterator[Delivery]:
+    """Land every flag table of a source, claims that were left behind first."""
+    source = landing.contract.source
+    engine = open_database(
+        landing.contract.interface.location, landing.home, secret=secret, owner=source
+    )
+    try:
+        for name, stream in landing.contract.streams.items():
+            table = FlagTable(engine, name, stream, worker=reader_name(worker, source))
+            for token in table.left_behind(now=landing.now, stale_after=STALE_AFTER):
+                yield _land_claim(landing, table, name, token)
+            _confirm_marked(landing, table, name)
+            while True:
+                ordinal = len(landing.ledger.batches(source=source, stream=name))
+                token_or_none = table.claim(limit=rows_per_claim, ordinal=ordinal, now=landing.now)
+                if token_or_none is None:
+                    landing.ledger.note_read(source, name, now=landing.now)
+                    break
+                landing.at("claimed")
+                yield _land_claim(landing, table, name, token_or_none)
+            yield from _note_unknown_flags(landing, table, name)
+    finally:
+        engine.dispose()
+
+
+def reader_name(worker: str, source: str) -> str:
+    """The name under which a worker reads the flag tables of one source.
+
+    Tables of two sources may have one name and be read in the same second.
+    """
+    return f"{worker}|{source}"
+
+
+def _note_unknown_flags(landing: Landing, table: FlagTable, name: str) -> Iterator[Delivery]:
+    """Tell of rows that no claim can reach; nothing would ever be heard of them otherwise."""
+    stuck = table.unknown_flags()
+    if not stuck:
+        return
+    source = landing.contract.source
+    detail = (
+        f"{stuck} rows have no ifc_seq, an ifc_status other than 0, 1, 2 and 9, or are being read "
+        "under a token that is none"
+    )
+    new = landing.ledger.note_event(
+        "unknown_flag",
+        source=source,
+        stream=name,
+        file=table.name,
+        detail=detail,
+        now=landing.now,
+    )
+    if new:
+        yield Delivery(
+            source, name, None, table.name, None, None, 0, 0, 0, "waiting", "unknown_flag", detail
+        )
+
+
+def _land_claim(landing: Landing, table: FlagTable, name: str, token: str) -> Delivery:
+    known = landing.ledger.batch(token)
+    if known is not None and known.status in {"loaded", "superseded", "refused"}:
+        _mark(landing, table, known)
+        return delivery_of(known)
+    stream = landing.contract.streams[name]
+    interface = landing.contract.interface
+    columns = list(stream.columns)
+    rows = table.load(
+        landing.connection,
+        token,
+        fetch_size=interface.fetch_size,
+        rows_per_second=interface.rows_per_second,
+    )
+    type_told(landing, name, table.stream)
+    batch, rejected = drafted_batch(
+        landing,
+        name,
+        columns,
+        batch_id=token,
+        interface="table",
+        place=table.name,
+        content_sha256=content_hash(
+            landing.connection, ["number", "op", *(f"c{n}" for n in range(len(columns)))]
+        ),
+        rows=rows,
+    )
+    if stream.reject_limit.allows(len(rejected), rows):
+        batch = landing.land(batch, rejected, rejected_bytes(landing, stream, table.stream))
+    else:
+        reason = f"{len(rejected)} of {rows} rows break the contract"
+        batch = landing.ledger.refuse(
+            replace(batch, code="reject_limit", reason=reason),
+            quarantine_rows(token, rejected),
+        )
+        landing.at("refused")
+    forget_told(landing)
+    _mark(landing, table, batch)
+    return delivery_of(batch)
+
+
+def type_told(landing: Landing, name: str, stream: Stream, op: str = "op") -> None:
+    """Make `typed` from the rows of `told`; one without a number is numbered as it came.
+
+    `stream` is the contract's in the spellings in which the values come, `op` SQL of a record's
+    operation; whatever is none of I, U and D rejects its row.
+    """
+    connection = landing.connection
+    values = {column: f"c{place}" for place, column in enumerate(stream.columns)}
+    nul = " or ".join(f"contains({value}, chr(0))" for value in values.values())
+    connection.execute(
+        f"""
+        create or replace view told_record as
+        select
+            coalesce(try_cast(number as bigint), rowid + 1) as record_no,
+            coalesce(nullif(upper(trim({op})), ''), 'I') as record_op,
+            coalesce(flaw, case when {nul} then 'nul_byte' end) as record_flaw,
+            {", ".join(values.values())}
+        from told
+        """
+    )
+    connection.execute(
+        f"""
+        create or replace view record as
+        select
+            record_no, record_no as line, record_op as op,
+            coalesce(
+                record_flaw,
+                case when record_op not in ('I', 'U', 'D') then 'unknown_operation' end
+            ) as flaw,
+            [{", ".join(values.values())}] as fields
+        from told_record
+        """
+    )
+    typed = ColumnRules(stream, landing.contract.zone or landing.zone).select(
+        "told_record",
+        {column: f"nullif({value}, '')" for column, value in values.items()},
+        carried=[
+            "record_no as _record_no",
+            "record_no as _line",
+            "cast(null as bigint) as _offset",
+            "cast(null as bigint) as _length",
+            "record_op as _op",
+        ],
+        structure=[
+            "when record_flaw is not null then '|' || record_flaw",
+            "when record_op not in ('I', 'U', 'D') then '|unknown_operation'",
+        ],
+        op="record_op",
+    )
+    connection.execute(f"create or replace table typed as {typed}")
+    if stream.mode != "changes":
+        reject_repeated_keys(connection, stream.key)
+
+
+def forget_told(landing: Landing) -> None:
+    """Give back the room that the rows of a table took."""
+    for kind, name in (("view", "record"), ("view", "told_record"), ("table", "told")):
+        landing.connection.execute(f"drop {kind} if exists {name}")
+    landing.connection.execute("drop table if exists typed")
+
+
+def rejected_bytes(landing: Landing, stream: Stream, told: Stream) -> dict[int, bytes]:
+    """What is kept of the rejected records of `typed`, by number.
+
+    `told` is `stream` in the spellings in which the values came, which are kept with them.
+    """
+    return {
+        number: as_json(
+            texts, list(stream.columns), op=op, flaw=flaw, spellings=spellings(stream, told)
+        )
+        for number, texts, op, flaw in landing.connection.execute(
+            "select record_no, fields, op, flaw from record where record_no in "
+            "(select _record_no from typed where _fault is not null)"
+        ).fetchall()
+    }
+
+
+def typed_batch(
+    landing: Landing,
+    name: str,
+    columns: Sequence[str],
+    *,
+    batch_id: str,
+    interface: str,
+    place: str,
+    content_sha256: str,
+    rows: int,
+    sequence: int | None = None,
+) -> tuple[Batch, list[Rejected]]:
+    """Type the `rows` records read from `columns` by the stream's contract.
+
+    Returns the batch they make, not announced yet, and the records it must leave out.
+    """
+    stream = landing.contract.streams[name]
+    type_records(
+        landing.connection,
+        stream,
+        {column: number for number, column in enumerate(columns, 1)},
+        width=len(columns),
+        nulls=(),
+        zone=landing.contract.zone or landing.zone,
+    )
+    return drafted_batch(
+        landing,
+        name,
+        columns,
+        batch_id=batch_id,
+        interface=interface,
+        place=place,
+        content_sha256=content_sha256,
+        rows=rows,
+        sequence=sequence,
+    )
+
+
+def drafted_batch(
+    landing: Landing,
+    name: str,
+    columns: Sequence[str],
+    *,
+    batch_id: str,
+    interface: str,
+    place: str,
+    content_sha256: str,
+    rows: int,
+    sequence: int | None = None,
+) -> tuple[Batch, list[Rejected]]:
+    """The batch that the `rows` records of `typed` make, and the records it must leave out."""
+    places = {column: number for number, column in enumerate(columns, 1)}
+    rejected = rejected_records(landing.connection, places)
+    first, last = days_covered(landing, name)
+    batch = Batch(
+        batch_id=batch_id,
+        source=landing.contract.source,
+        stream=name,
+        branch="main",
+        business_date=last,
+        covers_from=first,
+        sequence=sequence,
+        interface=interface,
+        place=place,
+        content_sha256=content_sha256,
+        log_sha256="",
+        declared_rows=None,
+        declared_sums={},
+        rows=rows,
+        rows_loaded=rows - len(rejected),
+        rejected=len(rejected),
+        sums={},
+        status="announced",
+        code="malformed_row" if rejected else None,
+        reason=f"{len(rejected)} of {rows} rows are in quarantine" if rejected else None,
+        supersedes=None,
+        path=None,
+        received_at=landing.now,
+        loaded_at=None,
+    )
+    return batch, rejected
+
+
+def days_covered(landing: Landing, name: str) -> tuple[date, date]:
+    """First and last business date of the rows; without dated rows the day before the arrival."""
+    stream = landing.contract.streams[name]
+    if stream.business_date_from is not None:
+        value = quoted(stream.business_date_from)
+        is_instant = stream.columns[stream.business_date_from].type == "timestamp"
+        day = local_date(value, landing.zone) if is_instant else value
+        row = landing.connection.execute(
+            f"select min({day}), max({day}) from typed where _fault is null"
+        ).fetchone()
+        if row is not None and row[0] is not None:
+            return row[0], row[1]
+    yesterday = landing.now.astimezone(ZoneInfo(landing.zone)).date() - timedelta(days=1)
+    return yesterday, yesterday
+
+
+def _mark(landing: Landing, table: FlagTable, batch: Batch) -> None:
+    """Mark the rows of a settled claim and note that the source was told."""
+    if batch.status == "refused":
+        table.refuse(batch.batch_id, f"{batch.code}: {batch.reason}", now=landing.now)
+        landing.at("marked")
+        return
+    errors = {
+        row.line: f"{row.code}: {row.column_name or 'record'} {row.reason}"
+        for row in landing.ledger.quarantine(batch_id=batch.batch_id)
+        if row.line is not None
+    }
+    marked = table.mark(batch.batch_id, errors, now=landing.now)
+    landing.at("marked")
+    if marked < batch.rows:
+        landing.ledger.note_event(
+            "changed_claim",
+            source=batch.source,
+            stream=batch.stream,
+            batch_id=batch.batch_id,
+            file=table.name,
+            detail=f"{batch.rows - marked} of {batch.rows} rows were taken back while being read",
+            now=landing.now,
+        )
+    _confirm(landing, batch)
+
+
+def _confirm_marked(landing: Landing, table: FlagTable, name: str) -> None:
+    """Note the confirmation of claims that were marked before a process died.
+
+    What is not marked was found among the claims left behind.
+    """
+    for batch in landing.ledger.unconfirmed(landing.contract.source):
+        if batch.stream == name and batch.place == table.name:
+            _confirm(landing, batch)
+
+
+def _confirm(landing: Landing, batch: Batch) -> None:
+    result = "partial" if batch.rejected else "ok"
+    landing.ledger.confirm(Confirmation(batch.batch_id, "flags", batch.place, result, landing.now))

@@ -1,0 +1,1 @@
+"""Exports: what we deliver to partners, and how they confirm it."""

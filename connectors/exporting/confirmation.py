@@ -1,0 +1,208 @@
+"""Confirmations of our exports: the partner's read log or flags against what we delivered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+
+from connectors.databases.database import open_database
+from connectors.databases.outbound_tables import OutboundFlags, outbound_flags
+from connectors.errors import SourceUnreachable
+from connectors.exporting.declaration import ExportDeclaration
+from connectors.exporting.ledger import AWAITED, ExportLedger
+from connectors.files.exchange import READ_LOG
+from connectors.ledger import Ledger
+from connectors.ledger_rows import Export
+from connectors.places.place import Place, Secret, open_place
+
+_LARGEST_LOG = 1024 * 1024
+_RESULTS = {"ok", "partial", "refused"}
+_LATE = {
+    "files": ("missing_read_log", "no read log has come"),
+    "table": ("unread_rows", "not every row was read"),
+    "service": ("unfetched_delivery", "it was not confirmed"),
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a partner says about an export; None is what it does not say."""
+
+    result: str
+    rows: int | None
+    sums: Mapping[str, str]
+    sha256: str | None
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What an answer makes of an export: its status, with a code and reason unless confirmed."""
+
+    status: str
+    code: str | None
+    reason: str | None
+
+
+def judge(made: Export, answer: Answer) -> Verdict:
+    """Compare an answer with what was delivered; every difference is named."""
+    if answer.result == "refused":
+        return Verdict("refused", "export_refused", answer.reason or "the partner gives no reason")
+    wrong = []
+    if answer.rows is not None and answer.rows != made.rows:
+        wrong.append(f"{answer.rows} rows were read, {made.rows} were delivered")
+    if answer.sha256 is not None and answer.sha256.lower() != made.sha256:
+        wrong.append("the SHA-256 is that of another file")
+    for name, delivered in made.sums.items():
+        read = answer.sums.get(name)
+        if read is not None and not _equal(read, delivered):
+            wrong.append(f"the sum of {name} is {read}, {delivered} was delivered")
+    if answer.result == "partial":
+        wrong.append(answer.reason or "only a part was loaded")
+    if wrong:
+        return Verdict("disagrees", "read_log_disagrees", "; ".join(wrong))
+    return Verdict("confirmed", None, None)
+
+
+def _equal(one: str, other: str) -> bool:
+    try:
+        return Decimal(one) == Decimal(other)
+    except InvalidOperation:
+        return False
+
+
+def parse_answer(raw: bytes) -> Answer | None:
+    """Read a partner's read log; None when it is none that can be understood."""
+    try:
+        given = json.loads(raw.decode("utf-8"))
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(given, dict) or given.get("result") not in _RESULTS:
+        return None
+    rows = given.get("rows_read")
+    sums = given.get("sums") or {}
+    if isinstance(rows, bool) or not isinstance(rows, int) or not isinstance(sums, dict):
+        return None
+    sha256, reason = given.get("sha256"), given.get("reason")
+    return Answer(
+        result=str(given["result"]),
+        rows=rows,
+        sums={str(name): str(value) for name, value in sums.items()},
+        sha256=sha256 if isinstance(sha256, str) else None,
+        reason=_shown(reason) if isinstance(reason, str) else None,
+    )
+
+
+def _shown(text: str) -> str:
+    """A partner's words as they may stand in a listing."""
+    return "".join(one if one.isprintable() else " " for one in text)[:500]
+
+
+def settle(ledger: Ledger, made: Export, answer: Answer, *, now: datetime) -> Export:
+    """Note a partner's answer to an export and what it means; late events of it are settled."""
+    verdict = judge(made, answer)
+    settled = ExportLedger(ledger.rows).settle(
+        made, verdict.status, code=verdict.code, reason=verdict.reason, now=now
+    )
+    _resolve(ledger, made, now=now)
+    if verdict.code is not None:
+        _note(ledger, made, verdict.code, verdict.reason or "", now=now)
+    return settled
+
+
+def watch_exports(
+    declarations: Mapping[str, ExportDeclaration],
+    ledger: Ledger,
+    *,
+    home: Path,
+    now: datetime,
+    secret: Secret,
+) -> Iterator[Export]:
+    """Look for the answers to all delivered exports; yield those that were settled.
+
+    One without an answer past its time becomes an exchange event, once. A place that cannot be
+    reached leaves its exports waiting; the others go on, then SourceUnreachable is raised.
+    """
+    unreachable: list[SourceUnreachable] = []
+    for name, declaration in declarations.items():
+        awaited = ExportLedger(ledger.rows).exports(export=name, status=AWAITED)
+        if not awaited:
+            continue
+        try:
+            answers = dict(_answers(declaration, awaited, home, secret))
+        except SourceUnreachable as error:
+            unreachable.append(error)
+            answers = {}
+        for made in awaited:
+            answer = answers.get(made.export_id)
+            if isinstance(answer, Answer):
+                yield settle(ledger, made, answer, now=now)
+                continue
+            if made.export_id in answers:
+                detail = f"the read log of {made.place} cannot be understood"
+                _note(ledger, made, "unreadable_read_log", detail, now=now)
+            if now > made.due_at:
+                code, what = _LATE[made.interface]
+                detail = f"{what} by {made.due_at:%Y-%m-%d %H:%M} UTC"
+                _note(ledger, made, code, detail, now=now)
+    if unreachable:
+        raise unreachable[0]
+
+
+def _answers(
+    declaration: ExportDeclaration, awaited: list[Export], home: Path, secret: Secret
+) -> Iterator[tuple[str, Answer | None]]:
+    interface = declaration.interface
+    if interface.type == "files":
+        with open_place(
+            interface.location, home, secret=secret, owner=declaration.partner
+        ) as place:
+            for made in awaited:
+                yield from _read_log(place, made)
+    elif interface.type == "table":
+        engine = open_database(interface.location, home, secret=secret, owner=declaration.partner)
+        try:
+            for made in awaited:
+                flags = outbound_flags(engine, str(interface.table), made.export_id)
+                yield from _flags(made, flags)
+        finally:
+            engine.dispose()
+
+
+def _read_log(place: Place, made: Export) -> Iterator[tuple[str, Answer | None]]:
+    name = f"{made.place}{READ_LOG}"
+    if place.exists(name):
+        yield made.export_id, parse_answer(place.read(name, _LARGEST_LOG))
+
+
+def _flags(made: Export, flags: OutboundFlags) -> Iterator[tuple[str, Answer]]:
+    """The partner's flags as an answer, once every row is done or an error."""
+    if flags.done + flags.failed < made.rows:
+        return
+    reasons = "; ".join(sorted({_shown(text) for text in flags.errors.values() if text})[:5])
+    result = "ok" if not flags.failed else "refused" if not flags.done else "partial"
+    reason = f"{flags.failed} rows were not accepted: {reasons}" if flags.failed else None
+    yield made.export_id, Answer(result, flags.done + flags.failed, {}, None, reason)
+
+
+def _note(ledger: Ledger, made: Export, code: str, detail: str, *, now: datetime) -> None:
+    ledger.note_event(
+        code,
+        source=made.partner,
+        stream=made.export,
+        business_date=made.business_date,
+        batch_id=made.export_id,
+        file=made.place,
+        detail=detail,
+        now=now,
+    )
+
+
+def _resolve(ledger: Ledger, made: Export, *, now: datetime) -> None:
+    for event in ledger.exchange_events(unresolved=True, source=made.partner):
+        if event.batch_id == made.export_id:
+            ledger.resolve_event(event.event_id, now=now)

@@ -1,0 +1,240 @@
+"""Making and delivering exports, in an order that a kill at any moment cannot harm.
+
+The content is written under our own roof first and noted in the ledger with its hash; only then
+does it go to the partner, the send log last. A delivery that was cut short is taken up again with
+the same content and the same number.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from connectors.databases.database import open_database
+from connectors.databases.outbound_tables import append_outbound
+from connectors.errors import ExportMismatch
+from connectors.exporting.declaration import SOURCE, ExportDeclaration
+from connectors.exporting.ledger import ExportLedger
+from connectors.files.exchange import SEND_LOG, SendLog, hash_file, send_log_bytes
+from connectors.formats import suffix_of, write_file
+from connectors.ledger_rows import Export
+from connectors.places.place import Secret, open_place, sync_folder
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Content:
+    """What one export says: rows by the names of the query's columns, and where they come from."""
+
+    rows: Sequence[Row]
+    business_date: date
+    snapshot: str
+
+
+def make_export(
+    declaration: ExportDeclaration,
+    content: Content,
+    *,
+    home: Path,
+    exports: ExportLedger,
+    now: datetime,
+) -> Export:
+    """Write the content of an export at home and announce it under the next number.
+
+    Raises ExportMismatch when the rows do not fit the declaration; nothing is kept then.
+    """
+    texts = [_texts(declaration, row, content.business_date) for row in content.rows]
+    _check(declaration, texts)
+    sequence = exports.next_sequence(declaration.export)
+    name = file_name(declaration, content.business_date, sequence)
+    kept = kept_path(home, declaration.export, name)
+    sums = {
+        column: format(sum((Decimal(row[column] or 0) for row in texts), Decimal(0)), "f")
+        for column in declaration.control.sums
+    }
+    _write(declaration, texts, kept, sums)
+    sha256 = hash_file(kept)
+    made = Export(
+        export_id=_export_id(declaration.export, sequence, sha256),
+        export=declaration.export,
+        partner=declaration.partner,
+        interface=declaration.interface.type,
+        place=declaration.interface.table or name,
+        business_date=content.business_date,
+        sequence=sequence,
+        snapshot=content.snapshot,
+        rows=len(texts),
+        bytes=kept.stat().st_size,
+        sha256=sha256,
+        sums=sums,
+        status="announced",
+        code=None,
+        reason=None,
+        announced_at=now,
+        delivered_at=None,
+        due_at=now + declaration.patience,
+        confirmed_at=None,
+    )
+    exports.announce(made)
+    return made
+
+
+def deliver_export(
+    declaration: ExportDeclaration,
+    made: Export,
+    *,
+    home: Path,
+    exports: ExportLedger,
+    now: datetime,
+    secret: Secret,
+    at: Callable[[str], None] = lambda step: None,
+) -> Export:
+    """Bring an announced export to its partner and note that it is there.
+
+    Repeating it changes nothing. Raises SourceUnreachable when the partner's place cannot be
+    reached, ExportMismatch when the kept content is gone or another one.
+    """
+    kept = kept_content(home, declaration, made)
+    if declaration.interface.type == "files":
+        place = open_place(
+            declaration.interface.location, home, secret=secret, owner=declaration.partner
+        )
+        with place:
+            place.put(kept, made.place)
+            at("file")
+            place.write(f"{made.place}{SEND_LOG}", send_log_bytes(_send_log(made)))
+            at("send_log")
+    elif declaration.interface.type == "table":
+        engine = open_database(
+            declaration.interface.location, home, secret=secret, owner=declaration.partner
+        )
+        try:
+            append_outbound(
+                engine,
+                str(declaration.interface.table),
+                declaration.contract.streams[made.export].columns,
+                _kept_rows(kept, list(declaration.columns)),
+                batch=made.export_id,
+            )
+            at("rows")
+        finally:
+            engine.dispose()
+    return exports.deliver(made, now=now, due_at=now + declaration.patience)
+
+
+def kept_path(home: Path, export: str, name: str) -> Path:
+    """Where the content of an export is kept."""
+    return home / "exports" / export / name
+
+
+def kept_content(home: Path, declaration: ExportDeclaration, made: Export) -> Path:
+    """The kept content of an export, unchanged; raises ExportMismatch if it is not."""
+    kept = kept_path(home, made.export, file_name(declaration, made.business_date, made.sequence))
+    if kept.is_file() and hash_file(kept) == made.sha256:
+        return kept
+    raise ExportMismatch(
+        f"Delivering {made.place} (export {made.export_id}) failed: the content kept for it is "
+        "gone or was changed. Trying again does not help; export that day anew: huiyin exchange "
+        f"export {made.export} --date {made.business_date} --again."
+    )
+
+
+def file_name(declaration: ExportDeclaration, business_date: date, sequence: int) -> str:
+    """The agreed name of an export's file."""
+    contract = declaration.contract
+    suffix = suffix_of(contract)
+    if contract.layout.compression != "none":
+        suffix += f".{contract.layout.compression}"
+    return f"{declaration.export}_{business_date:%Y%m%d}_{sequence:04d}{suffix}"
+
+
+def _export_id(export: str, sequence: int, sha256: str) -> str:
+    parts = "\0".join([export, str(sequence), sha256])
+    return hashlib.sha256(parts.encode()).hexdigest()[:32]
+
+
+def _texts(declaration: ExportDeclaration, row: Row, business_date: date) -> dict[str, str | None]:
+    known = {**row, "business_date": business_date}
+    return {
+        name: _text(known.get(column.from_ or name), column.format)
+        for name, column in declaration.columns.items()
+    }
+
+
+def _text(value: Any, pattern: str | None) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime):
+        return value.strftime(pattern or "%Y-%m-%d %H:%M:%S")
+    if isinstance(value, date):
+        return value.strftime(pattern or "%Y-%m-%d")
+    if isinstance(value, float | Decimal):
+        return format(Decimal(str(value)), "f")
+    return str(value)
+
+
+def _check(declaration: ExportDeclaration, texts: Sequence[Mapping[str, str | None]]) -> None:
+    """Refuse rows that break what we promise our partner: required columns and keys."""
+    empty = sorted(
+        name
+        for name, column in declaration.columns.items()
+        if column.required and any(row[name] in (None, "") for row in texts)
+    )
+    keys = [tuple(row[name] for name in declaration.key) for row in texts]
+    faults = [f"column '{name}' has rows without a value" for name in empty]
+    if len(set(keys)) < len(keys):
+        faults.append(f"{len(keys) - len(set(keys))} rows repeat the key")
+    if faults:
+        raise ExportMismatch(
+            f"Making the export '{declaration.export}' failed: {'; '.join(faults)}. Nothing was "
+            "written. Trying again does not help; correct its query, key or columns."
+        )
+
+
+def _write(
+    declaration: ExportDeclaration,
+    texts: Sequence[Mapping[str, str | None]],
+    kept: Path,
+    sums: Mapping[str, str],
+) -> None:
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    temporary = kept.with_name(f".{kept.name}.part")
+    write_file(texts, temporary, declaration.contract, declaration.export, sums=sums)
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
+    temporary.replace(kept)
+    sync_folder(kept.parent)
+
+
+def _kept_rows(kept: Path, columns: Sequence[str]) -> Iterator[tuple[str | None, ...]]:
+    with kept.open(encoding="utf-8") as file:
+        for line in file:
+            row = json.loads(line)
+            yield tuple(row.get(name) for name in columns)
+
+
+def _send_log(made: Export) -> SendLog:
+    return SendLog(
+        file=made.place,
+        source=SOURCE,
+        stream=made.export,
+        branch="main",
+        business_date=made.business_date,
+        covers_from=made.business_date,
+        sequence=made.sequence,
+        rows=made.rows,
+        bytes=made.bytes,
+        sha256=made.sha256,
+        sums=made.sums,
+        sent_at=made.announced_at,
+    )

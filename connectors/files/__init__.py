@@ -1,0 +1,1 @@
+"""The file interface: data files with send logs and read logs."""

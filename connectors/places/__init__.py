@@ -1,0 +1,1 @@
+"""Places: folders in which files are exchanged, local or behind a connection."""

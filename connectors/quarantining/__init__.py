@@ -1,0 +1,1 @@
+"""The quarantine: records set aside, kept for replay, sent through again."""
