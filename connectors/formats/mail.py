@@ -205,8 +205,11 @@ def _sender(message: Message) -> tuple[str | None, str | None]:
 
 
 def _recipient(message: Message) -> str | None:
-    """Our mailbox: where the mail was put, else the first it was written to."""
-    for header in ("Delivered-To", "X-Original-To", "Envelope-To", "To"):
+    """Whom the mail was written to first, else the mailbox it was put into.
+
+    A copy of our own answer may be delivered to ourselves; it was written to somebody else.
+    """
+    for header in ("To", "Delivered-To", "X-Original-To", "Envelope-To"):
         for _, address in _addresses(message, header):
             return decoded(address.encode("utf-8", "replace"), "utf-8")[0].lower()
     return None
