@@ -50,7 +50,7 @@ def arrivals(
     if contract.interface.type == "table":
         return _tables(contract, home, now, worker or ledger.home_id(), secret)
     if contract.interface.type == "extract":
-        return tuple(due_extracts(contract, ledger.last_reads(), now, zone or "UTC"))
+        return tuple(due_extracts(contract, ledger.last_looks(), now, zone or "UTC"))
     return ()
 
 
@@ -72,7 +72,7 @@ def _files(contract: Contract, home: Path, ledger: Ledger, secret: Secret) -> tu
 def _is_settled(
     waiting: Waiting, contract: Contract, ledger: Ledger, history: FileLedger, place: Place
 ) -> bool:
-    """Whether a landing would pass the file by; the cases are those of `file_landing`."""
+    """Whether a landing would pass the file by; the cases are those of `files.landing`."""
     name = waiting.name
     if waiting.log_bytes is None:
         return _noted(history, "missing_log", name)
@@ -87,8 +87,11 @@ def _is_settled(
     if sha256 is None:
         # What a landing has left where it lies was noted then; this is new, changed or unreadable.
         return _noted(history, "unreadable_file", name) and not _is_readable(place, name)
-    batch = ledger.batch(file_batch_id(log, sha256))
-    if batch is None or batch.status == "announced":
+    same = history.of_content(file_batch_id(log, sha256))
+    if not same:
+        return False
+    batch = next((one for one in same if one.status == "loaded"), same[-1])
+    if batch.status == "announced":
         return False
     if batch.status == "refused":
         return batch.log_sha256 == waiting.log_sha256

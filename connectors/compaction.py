@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 
 import duckdb
@@ -30,6 +31,14 @@ GRACE = timedelta(days=1)
 _SMALL_FILE = 64 * 1024**2
 _MOST_FILES = 10_000
 _PREFIX = "compacted-"
+
+
+class CompactionFailed(LandingFailed):
+    """Days of a source that could not be compacted; `compacted` are those that were."""
+
+    def __init__(self, failures: Sequence[str], compacted: Sequence[Compacted]) -> None:
+        super().__init__("\n".join(failures))
+        self.compacted = tuple(compacted)
 
 
 @dataclass(frozen=True)
@@ -60,9 +69,11 @@ def compact(
 
     `now` is the real moment, from which the grace of replaced files counts. Superseded batches keep
     their rows in the file, so that a build finds what it must take back. Raises LandingBusy when a
-    source is being landed, LandingFailed when files do not hold what the ledger says.
+    source is being landed, and CompactionFailed, after all other days were done, when files cannot
+    be read together or do not hold what the ledger says.
     """
     found: list[Compacted] = []
+    failures: list[str] = []
     for source in contracts:
         with explained(source, home), only_one(home, source):
             for batches in _days(ledger, source, home, before):
@@ -71,7 +82,11 @@ def compact(
                     continue
                 target = _target(batches)
                 if not dry_run:
-                    _write(batches, paths, home, target, at, memory_limit)
+                    try:
+                        _write(batches, paths, home, target, at, memory_limit)
+                    except LandingFailed as error:
+                        failures.append(str(error))
+                        continue
                     _record(ledger, batches, paths, target, now)
                     at("compaction_recorded")
                 one = batches[0]
@@ -80,12 +95,17 @@ def compact(
                         source, one.stream, one.business_date, len(batches), len(paths), target
                     )
                 )
+    if failures:
+        raise CompactionFailed(failures, found)
     return found
 
 
 def _days(ledger: Ledger, source: str, home: Path, before: date) -> Iterator[list[Batch]]:
-    """The batches of a source that lie in small files, by stream and day."""
-    groups: dict[tuple[str, date], list[Batch]] = {}
+    """The batches of a source that lie in small files, by stream and day.
+
+    A day of more files than are read at once comes in several groups, each of whole files.
+    """
+    groups: dict[tuple[str, date], dict[str, list[Batch]]] = {}
     sizes: dict[str, int] = {}
     for batch in ledger.batches(source=source):
         if batch.path is None or batch.status not in {"loaded", "superseded"}:
@@ -95,10 +115,14 @@ def _days(ledger: Ledger, source: str, home: Path, before: date) -> Iterator[lis
         if batch.path not in sizes:
             file = home / batch.path
             sizes[batch.path] = file.stat().st_size if file.is_file() else _SMALL_FILE
-        group = groups.setdefault((batch.stream, batch.business_date), [])
-        if sizes[batch.path] < _SMALL_FILE and len(group) < _MOST_FILES:
-            group.append(batch)
-    yield from (sorted(group, key=lambda one: one.batch_id) for group in groups.values())
+        if sizes[batch.path] < _SMALL_FILE:
+            group = groups.setdefault((batch.stream, batch.business_date), {})
+            group.setdefault(batch.path, []).append(batch)
+    for group in groups.values():
+        paths = iter(group)
+        while some := list(islice(paths, _MOST_FILES)):
+            together = [batch for path in some for batch in group[path]]
+            yield sorted(together, key=lambda one: one.batch_id)
 
 
 def _target(batches: Sequence[Batch]) -> str:
@@ -126,24 +150,36 @@ def _write(
         "memory_limit": memory_limit,
         "temp_directory": str(home / "tmp"),
     }
-    with duckdb.connect(config=settings) as connection:
-        connection.execute(
-            f"copy (select * from read_parquet([{listed}], union_by_name = true) "
-            f"where _batch_id in ({own}) order by _batch_id, _record_no) "
-            f"to {literal(str(temporary))} (format parquet, compression zstd)"
-        )
-        counted = dict(
+    what = f"Compacting {batches[0].source}.{batches[0].stream} of {batches[0].business_date}"
+    try:
+        with duckdb.connect(config=settings) as connection:
             connection.execute(
-                "select _batch_id, count(*) from read_parquet(?) group by 1", [str(temporary)]
-            ).fetchall()
-        )
+                f"copy (select * from read_parquet([{listed}], union_by_name = true) "
+                f"where _batch_id in ({own}) order by _batch_id, _record_no) "
+                f"to {literal(str(temporary))} (format parquet, compression zstd)"
+            )
+            counted = dict(
+                connection.execute(
+                    "select _batch_id, count(*) from read_parquet(?) group by 1", [str(temporary)]
+                ).fetchall()
+            )
+    except duckdb.Error as error:
+        temporary.unlink(missing_ok=True)
+        if isinstance(error, duckdb.OutOfMemoryException):
+            raise
+        # The engine's words may hold values.
+        raise LandingFailed(
+            f"{what} failed: its files cannot be read together ({type(error).__name__}). Nothing "
+            "was changed, builds go on. Trying again helps if the disk was full or busy; otherwise "
+            "a file is damaged, or the contract changed a column to a type that does not fit."
+        ) from error
     wrong = [one.batch_id for one in batches if counted.get(one.batch_id, 0) != one.rows_loaded]
     if wrong:
         temporary.unlink()
         raise LandingFailed(
-            f"Compacting {batches[0].source}.{batches[0].stream} of {batches[0].business_date} "
-            f"failed: the files of {len(wrong)} batches do not hold the rows that the ledger says. "
-            "Nothing was changed. Trying again does not help; restore the files from a backup."
+            f"{what} failed: the files of {len(wrong)} batches do not hold the rows that the "
+            "ledger says. Nothing was changed. Trying again does not help; restore the files from "
+            "a backup."
         )
     at("compaction_temporary")
     with temporary.open("rb") as file:

@@ -93,11 +93,24 @@ def expected_day(
     return due[-1].last if due else first
 
 
-def covered_days(batches: Iterable[Batch]) -> set[date]:
-    """Every business date that one of the batches covers."""
+def covered_days(batches: Iterable[Batch], since: date = date.min) -> set[date]:
+    """Every business date from `since` on that one of the batches covers.
+
+    What ends before counts with its last day, what begins before with the day before `since` too,
+    so that it can be told where a branch stands.
+    """
     return {
-        day for batch in batches for day in days_between(batch.covers_from, batch.business_date)
+        day
+        for batch in batches
+        for day in days_between(
+            max(batch.covers_from, min(batch.business_date, _day_before(since))),
+            batch.business_date,
+        )
     }
+
+
+def _day_before(day: date) -> date:
+    return day if day == date.min else day - timedelta(days=1)
 
 
 def branches_of(stream: Stream, batches: Iterable[Batch]) -> list[str]:
@@ -131,7 +144,7 @@ def absences(
     lacking: dict[str, list[Arrival]] = {}
     due: dict[str, list[Arrival]] = {}
     for branch, own in by_branch.items():
-        covered = covered_days(own)
+        covered = covered_days(own, oldest)
         first = max(min(covered, default=first_ever), oldest)
         due[branch] = arrivals_due(
             stream.delivery, first_day=first, now=now, zone=zone, is_working_day=is_working_day
@@ -141,9 +154,10 @@ def absences(
     found: list[Absence] = []
     for branch, arrivals in lacking.items():
         others = [one for other, own in by_branch.items() if other != branch for one in own]
-        silence = _silence(due[branch], arrivals, covered_days(others))
+        silence = _silence(due[branch], arrivals, covered_days(others, oldest))
         if silence:
-            own_days = [day for day in covered_days(by_branch[branch]) if day < silence[0].first]
+            own_covered = covered_days(by_branch[branch], oldest)
+            own_days = [day for day in own_covered if day < silence[0].first]
             since = max(own_days) + timedelta(days=1) if own_days else silence[0].first
             found.append(_silent(branch, since))
             arrivals = [one for one in arrivals if one not in silence]
@@ -200,15 +214,19 @@ def watch_deliveries(
     for source, contract in contracts.items():
         if not any(stream.delivery for stream in contract.streams.values()):
             continue
-        batches = ledger.batches(source=source)
+        local_day = now.astimezone(ZoneInfo(contract.zone or zone)).date()
+        oldest = local_day - timedelta(days=WINDOW_DAYS)
         events = ledger.exchange_events(unresolved=True, source=source)
         for name, stream in contract.streams.items():
-            own = [batch for batch in batches if batch.stream == name]
             open_events = [event for event in events if event.stream == name]
+            # An absence of a day before the window is settled when that day comes after all.
+            watched = [one.business_date for one in open_events if one.code in _WATCHED]
+            since = min([oldest, *(day for day in watched if day is not None)])
+            own = ledger.recent_batches(source, name, since)
             found = absences(
                 stream,
                 [batch for batch in own if batch.status == "loaded"],
-                told=_told(own, open_events),
+                told=_told(own, open_events, since),
                 now=now,
                 zone=contract.zone or zone,
                 is_working_day=working_days(contract),
@@ -217,7 +235,7 @@ def watch_deliveries(
                 ledger,
                 found,
                 open_events,
-                covered=covered_days(one for one in own if one.status == "loaded"),
+                covered=covered_days((one for one in own if one.status == "loaded"), since),
                 now=now,
             )
             new.extend(_note(ledger, source, name, found, now))
@@ -262,13 +280,14 @@ def _note(
     ]
 
 
-def _told(batches: Sequence[Batch], events: Sequence[ExchangeEvent]) -> dict[str, set[date]]:
+def _told(
+    batches: Sequence[Batch], events: Sequence[ExchangeEvent], since: date
+) -> dict[str, set[date]]:
     """Days by branch of deliveries that came and were refused, or wait for their log."""
     told: dict[str, set[date]] = {}
     for batch in batches:
         if batch.status == "refused":
-            days = days_between(batch.covers_from, batch.business_date)
-            told.setdefault(batch.branch, set()).update(days)
+            told.setdefault(batch.branch, set()).update(covered_days([batch], since))
     for event in events:
         if event.code not in _WATCHED and event.business_date is not None:
             told.setdefault(event.branch, set()).add(event.business_date)

@@ -22,6 +22,7 @@ from connectors.sql_text import literal, quoted
 def require_whole(ledger: Ledger, batch: Batch, stream: Stream) -> None:
     """Refuse a full delivery with fewer rows than `shrink_limit` of the loaded one of its branch.
 
+    Rows are those that keep the contract: one that rejects half of them loses half of its facts.
     `batch` has its counts and is not announced yet; the refusal is noted before RefusedDelivery
     (`shrunk`) is raised. A delivery older than the loaded one replaces nothing and may be small.
     """
@@ -30,14 +31,14 @@ def require_whole(ledger: Ledger, batch: Batch, stream: Stream) -> None:
     last = _loaded(ledger, batch)
     if last is None or _place(batch) < _place(last):
         return
-    if batch.rows >= stream.shrink_limit * last.rows:
+    rows, before = _good(batch), _good(last)
+    if rows >= stream.shrink_limit * before:
         return
-    if any(one.rows <= batch.rows for one in allowed(ledger, batch)):
+    if any(one.rows <= rows for one in allowed(ledger, batch)):
         return
     refusal = RefusedDelivery(
         "shrunk",
-        f"{batch.rows} rows after {last.rows} of the delivery before, less than "
-        f"{stream.shrink_limit:.0%}",
+        f"{rows} rows after {before} of the delivery before, less than {stream.shrink_limit:.0%}",
     )
     ledger.refuse(replace(batch, code=refusal.code, reason=refusal.reason, supersedes=None))
     raise refusal
@@ -65,8 +66,11 @@ def with_vanished(
         return batch
     names = ", ".join(map(quoted, stream.key))
     before, now = (f"read_parquet({literal(str(path))})" for path in (home / last.path, staged))
+    # A compacted file holds other deliveries too, such as those of other branches.
+    own = f"_batch_id = {literal(last.batch_id)}"
     found = connection.execute(
-        f"select count(*) from (select {names} from {before} except select {names} from {now})"
+        f"select count(*) from (select {names} from {before} where {own} "
+        f"except select {names} from {now})"
     ).fetchone()
     if found is None or not found[0]:
         return batch
@@ -101,11 +105,11 @@ def allow_shrink(
     waiting = [
         batch
         for batch in refused
-        if batch.code == "shrunk" and (rows is None or batch.rows >= rows)
+        if batch.code == "shrunk" and (rows is None or _good(batch) >= rows)
     ]
     with ledger.rows.writing():
         for batch in waiting:
-            least = batch.rows if rows is None else rows
+            least = _good(batch) if rows is None else rows
             allowance = AllowedShrink(source, stream, batch.branch, least, by, now)
             ledger.rows.insert("allowed_shrink", allowance, "or replace")
     for batch in waiting:
@@ -120,5 +124,10 @@ def _loaded(ledger: Ledger, batch: Batch) -> Batch | None:
     return max((one for one in loaded if one.replays is None), key=_place, default=None)
 
 
+def _good(batch: Batch) -> int:
+    """Rows that keep the contract; `rows_loaded` of a refused batch is 0."""
+    return batch.rows - batch.rejected
+
+
 def _place(batch: Batch) -> tuple[object, ...]:
-    return batch.business_date, batch.sequence or 0
+    return batch.business_date, batch.sequence or 0, batch.sent_at or batch.received_at

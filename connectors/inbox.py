@@ -197,6 +197,18 @@ class Inbox:
             ApiClient, "api_client where key_hash = ? and disabled_at is null", [key_hash(key)]
         )
 
+    def renew_client(self, label: str, new_hash: str) -> bool:
+        """Give a client another key, the old one is void at once; False for none or a disabled one.
+
+        Everything else of it stays: its id, its cases, its batches.
+        """
+        with transaction(self._connection):
+            cursor = self._connection.execute(
+                "update api_client set key_hash = ? where label = ? and disabled_at is null",
+                [new_hash, label],
+            )
+        return cursor.rowcount > 0
+
     def disable_client(self, label: str, *, now: datetime) -> bool:
         """Disable a client for good; False if there is none of that label."""
         with transaction(self._connection):

@@ -118,6 +118,49 @@ class PacketBox:
         )
         return [_batch(row) for row in rows]
 
+    def batch(self, batch_id: str) -> DeliveredBatch | None:
+        """One batch without its payload, or None."""
+        rows = self._connection.execute(
+            "select seq, batch_id, client, source, stream, rows, sums, content_sha256, "
+            "received_at, x'' as payload from delivered_batch where batch_id = ?",
+            [batch_id],
+        )
+        return next((_batch(row) for row in rows), None)
+
+    def empty_payloads(
+        self, source: str, stream: str, last_seq: int, *, before: datetime, dry_run: bool
+    ) -> int:
+        """Give up the records of settled batches (up to `last_seq`) that came before a moment.
+
+        Returns how many batches lose them, with `dry_run` would; call inside `Inbox.writing()`.
+        """
+        return self._change(
+            "update delivered_batch set payload = x''",
+            "delivered_batch where source = ? and stream = ? and seq <= ? and received_at < ? "
+            "and length(payload) > 0",
+            [source, stream, last_seq, as_text(before)],
+            dry_run=dry_run,
+        )
+
+    def forget_answers(self, *, before: datetime, dry_run: bool) -> int:
+        """Forget answers older than a moment, and return how many; call inside `Inbox.writing()`.
+
+        Those of deliveries stay: they are small, and a batch that comes twice must be known.
+        """
+        return self._change(
+            "delete from packet",
+            "packet where received_at < ? and operation <> 'deliver_batch'",
+            [as_text(before)],
+            dry_run=dry_run,
+        )
+
+    def _change(self, change: str, which: str, values: Sequence[object], *, dry_run: bool) -> int:
+        if dry_run:
+            row = self._connection.execute(f"select count(*) from {which}", values).fetchone()
+            return int(row[0])
+        _, _, condition = which.partition(" ")
+        return self._connection.execute(f"{change} {condition}", values).rowcount
+
     def last_seq(self) -> int:
         """The highest number ever given to a batch; 0 for none."""
         row = self._connection.execute(

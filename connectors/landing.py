@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
@@ -32,6 +32,8 @@ from connectors.staging import BatchFacts, Staging, clear_staging, staging_folde
 from connectors.validation import Rejected, local_date, quoted
 
 ROWS_AT_ONCE = 100_000
+# The ledger keeps instants to the microsecond.
+_LEAST = timedelta(microseconds=1)
 
 Step = Callable[[str], None]
 
@@ -103,6 +105,14 @@ class Landing:
         """Reads delimited files; what it planned for one file serves the next."""
         scratch = self.home / "tmp"
         return FileStager(self.contract, self.connection, self.pii, scratch=scratch, zone=self.zone)
+
+    def arrival(self, stream: str, received_at: datetime) -> datetime:
+        """When a batch came: at `received_at`, but always after the last one of its stream.
+
+        The warehouse takes the version that came last, and clocks stand still or go back.
+        """
+        last = self.ledger.last_arrival(self.contract.source, stream)
+        return received_at if last is None else max(received_at, last + _LEAST)
 
     def land(
         self,

@@ -30,6 +30,9 @@ from connectors.sqlite_store import as_instant, as_text, open_store, transaction
 
 Row = TypeVar("Row")
 
+# Interfaces whose sources are told nothing about a batch.
+_NEVER_CONFIRMED = {"inbox", "extract"}
+
 
 class Ledger:
     """The ledger of one home; use one object per thread, close it or use it as a context."""
@@ -81,6 +84,39 @@ class Ledger:
             f"select * from batch{where} order by source, stream, branch, business_date, "
             "sequence, received_at, batch_id",
             values,
+        )
+
+    def count_batches(self, source: str, stream: str) -> int:
+        """Count the batches of a stream, from an index alone."""
+        row = self._connection.execute(
+            "select count(*) from batch where source = ? and stream = ?", [source, stream]
+        ).fetchone()
+        return int(row[0])
+
+    def last_arrival(self, source: str, stream: str) -> datetime | None:
+        """When the latest batch of a stream came, from an index alone."""
+        row = self._connection.execute(
+            "select received_at from batch indexed by batch_by_arrival "
+            "where source = ? and stream = ? order by received_at desc limit 1",
+            [source, stream],
+        ).fetchone()
+        return None if row is None else as_instant(row[0])
+
+    def recent_batches(self, source: str, stream: str, since: date) -> list[Batch]:
+        """The batches of a stream that end on `since` or later, and each branch's last before.
+
+        Of those before, only loaded ones count. In the order of `batches`.
+        """
+        return self.rows.select(
+            Batch,
+            "select * from batch where source = ?1 and stream = ?2 "
+            "and (business_date >= ?3 or batch_id in ("
+            "select (select batch_id from batch as one where one.source = ?1 "
+            "and one.stream = ?2 and one.branch = known.branch and one.status = 'loaded' "
+            "and one.business_date < ?3 order by one.business_date desc limit 1) "
+            "from (select distinct branch from batch where source = ?1 and stream = ?2) "
+            "as known)) order by branch, business_date, sequence, received_at, batch_id",
+            [source, stream, since.isoformat()],
         )
 
     def replays_of(self, batch_id: str, *, status: str | None = None) -> list[Batch]:
@@ -144,7 +180,8 @@ class Ledger:
         """Mark an announced batch loaded with its quarantine rows and counts, in one step.
 
         In the same transaction the batch named in `supersedes` becomes superseded, with the replays
-        of its records; what waits of it in quarantine is discarded. With `whole` (mode full) only
+        of its records; what waits of it in quarantine is discarded. A batch becomes superseded
+        itself where one of its number is loaded that was sent later. With `whole` (mode full) only
         the branch's latest delivery stays loaded, whatever the order in which they came, and what
         was allowed to shrink is used up. The records that a replay was to settle become replayed.
         """
@@ -153,9 +190,17 @@ class Ledger:
             self._put(loaded)
             self._put_quarantine(batch.batch_id, rejected)
             self._put_reconciliation(batch)
+            if batch.replays is None and batch.interface not in _NEVER_CONFIRMED:
+                self._connection.execute(
+                    "insert or ignore into awaiting_confirmation select ?, ? "
+                    "where not exists (select 1 from confirmation where batch_id = ?)",
+                    [batch.source, batch.batch_id, batch.batch_id],
+                )
             if batch.supersedes:
                 self._supersede(batch.supersedes, batch.batch_id, now)
-            if whole:
+            if (newer := self.sent_later(batch)) is not None:
+                self._supersede(batch.batch_id, newer.batch_id, now)
+            if whole and batch.replays is None:
                 for earlier, later in self._replaced_deliveries(batch):
                     self._supersede(earlier, later, now)
                 self._connection.execute(
@@ -169,6 +214,26 @@ class Ledger:
                     [as_text(now), batch.replays, batch.batch_id],
                 )
         return self.batch(batch.batch_id) or loaded
+
+    def sent_later(self, batch: Batch) -> Batch | None:
+        """The loaded batch with the number of `batch` that its sender sent after it."""
+        if batch.sent_at is None or batch.sequence is None or batch.replays is not None:
+            return None
+        found = self.rows.select(
+            Batch,
+            "select * from batch where source = ? and stream = ? and branch = ? and sequence = ? "
+            "and business_date = ? and status = 'loaded' and replays is null and sent_at > ? "
+            "order by sent_at desc limit 1",
+            [
+                batch.source,
+                batch.stream,
+                batch.branch,
+                batch.sequence,
+                batch.business_date.isoformat(),
+                as_text(batch.sent_at),
+            ],
+        )
+        return found[0] if found else None
 
     def refuse(self, batch: Batch, rejected: Iterable[QuarantineRow] = ()) -> Batch:
         """Note a refused batch with its code and reason; none of its rows is loaded."""
@@ -187,6 +252,11 @@ class Ledger:
         with transaction(self._connection):
             self._connection.execute(
                 "update batch set log_sha256 = '' where batch_id = ? and status = 'refused'",
+                [batch_id],
+            )
+            self._connection.execute(
+                "delete from extract_look where (source, stream) in "
+                "(select source, stream from batch where batch_id = ?)",
                 [batch_id],
             )
 
@@ -216,7 +286,7 @@ class Ledger:
         batch_id: str | None = None,
         file: str | None = None,
     ) -> bool:
-        """Note an exchange event once; return whether it is new."""
+        """Note an exchange event once, and anew after it was settled; return whether it is new."""
         about = [code, source, stream, branch, str(business_date), batch_id, file, detail]
         fingerprint = hashlib.sha256(json.dumps(about).encode()).hexdigest()
         with transaction(self._connection):
@@ -269,6 +339,19 @@ class Ledger:
                 [source, stream, as_text(now)],
             )
 
+    def note_look(self, source: str, stream: str, *, now: datetime) -> None:
+        """Note that an extract was read at `now`, whatever became of its rows."""
+        with transaction(self._connection):
+            self._connection.execute(
+                "insert or replace into extract_look values (?, ?, ?)",
+                [source, stream, as_text(now)],
+            )
+
+    def last_looks(self) -> dict[tuple[str, str], datetime]:
+        """When each extract (source, stream) was last read; reopening a refused one forgets it."""
+        rows = self._connection.execute("select source, stream, looked_at from extract_look")
+        return {(row[0], row[1]): as_instant(row[2]) for row in rows}
+
     def last_reads(self) -> dict[tuple[str, str], datetime]:
         """When each table (source, stream) was last read to its end."""
         rows = self._connection.execute("select source, stream, read_at from interface_read")
@@ -278,14 +361,18 @@ class Ledger:
 
     def confirm(self, confirmation: Confirmation) -> None:
         """Note that the source has been told about a batch."""
-        with transaction(self._connection):
-            self.rows.insert("confirmation", confirmation, "or replace")
+        self.confirm_all([confirmation])
 
     def confirm_all(self, confirmations: Iterable[Confirmation]) -> None:
         """Note that the source has been told about several batches, in one step."""
         with transaction(self._connection):
             for confirmation in confirmations:
                 self.rows.insert("confirmation", confirmation, "or replace")
+                self._connection.execute(
+                    "delete from awaiting_confirmation where batch_id = ? and source = "
+                    "(select source from batch where batch_id = ?)",
+                    [confirmation.batch_id, confirmation.batch_id],
+                )
 
     def confirmations(self) -> list[Confirmation]:
         """List all confirmations by batch."""
@@ -295,9 +382,9 @@ class Ledger:
         """List loaded batches of a source that have not been confirmed to it yet."""
         return self.rows.select(
             Batch,
-            "select * from batch where source = ? and status in ('loaded', 'superseded') and "
-            "replays is null and batch_id not in (select batch_id from confirmation) "
-            "order by batch_id",
+            "select batch.* from awaiting_confirmation as waiting "
+            "cross join batch using (batch_id) "
+            "where waiting.source = ? and status in ('loaded', 'superseded') order by batch_id",
             [source],
         )
 
@@ -362,7 +449,8 @@ class Ledger:
         rows = self._connection.execute(
             "select batch_id from batch where source = ? and stream = ? and branch = ? "
             "and status = 'loaded' and replays is null order by business_date desc, "
-            "coalesce(sequence, 0) desc, received_at desc, loaded_at desc, batch_id",
+            "coalesce(sequence, 0) desc, coalesce(sent_at, received_at) desc, loaded_at desc, "
+            "batch_id",
             [batch.source, batch.stream, batch.branch],
         ).fetchall()
         return [(row[0], rows[0][0]) for row in rows[1:]]

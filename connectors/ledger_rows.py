@@ -14,7 +14,7 @@ class Batch:
 
     `status` is announced, loaded, refused or superseded. `place` is the file's name or the table;
     `path` the Parquet file relative to the home. Sums are decimal texts by column. `replays` is the
-    batch whose quarantined records this one holds.
+    batch whose quarantined records this one holds. `sent_at` is when its sender says it sent it.
     """
 
     batch_id: str
@@ -42,6 +42,7 @@ class Batch:
     received_at: datetime
     loaded_at: datetime | None
     replays: str | None = None
+    sent_at: datetime | None = None
 
 
 @dataclass(frozen=True)

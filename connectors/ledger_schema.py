@@ -234,6 +234,27 @@ MIGRATIONS = (
     insert into home values (lower(hex(randomblob(16))))
     """,
     """
+    alter table batch add column sent_at text;
+    create table event (
+        event_id integer primary key,
+        fingerprint text not null,
+        code text not null,
+        source text not null,
+        stream text not null,
+        branch text not null,
+        business_date text,
+        batch_id text,
+        file text,
+        detail text not null,
+        at text not null,
+        resolved_at text
+    );
+    insert into event select * from exchange_event;
+    drop table exchange_event;
+    alter table event rename to exchange_event;
+    create unique index exchange_event_once on exchange_event (fingerprint)
+        where resolved_at is null;
+    create index exchange_event_open on exchange_event (source, stream) where resolved_at is null;
     create index batch_by_sequence on batch (source, stream, branch, sequence);
     create index batch_by_place on batch (source, place);
     create index batch_refused on batch (source, code) where status = 'refused';
@@ -241,6 +262,34 @@ MIGRATIONS = (
         where resolved_at is null;
     create index exchange_event_by_detail on exchange_event (source, code, detail)
         where resolved_at is null;
+    create index batch_by_arrival on batch (source, stream, received_at);
+    create index export_by_day on export (export, business_date, sequence);
+    create index export_open on export (status, export)
+        where status in ('announced', 'delivered');
+    create index exchange_event_by_batch on exchange_event (batch_id)
+        where resolved_at is null;
+    create table awaiting_confirmation (
+        source text not null,
+        batch_id text not null,
+        primary key (source, batch_id)
+    );
+    insert into awaiting_confirmation select source, batch_id from batch
+        where status in ('loaded', 'superseded') and replays is null
+        and interface not in ('inbox', 'extract')
+        and batch_id not in (select batch_id from confirmation);
+    create table extract_look (
+        source text not null,
+        stream text not null,
+        looked_at text not null,
+        primary key (source, stream)
+    );
+    create table extract_reach (
+        batch_id text primary key,
+        source text not null,
+        stream text not null,
+        highest text not null
+    );
+    create index extract_reach_by_stream on extract_reach (source, stream);
     create table seen_file (
         source text not null,
         name text not null,

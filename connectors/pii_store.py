@@ -14,6 +14,7 @@ import sqlite3
 import unicodedata
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 
@@ -43,7 +44,14 @@ _MIGRATIONS = (
     )
     """,
     "create table key_check (kind text primary key, value blob not null)",
+    """
+    alter table quarantined_record add column mark blob;
+    create index quarantined_record_by_mark on quarantined_record (mark)
+    """,
 )
+
+
+_LOOKED_UP_AT_ONCE = 500
 
 
 def normalise(kind: str, value: str) -> str:
@@ -177,7 +185,7 @@ class PiiStore:
         numbers to the bytes of rejected records.
         """
         seconds = int(now.timestamp())
-        new = [pseudonym for pseudonym in values if not self._knows(pseudonym)]
+        new = self.unknown(values)
         if not new and not records and not self._has_records(batch_id):
             return
         with transaction(self._connection):
@@ -186,11 +194,12 @@ class PiiStore:
                 "delete from quarantined_record where batch_id = ?", [batch_id]
             )
             self._connection.executemany(
-                "insert into quarantined_record (batch_id, record_no, record) values (?,?,?)",
-                [
-                    (batch_id, number, self._encrypt(record, seconds))
+                "insert into quarantined_record (batch_id, record_no, record, mark) "
+                "values (?,?,?,?)",
+                (
+                    (batch_id, number, self._encrypt(record, seconds), self._mark(record))
                     for number, record in records.items()
-                ],
+                ),
             )
 
     def keep_values(self, values: Mapping[str, tuple[str, str]], *, now: datetime) -> None:
@@ -198,7 +207,7 @@ class PiiStore:
 
         What comes in one by one, as through the intake, has no batch yet.
         """
-        new = [pseudonym for pseudonym in values if not self._knows(pseudonym)]
+        new = self.unknown(values)
         if new:
             with transaction(self._connection):
                 self._insert_values(new, values, int(now.timestamp()))
@@ -239,6 +248,20 @@ class PiiStore:
         ).fetchone()
         return self._decrypt(row["record"]) if row else None
 
+    def records_alike(self, records: Iterable[bytes]) -> dict[bytes, list[tuple[str, int]]]:
+        """Batch and number of the rejected records kept with the same bytes, by record.
+
+        They are found by a keyed hash, so that nothing is decrypted.
+        """
+        found = {}
+        for record in records:
+            rows = self._connection.execute(
+                "select batch_id, record_no from quarantined_record where mark = ?",
+                [self._mark(record)],
+            )
+            found[record] = [(str(row[0]), int(row[1])) for row in rows]
+        return found
+
     def reveal_record(
         self, batch_id: str, record_no: int, purpose: str, *, now: datetime
     ) -> bytes | None:
@@ -272,14 +295,14 @@ class PiiStore:
     ) -> None:
         self._connection.executemany(
             "insert or ignore into person_value (pseudonym, kind, value) values (?,?,?)",
-            [
+            (
                 (
                     pseudonym,
                     values[pseudonym][0],
                     self._encrypt(values[pseudonym][1].encode(), seconds),
                 )
                 for pseudonym in new
-            ],
+            ),
         )
 
     def _has_records(self, batch_id: str) -> bool:
@@ -288,11 +311,21 @@ class PiiStore:
         ).fetchone()
         return found is not None
 
-    def _knows(self, pseudonym: str) -> bool:
-        found = self._connection.execute(
-            "select 1 from person_value where pseudonym = ?", [pseudonym]
-        ).fetchone()
-        return found is not None
+    def unknown(self, pseudonyms: Iterable[str]) -> list[str]:
+        """Those of the pseudonyms behind which no value is kept yet."""
+        new: list[str] = []
+        iterator = iter(pseudonyms)
+        while block := list(islice(iterator, _LOOKED_UP_AT_ONCE)):
+            marks = ", ".join("?" for _ in block)
+            rows = self._connection.execute(
+                f"select pseudonym from person_value where pseudonym in ({marks})", block
+            )
+            known = {row[0] for row in rows}
+            new += [pseudonym for pseudonym in block if pseudonym not in known]
+        return new
+
+    def _mark(self, record: bytes) -> bytes:
+        return hmac.digest(self._key, b"rejected record\0" + record, "sha256")
 
     def _encrypt(self, value: bytes, seconds: int) -> bytes:
         return self._cipher.encrypt_at_time(value, seconds)

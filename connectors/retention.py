@@ -116,21 +116,24 @@ def _mark(
 def _settled_records(ledger: Ledger, pii: PiiStore) -> list[tuple[str, int]]:
     """Records whose bytes are kept though nothing of them waits any more.
 
-    What the records of a batch share goes with the last of them.
+    What the records of a batch share goes with the last of them. A batch that is being landed has
+    its bytes before its records wait, so only finished ones count; the bytes are listed before the
+    ledger is asked, in one statement, so that a batch finished meanwhile is seen with its records.
     """
-    waiting = {
-        (str(row[0]), int(row[1]))
-        for row in ledger.rows.execute(
-            "select batch_id, record_no from quarantine where state = 'waiting'"
-        )
-    }
-    known = {str(row[0]) for row in ledger.rows.execute("select batch_id from batch")}
-    batches = {batch_id for batch_id, _ in waiting}
+    kept = pii.kept_records()
+    waiting: dict[str, set[int]] = {}
+    for batch_id, number in ledger.rows.execute(
+        "select b.batch_id, q.record_no from batch b "
+        "left join quarantine q on q.batch_id = b.batch_id and q.state = 'waiting' "
+        "where b.status in ('loaded', 'superseded')"
+    ):
+        numbers = waiting.setdefault(str(batch_id), set())
+        if number is not None:
+            numbers.add(int(number))
     return [
         (batch_id, number)
-        for batch_id, number in pii.kept_records()
-        # A batch the ledger does not know yet is being landed: the PII store is written first.
-        if batch_id in known
-        and (batch_id, number) not in waiting
-        and (number != 0 or batch_id not in batches)
+        for batch_id, number in kept
+        if batch_id in waiting
+        and number not in waiting[batch_id]
+        and (number != 0 or not waiting[batch_id])
     ]

@@ -62,6 +62,7 @@ def _stored(value: Any) -> Any:
 
 _INSTANTS = {
     "received_at",
+    "sent_at",
     "loaded_at",
     "at",
     "resolved_at",

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 
-from connectors.databases.table_landing import drafted_batch
+from connectors.databases.table_landing import drafted_batch, within_limit
 from connectors.errors import InterfaceMismatch, RefusedDelivery
 from connectors.inbox import Inbox
 from connectors.inbox_landing import note_drained
@@ -121,8 +121,8 @@ def _land(landing: Landing, delivered: DeliveredBatch) -> Delivery:
     try:
         if fault is not None:
             raise fault
-        if not stream.reject_limit.allows(len(rejected), batch.rows):
-            reason = f"{len(rejected)} of {batch.rows} rows break the contract"
+        if not within_limit(stream, batch):
+            reason = f"{batch.rejected} of {batch.rows} rows break the contract"
             raise RefusedDelivery("reject_limit", reason)
         wrong = wrong_sums(landing.connection, stream, delivered.sums)
         # A quarantined row whose amount cannot be read may explain a difference.
@@ -154,7 +154,12 @@ def _drafted(landing: Landing, delivered: DeliveredBatch) -> tuple[Batch, list[R
         landing.connection, landing.contract.streams[delivered.stream].control.sums
     )
     declared = replace(
-        batch, declared_rows=delivered.rows, declared_sums=dict(delivered.sums), sums=sums
+        batch,
+        declared_rows=delivered.rows,
+        declared_sums=dict(delivered.sums),
+        sums=sums,
+        # Batches of one drain are ordered by when each came, not by when they were drained.
+        received_at=landing.arrival(delivered.stream, delivered.received_at),
     )
     return declared, rejected
 

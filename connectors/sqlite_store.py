@@ -56,7 +56,13 @@ def _version(connection: sqlite3.Connection) -> int:
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Run the block in one writing transaction; roll back if it raises."""
+    """Run the block in one writing transaction; roll back if it raises.
+
+    Inside another one it belongs to that, and ends with it.
+    """
+    if connection.in_transaction:
+        yield
+        return
     connection.execute("begin immediate")
     try:
         yield

@@ -220,11 +220,14 @@ class _Pseudonyms(_Replacements):
     def compute(self, texts: list[str]) -> list[str]:
         pseudonyms = self._pii.pseudonyms(self._kind, texts)
         if self._kept is not None:
+            # What the store has already need not wait in memory until the batch is announced.
+            new = set(self._pii.unknown(set(pseudonyms.values())))
             # Of spellings that share a pseudonym the first of the alphabet is kept.
             for text in texts:
-                known = self._kept.get(pseudonyms[text])
-                if known is None or text < known[1]:
-                    self._kept[pseudonyms[text]] = (self._kind, text)
+                pseudonym = pseudonyms[text]
+                known = self._kept.get(pseudonym)
+                if pseudonym in new and (known is None or text < known[1]):
+                    self._kept[pseudonym] = (self._kind, text)
         return [pseudonyms[text] for text in texts]
 
 

@@ -21,7 +21,10 @@ from connectors.local_time import local_date
 from connectors.sql_text import literal, quoted
 
 __all__ = [
+    "FIRST_REJECTED",
+    "MOST_REJECTED",
     "Rejected",
+    "count_rejected",
     "count_sums",
     "field_text",
     "literal",
@@ -33,6 +36,13 @@ __all__ = [
     "structure_faults",
     "type_records",
 ]
+
+MOST_REJECTED = 200_000
+"""A batch with more rejected records is refused whatever its contract allows: each is kept apart
+for replay, and memory must not grow with a delivery that is wrong throughout."""
+
+FIRST_REJECTED = 1_000
+"""So many rejected records of a refused batch are listed; its counts tell of the others."""
 
 NO_COLUMNS: Mapping[str, int] = MappingProxyType({})
 _CARRIED = {
@@ -109,14 +119,25 @@ def structure_faults(width: int) -> list[str]:
     ]
 
 
+def count_rejected(connection: duckdb.DuckDBPyConnection) -> int:
+    """Count the rejected records of `typed`."""
+    row = connection.execute("select count(*) from typed where _fault is not null").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 def rejected_records(
-    connection: duckdb.DuckDBPyConnection, places: Mapping[str, int]
+    connection: duckdb.DuckDBPyConnection, places: Mapping[str, int], most: int | None = None
 ) -> list[Rejected]:
-    """List the rejected records of `typed` with their places and masked values."""
+    """List the rejected records of `typed` with their places and masked values, or the first.
+
+    With `most`, no more than so many are listed.
+    """
+    limit = "" if most is None else f" limit {most}"
     rows = connection.execute(
-        "select t._record_no, t._line, t._offset, t._length, t._fault, r.fields "
-        "from typed t join record r on r.record_no = t._record_no "
-        "where t._fault is not null order by t._record_no"
+        "select t._record_no, t._line, t._offset, t._length, t._fault, r.fields from ("
+        f"select * from typed where _fault is not null order by _record_no{limit}"
+        ") t join record r on r.record_no = t._record_no order by t._record_no"
     ).fetchall()
     found = []
     for number, line, offset, length, fault, texts in rows:

@@ -30,6 +30,7 @@ _ALLOWED: tuple[type[Any], ...] = (
     exp.AggFunc, exp.RowNumber, exp.Filter, exp.DateAdd, exp.DateSub, exp.TsOrDsAdd,
     exp.StrPosition, exp.Left, exp.Right, exp.Replace,
 )  # fmt: skip
+_CUTS = (exp.Limit, exp.Fetch, exp.Offset, exp.TableSample)
 _ALLOWED_NAMES = {"rank", "dense_rank", "lag", "lead", "ntile", "last_day", "strftime"}
 
 
@@ -40,10 +41,16 @@ def select_faults(text: str, parameters: Mapping[str, object]) -> Iterator[str]:
     except QueryError as error:
         yield str(error)
         return
-    steps = {found.alias for found in tree.find_all(exp.CTE)}
     for node in tree.walk():
         if isinstance(node, exp.Table):
-            yield from _table_faults(node, steps)
+            yield from _table_faults(node)
+        elif isinstance(node, _CUTS):
+            yield (
+                f"a {_word(node)} would cut rows before the scope applies, in an inner select too; "
+                "use 'limits: {rows: ...}'"
+            )
+        elif isinstance(node, exp.Pivot):
+            yield "a pivot is not allowed: its columns would come from the data"
         elif isinstance(node, exp.Func):
             yield from _function_faults(node)
         elif isinstance(node, exp.Into | exp.Lock | exp.Command | exp.DDL | exp.DML):
@@ -60,16 +67,40 @@ def select_faults(text: str, parameters: Mapping[str, object]) -> Iterator[str]:
                 f"column '{node.name}' has the name of a parameter; write the table before it, "
                 "since a table macro cannot tell the two apart"
             )
-    if tree.args.get("limit") is not None:
-        yield "a limit would cut rows before the scope applies; use 'limits: {rows: ...}'"
 
 
-def _table_faults(table: exp.Table, steps: set[str]) -> Iterator[str]:
+def _word(node: exp.Expression) -> str:
+    return "sample" if isinstance(node, exp.TableSample) else type(node).__name__.lower()
+
+
+def _table_faults(table: exp.Table) -> Iterator[str]:
     if not isinstance(table.this, exp.Identifier):
         yield f"{table.this.sql(dialect='duckdb')} is no table of the marts"
-    elif table.catalog or (table.db not in SCHEMAS and not (not table.db and table.name in steps)):
+    elif table.catalog or (table.db not in SCHEMAS and (table.db or not _is_step(table))):
         named = ".".join(part for part in (table.catalog, table.db, table.name) if part)
         yield f"table {named} is not in schema marts or cube"
+
+
+def _is_step(table: exp.Table) -> bool:
+    """Whether a bare name is a step (CTE) that can be seen from where it stands.
+
+    A name that only a step elsewhere has would be looked up as a table or even as a file.
+    """
+    inside: exp.Expr = table
+    while inside.parent is not None:
+        outside = inside.parent
+        if isinstance(outside, exp.With):
+            # A step sees those before it, and itself only in a recursive select.
+            index = outside.expressions.index(inside)
+            seen = outside.expressions[: index + 1 if outside.recursive else index]
+        elif isinstance(outside, exp.Query) and not isinstance(inside, exp.With):
+            seen = outside.ctes
+        else:
+            seen = []
+        if any(step.alias == table.name for step in seen):
+            return True
+        inside = outside
+    return False
 
 
 def _function_faults(node: exp.Func) -> Iterator[str]:

@@ -21,7 +21,7 @@ from connectors.ledger_rows import Batch
 from cubes.catalogue import Catalogue, check_catalogue
 from cubes.query_macro import create_macros
 from cubes.view import create_views
-from pipelines.build_input import BuildInput, BuildRequest, as_naive, freeze
+from pipelines.build_input import BuildInput, BuildRequest, as_naive, freeze, insert_columns
 from pipelines.dbt_run import DBT_PROJECT, NodeResult, run_dbt
 from pipelines.errors import BuildFailedError
 from pipelines.home import Home
@@ -49,13 +49,14 @@ def build(
     declared: Mapping[str, Contract],
     catalogue: Catalogue,
     batches: Sequence[Batch],
-    history: Mapping[str, Batch],
+    find: Callable[[str], Batch | None],
     *,
     progress: Callable[[int, int], None] | None = None,
 ) -> BuildReport:
     """Build the marts in `warehouse.duckdb` from the loaded batches.
 
-    The caller holds the build lock. Raises BuildFailedError for a structural fault.
+    `find` looks up any batch ever landed. The caller holds the build lock. Raises BuildFailedError
+    for a structural fault.
     """
     _give_way()
     version = model_version(home, contracts)
@@ -78,8 +79,9 @@ def build(
             declared,
             batches,
             built=last.batch_ids if last else frozenset(),
+            finished=last.build_id if last else None,
             home=home.path,
-            history=history,
+            find=find,
         )
     arguments = ["build", "--exclude-resource-type", "unit_test"]
     if full:
@@ -190,6 +192,7 @@ class _LastBuild:
     """What the last finished build says of itself; `as_of` is naive UTC."""
 
     batch_ids: frozenset[str]
+    build_id: str
     signature: str
     as_of: datetime
 
@@ -204,9 +207,9 @@ def _last_build(warehouse: Path) -> _LastBuild | None:
         ).fetchone()
         if not finished:
             return None
-        row = connection.execute("select signature, as_of from marts.build").fetchone()
+        row = connection.execute("select build_id, signature, as_of from marts.build").fetchone()
         batches = connection.execute("select batch_id from marts.build_batch").fetchall()
-    return _LastBuild(frozenset(b[0] for b in batches), row[0], row[1]) if row else None
+    return _LastBuild(frozenset(b[0] for b in batches), *row) if row else None
 
 
 def built_batches(warehouse: Path) -> frozenset[str]:
@@ -221,9 +224,9 @@ def _mark_built(warehouse: duckdb.DuckDBPyConnection, frozen: BuildInput, signat
     warehouse.execute(
         "create or replace table marts.build_batch (batch_id varchar, build_id varchar)"
     )
-    rows = [[batch.batch_id, frozen.build_id] for batch in frozen.batches]
-    if rows:
-        warehouse.executemany("insert into marts.build_batch values (?, ?)", sorted(rows))
+    ids = sorted(batch.batch_id for batch in frozen.batches)
+    built_by = [frozen.build_id] * len(ids)
+    insert_columns(warehouse, "marts.build_batch", {"batch_id": ids, "build_id": built_by})
     warehouse.execute(
         "create or replace table marts.build (build_id varchar, signature varchar, "
         "business_date date, zone varchar, as_of timestamp)"

@@ -8,13 +8,14 @@ new, those that are gone (superseded after they were built), the days and cases 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import duckdb
+import pyarrow as pa
 
 from connectors.case_mapping import FLAT_CASE_STREAM
 from connectors.contract import Contract, Stream, raw_columns
@@ -66,32 +67,36 @@ def freeze(
     batches: Sequence[Batch],
     *,
     built: frozenset[str],
+    finished: str | None,
     home: Path,
-    history: Mapping[str, Batch],
+    find: Callable[[str], Batch | None],
 ) -> BuildInput:
     """Write schema `raw` for one build and return what was frozen.
 
     `contracts` are those this installation reads, `declared` all of them, whose raw tables exist
-    empty; `batches` are the loaded batches of the former; `built` the ids the last finished
-    build read; `history` every batch ever loaded, by id, so that gone ones are found again. A batch
-    frozen by a build that never finished counts as built, since its rows may be in the marts.
+    empty; `batches` are the loaded batches of the former; `built` the ids that the build
+    `finished`, the last one that did, read; `find` looks up any batch ever landed, so that gone
+    ones are found again. A batch frozen by a build that never finished counts as built, since its
+    rows may be in the marts.
     """
-    attempted = _attempted(work)
+    attempted = _attempted(work, finished)
     current = {batch.batch_id for batch in batches}
     new = frozenset(current - built)
-    gone = frozenset(((built | attempted) - current) & history.keys())
+    found = [find(batch_id) for batch_id in sorted((built | attempted) - current)]
+    gone = [batch for batch in found if batch is not None]
     build_id = build_id_of(request, batches)
     work.execute("create schema if not exists raw")
     work.execute("begin")
     _write_build(work, request, build_id)
-    _write_batches(work, batches, [history[batch_id] for batch_id in sorted(gone)], new)
+    _write_batches(work, batches, gone, new)
     _write_organisation(work, contracts, request)
     _write_analysts(work, request)
-    changed = [*(b for b in batches if b.batch_id in new), *(history[i] for i in sorted(gone))]
+    changed = [*(b for b in batches if b.batch_id in new), *gone]
     _write_streams(work, declared, batches, home)
     _write_touched(work, contracts, changed, request.forced_days, home)
     work.execute("commit")
-    return BuildInput(request, build_id, tuple(batches), new, gone)
+    ids_of_gone = frozenset(batch.batch_id for batch in gone)
+    return BuildInput(request, build_id, tuple(batches), new, ids_of_gone)
 
 
 def build_id_of(request: BuildRequest, batches: Sequence[Batch | BatchKey]) -> str:
@@ -106,12 +111,16 @@ def build_id_of(request: BuildRequest, batches: Sequence[Batch | BatchKey]) -> s
     return digest.hexdigest()[:16]
 
 
-def _attempted(work: duckdb.DuckDBPyConnection) -> frozenset[str]:
+def _attempted(work: duckdb.DuckDBPyConnection, finished: str | None) -> frozenset[str]:
+    """What the last freeze listed, gone batches too, if its build never finished."""
     exists = work.execute(
         "select 1 from information_schema.tables "
         "where table_schema = 'raw' and table_name = 'batch'"
     ).fetchone()
     if not exists:
+        return frozenset()
+    frozen_by = work.execute("select build_id from raw.build").fetchone()
+    if frozen_by is not None and frozen_by[0] == finished:
         return frozenset()
     rows = work.execute("select batch_id from raw.batch").fetchall()
     return frozenset(row[0] for row in rows)
@@ -152,28 +161,41 @@ def _write_batches(
         "received_at timestamp, loaded_at timestamp, change varchar, sequence integer)"
     )
     numbers = {batch.batch_id: batch.sequence for batch in (*batches, *gone)}
-    rows = [
-        [
-            batch.batch_id,
-            batch.source,
-            batch.stream,
-            batch.branch,
-            batch.business_date,
-            batch.covers_from,
-            batch.rows,
-            batch.rejected,
-            as_naive(batch.received_at),
-            as_naive(batch.loaded_at) if batch.loaded_at else None,
-            change,
-            _number(batch, numbers),
-        ]
-        for batch, change in [
-            *((b, "new" if b.batch_id in new else "known") for b in batches),
-            *((b, "gone") for b in gone),
-        ]
+    listed = [
+        *((batch, "new" if batch.batch_id in new else "known") for batch in batches),
+        *((batch, "gone") for batch in gone),
     ]
-    if rows:
-        work.executemany("insert into raw.batch values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    every = [batch for batch, _ in listed]
+    insert_columns(
+        work,
+        "raw.batch",
+        {
+            "batch_id": [batch.batch_id for batch in every],
+            "source": [batch.source for batch in every],
+            "stream": [batch.stream for batch in every],
+            "branch": [batch.branch for batch in every],
+            "business_date": [batch.business_date for batch in every],
+            "covers_from": [batch.covers_from for batch in every],
+            "rows": [batch.rows for batch in every],
+            "rejected": [batch.rejected for batch in every],
+            "received_at": [as_naive(batch.received_at) for batch in every],
+            "loaded_at": [as_naive(b.loaded_at) if b.loaded_at else None for b in every],
+            "change": [change for _, change in listed],
+            "sequence": [_number(batch, numbers) for batch in every],
+        },
+    )
+
+
+def insert_columns(
+    connection: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, Sequence[object]]
+) -> None:
+    """Append equally long columns to a table that has columns of these names.
+
+    They go over as one Arrow table: bound row by row, a long history takes seconds.
+    """
+    connection.register("inserted", pa.table({name: list(of) for name, of in columns.items()}))
+    connection.execute(f"insert into {table} by name select * from inserted")
+    connection.unregister("inserted")
 
 
 def _number(batch: Batch, numbers: Mapping[str, int | None]) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from pipelines.build_manifest import parsed_project
 from pipelines.errors import BuildFailedError
 from pipelines.settings import PROJECT_ROOT
 
@@ -59,14 +61,19 @@ def run_dbt(
     told = {
         "HUIYIN_WAREHOUSE_PATH": str(warehouse),
         "HUIYIN_WORK_PATH": str(work),
-        "HUIYIN_SITE_MODELS": str(site_models),
+        "HUIYIN_SITE_MODELS": str(_copied(site_models, target / "site_models")),
         "HUIYIN_DBT_MEMORY_LIMIT": memory_limit,
         "HUIYIN_DBT_THREADS": str(threads),
     }
     output = StringIO()
     try:
-        with _environment(told), redirect_stdout(output), redirect_stderr(output):
-            outcome = dbtRunner(callbacks=[listen]).invoke(
+        with (
+            _environment(told),
+            redirect_stdout(output),
+            redirect_stderr(output),
+            parsed_project(DBT_PROJECT, target, site_models) as manifest,
+        ):
+            outcome = dbtRunner(manifest=manifest, callbacks=[listen]).invoke(
                 [
                     *arguments,
                     "--project-dir",
@@ -104,6 +111,25 @@ def run_dbt(
             f"(details: {target / 'logs' / 'dbt.log'})."
         )
     return results
+
+
+def _copied(site_models: Path, copies: Path) -> Path:
+    """A fresh copy of a home's own models: dbt writes compiled SQL over files outside its project.
+
+    Raises BuildFailedError if they cannot be read or the copies not be written.
+    """
+    try:
+        if copies.exists():
+            shutil.rmtree(copies)
+        if site_models.is_dir():
+            shutil.copytree(site_models, copies)
+    except OSError as error:
+        raise BuildFailedError(
+            f"Copying the models in {site_models} to {copies} failed: {error}. Nothing was "
+            "published; the last good snapshot serves on. Trying again helps once the cause is "
+            "gone."
+        ) from error
+    return copies
 
 
 @contextmanager

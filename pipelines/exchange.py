@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
-from pipelines.errors import HomeError
+from pipelines.errors import HomeError, PipelineError
 from pipelines.home import read_home
 from pipelines.installation import Installation
 from pipelines.lock import build_lock
@@ -17,10 +17,12 @@ from pipelines.working_days import working_days_of
 if TYPE_CHECKING:
     from connectors.exporting.declaration import ExportDeclaration
     from connectors.exporting.desk import ExportDesk
+    from connectors.exporting.schedule import DueExport
     from connectors.ledger_rows import Export
     from cubes.snapshot import Snapshot
 
 _LOCK_SECONDS = 60
+_LONGEST_DETAIL = 500
 
 
 @dataclass(frozen=True)
@@ -33,12 +35,16 @@ class ExchangeReport:
 
 
 def exports_of(installation: Installation) -> dict[str, ExportDeclaration]:
-    """The exports of an installation; the examples only in the home of the simulated province."""
+    """The exports of an installation; the examples only in the home of the simulated province.
+
+    Raises DeclarationError, also for one whose query is not known or takes other parameters.
+    """
     from connectors.exporting.declaration import load_exports
 
     return load_exports(
         installation.search_path("connectors/exports"),
         examples=read_home(installation.home).get("demonstrates") == "province",
+        queries=installation.catalogue.queries,
     )
 
 
@@ -58,34 +64,71 @@ def exchange(installation: Installation, *, say: Callable[[str], None]) -> Excha
 
     One failure never stops the others. Without a published snapshot only answers are read.
     """
-    from connectors.errors import ConnectorError
     from connectors.exporting.confirmation import watch_exports
     from cubes.errors import SnapshotError
 
     declarations = exports_of(installation)
     delivered: list[Export] = []
     failures: list[str] = []
-    with suppress(SnapshotError), installation.snapshot() as snapshot:
-        for declaration, day in _due(installation, declarations, snapshot):
-            say(f"{declaration.export} {day}")
-            try:
-                delivered.append(_export(installation, snapshot, declaration, day, again=False))
-            except ConnectorError as error:
-                failures.append(str(error))
-    answered: list[Export] = []
-    with installation.ledger() as ledger:
+    with ExitStack() as opened:
         try:
-            for settled in watch_exports(
+            snapshot = opened.enter_context(installation.snapshot())
+        except SnapshotError:
+            snapshot = None
+        if snapshot is not None:
+            for due in _due(installation, declarations, snapshot):
+                say(f"{due.declaration.export} {due.business_date}")
+                try:
+                    delivered.append(_export_due(installation, snapshot, due))
+                except _failing() as error:
+                    failures.append(f"{due.declaration.export} {due.business_date}: {error}")
+    with installation.ledger() as ledger:
+        answered = tuple(
+            watch_exports(
                 declarations,
                 ledger,
                 home=installation.home.path,
                 now=installation.now(),
                 secret=installation.secret,
-            ):
-                answered.append(settled)
-        except ConnectorError as error:
-            failures.append(str(error))
-    return ExchangeReport(tuple(delivered), tuple(answered), tuple(failures))
+                failed=lambda error: failures.append(str(error)),
+            )
+        )
+    return ExchangeReport(tuple(delivered), answered, tuple(failures))
+
+
+def _failing() -> tuple[type[Exception], ...]:
+    """What may fail about one export and concerns no other."""
+    from connectors.errors import ConnectorError
+    from cubes.errors import CubeError
+
+    return ConnectorError, CubeError, PipelineError, OSError
+
+
+def _export_due(installation: Installation, snapshot: Snapshot, due: DueExport) -> Export:
+    """Make and deliver a due export; one that cannot be made becomes an exchange event, once.
+
+    What trying again may mend becomes one only after the time its partner has for confirming.
+    """
+    from connectors.exporting.ledger import UNMADE, ExportLedger
+
+    declaration, day = due.declaration, due.business_date
+    try:
+        return _export(installation, snapshot, declaration, day, again=False)
+    except _failing() as error:
+        passing = getattr(error, "retryable", isinstance(error, OSError))
+        now = installation.now()
+        if not passing or now > due.since + declaration.patience:
+            with installation.ledger() as ledger:
+                if ExportLedger(ledger.rows).latest(declaration.export, day) is None:
+                    ledger.note_event(
+                        UNMADE,
+                        source=declaration.partner,
+                        stream=declaration.export,
+                        business_date=day,
+                        detail=" ".join(str(error).split())[:_LONGEST_DETAIL],
+                        now=now,
+                    )
+        raise
 
 
 def export_now(
@@ -94,11 +137,19 @@ def export_now(
     """Make and deliver exports by name, whatever their schedule says; `day` default the snapshot's.
 
     Without `again`, one that was made for that day is only delivered if it has not been. Raises
-    ConnectorError, QueryError, SnapshotError.
+    HomeError for a day after the published one, ConnectorError, QueryError, SnapshotError.
     """
     declarations = exports_of(installation)
     with installation.snapshot() as snapshot:
-        asked = day or date.fromisoformat(snapshot.info["business_date"])
+        published = date.fromisoformat(snapshot.info["business_date"])
+        asked = day or published
+        if asked > published:
+            raise HomeError(
+                f"导出 {asked} 没有做：已发布的数据只到 {published}，之后的数字还不存在。"
+                f"发布之后再试：huiyin run\nExporting {asked} was not done: what is published ends "
+                f"on {published}, and later figures do not exist yet. Trying again helps after the "
+                "next publish: huiyin run"
+            )
         return [
             _export(installation, snapshot, declarations[name], asked, again=again)
             for name in names
@@ -109,10 +160,10 @@ def _due(
     installation: Installation,
     declarations: dict[str, ExportDeclaration],
     snapshot: Snapshot,
-) -> list[tuple[ExportDeclaration, date]]:
-    """What is due by schedule, and what was announced and not delivered."""
-    from connectors.exporting.ledger import ExportLedger
-    from connectors.exporting.schedule import due_exports
+) -> list[DueExport]:
+    """What was announced and not delivered, then what is due by schedule."""
+    from connectors.exporting.ledger import ANNOUNCED, ExportLedger
+    from connectors.exporting.schedule import DueExport, due_exports
 
     with installation.ledger() as ledger:
         exports = ExportLedger(ledger.rows)
@@ -125,11 +176,11 @@ def _due(
             is_made=lambda name, day: exports.latest(name, day) is not None,
         )
         cut_short = [
-            (declarations[made.export], made.business_date)
-            for made in exports.exports(status="announced")
+            DueExport(declarations[made.export], made.business_date, made.announced_at)
+            for made in exports.exports(status=ANNOUNCED)
             if made.export in declarations
         ]
-    return cut_short + [(one.declaration, one.business_date) for one in due]
+    return cut_short + due
 
 
 def _export(
@@ -163,7 +214,8 @@ def _export(
                     dict(declaration.parameters),
                     scope=Scope.all() if unit is None else Scope.units([unit]),
                     business_date=day,
-                    keys=True,
+                    # A select names its own columns; those of a cube have keys beside the names.
+                    keys=installation.catalogue.named_query(declaration.query).sql is None,
                     warehouse=snapshot.warehouse,
                     snapshot=snapshot.info["tag"],
                 )

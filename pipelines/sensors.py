@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pipelines.installation import Installation
 
 INTAKE = "intake"
+_LONGEST_REASON = 300
 NEWS_TAG = "huiyin/news"
 _UNDER_WAY = [
     dg.DagsterRunStatus.QUEUED,
@@ -126,8 +127,8 @@ def _service_inbox(
         if not batches:
             return dg.SkipReason("服务接口没有新批次 / no new batch of the service")
         return dg.SkipReason(
-            f"已落地 {batches} 批 {rows} 行，下次发布时可见 / {batches} batches of {rows} rows "
-            "landed, visible with the next publish"
+            f"已落地 {batches} 批 {rows} 行，下次构建会读 / {batches} batches of {rows} rows "
+            "landed, read by the next build"
         )
 
     return service_inbox
@@ -342,11 +343,17 @@ def _partners() -> dg.SensorDefinition:
         report = exchange(installation.open(), say=context.log.debug)
         for failure in report.failures:
             context.log.warning(failure)
+        failed = ""
+        if report.failures:
+            first = " ".join(report.failures[0].split())[:_LONGEST_REASON]
+            failed = f"；失败 {len(report.failures)} 件 / {len(report.failures)} failed: {first}"
         if not report.delivered and not report.answered:
-            return dg.SkipReason("没有到期的导出，也没有新的确认 / nothing is due or answered")
+            return dg.SkipReason(
+                f"没有到期的导出，也没有新的确认 / nothing is due or answered{failed}"
+            )
         return dg.SkipReason(
             f"送出 {len(report.delivered)} 份，收到 {len(report.answered)} 份确认 / "
-            f"{len(report.delivered)} delivered, {len(report.answered)} answers read"
+            f"{len(report.delivered)} delivered, {len(report.answered)} answers read{failed}"
         )
 
     return partners

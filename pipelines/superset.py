@@ -185,7 +185,7 @@ def empty_warehouse(installation: Installation, *, say: Say) -> Path:
             installation.declared_contracts,
             installation.catalogue,
             [],
-            {},
+            lambda batch_id: None,
         )
         temporary = folder / ".warehouse.duckdb"
         shutil.copyfile(there.warehouse, temporary)

@@ -14,8 +14,11 @@ from pipelines.lock import build_lock
 
 if TYPE_CHECKING:
     from connectors.compaction import Compacted
+    from connectors.ledger import Ledger
 
 _FEWEST_FILES = 8
+_PAYLOADS_KEPT = timedelta(days=30)
+_ANSWERS_KEPT = timedelta(days=90)
 
 
 @dataclass(frozen=True)
@@ -23,8 +26,9 @@ class TidyReport:
     """What was done, or would be: `expired` batch ids, `compacted` days, files `removed`.
 
     `given_up` are files that no build needs any more and that go after their grace, `records` how
-    many kept records were deleted, `busy` the sources that were being landed meanwhile, `failures`
-    the sources whose files could not be compacted, with the reason.
+    many kept records were deleted, `emptied` batches of the service whose records the inbox gave
+    up, `forgotten` answers of its that nobody asks for any more, `busy` the sources that were being
+    landed meanwhile, `failures` those whose files could not be compacted, with the reason.
     """
 
     expired: tuple[str, ...]
@@ -32,6 +36,8 @@ class TidyReport:
     records: int
     compacted: tuple[Compacted, ...]
     removed: tuple[str, ...]
+    emptied: int
+    forgotten: int
     busy: tuple[str, ...]
     failures: Mapping[str, str]
 
@@ -46,6 +52,8 @@ class TidyReport:
             )
         yield f"不再需要的文件 files no longer needed: {len(self.given_up)}"
         yield f"删除文件 files removed: {len(self.removed)}"
+        yield f"收件箱清空的批次 batches emptied in the inbox: {self.emptied}"
+        yield f"收件箱忘记的应答 answers forgotten in the inbox: {self.forgotten}"
         for source in self.busy:
             yield f"{source}: 正在落地，下次再合并 / being landed, compacted next time"
         yield from self.failures.values()
@@ -59,7 +67,7 @@ def tidy(
     A source whose files and ledger disagree does not stop the others. Raises BuildLockedError when
     a build does not end in time.
     """
-    from connectors.compaction import compact, remove_replaced_files
+    from connectors.compaction import CompactionFailed, compact, remove_replaced_files
     from connectors.errors import LandingBusy, LandingFailed
     from connectors.retention import expire
 
@@ -84,6 +92,7 @@ def tidy(
                 dry_run=dry_run,
             )
             removed = remove_replaced_files(ledger, home.path, now=real_now, dry_run=dry_run)
+        emptied, forgotten = _tidy_inbox(installation, ledger, dry_run=dry_run)
         # A build that starts now reads the files that are replaced: they stay for their grace.
         for source, contract in installation.contracts.items():
             say(source)
@@ -100,6 +109,9 @@ def tidy(
                 )
             except LandingBusy:
                 busy.append(source)
+            except CompactionFailed as error:
+                compacted += error.compacted
+                failures[source] = str(error)
             except LandingFailed as error:
                 failures[source] = str(error)
     return TidyReport(
@@ -108,6 +120,34 @@ def tidy(
         records=expiry.records,
         compacted=tuple(compacted),
         removed=tuple(removed),
+        emptied=emptied,
+        forgotten=forgotten,
         busy=tuple(busy),
         failures=failures,
     )
+
+
+def _tidy_inbox(installation: Installation, ledger: Ledger, *, dry_run: bool) -> tuple[int, int]:
+    """Give up the records of batches settled long ago, and answers nobody asks for any more."""
+    from connectors.inbox import Inbox
+
+    if not installation.home.inbox.exists():
+        return 0, 0
+    now = installation.now()
+    emptied = 0
+    with Inbox(installation.home.inbox) as inbox, inbox.writing():
+        for source, contract in installation.contracts.items():
+            if contract.interface.type != "service":
+                continue
+            for stream in contract.streams:
+                settled = ledger.last_sequence(source, stream)
+                begun = ledger.announced_sequence(source, stream)
+                emptied += inbox.packets.empty_payloads(
+                    source,
+                    stream,
+                    settled if begun is None else min(settled, begun - 1),
+                    before=now - _PAYLOADS_KEPT,
+                    dry_run=dry_run,
+                )
+        forgotten = inbox.packets.forget_answers(before=now - _ANSWERS_KEPT, dry_run=dry_run)
+    return emptied, forgotten

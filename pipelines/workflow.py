@@ -149,7 +149,6 @@ def build_and_publish(
             result = CheckResult(build_id, "build", status, "error", detail, request.as_of)
             ledger.append_check_results([result])
 
-        history = {batch.batch_id: batch for batch in ledger.batches()}
         try:
             report = build(
                 home,
@@ -159,7 +158,7 @@ def build_and_publish(
                 installation.declared_contracts,
                 installation.catalogue,
                 batches,
-                history,
+                ledger.batch,
                 progress=progress,
             )
         except BuildFailedError as error:

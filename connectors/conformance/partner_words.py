@@ -77,7 +77,7 @@ class Words:
 _OUR_OWN = {
     *("dropped_column", "expired", "export_refused", "missing_read_log", "new_column"),
     *("no_business_date", "read_log_disagrees", "replayed", "unfetched_delivery", "unknown_stream"),
-    *("unread_rows", "unreadable_read_log"),
+    *("undelivered_export", "unmade_export", "unread_rows", "unreadable_read_log"),
 }
 _OF_FORMATS = {
     "bad_quoting": {"delimited"},

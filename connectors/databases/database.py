@@ -64,7 +64,7 @@ def open_database(
             "Connecting to an interface database failed: its location is not a database URL. "
             "Trying again does not help; correct 'location' in its contract."
         ) from error
-    if url.password is not None:
+    if url.password is not None or any(map(_is_secret, url.query)):
         raise InterfaceMismatch(
             f"Connecting to {shown(url)} failed: its location holds a password. Trying again does "
             "not help; correct 'location' in its contract and keep the password as the secret "
@@ -95,7 +95,10 @@ def _open_sqlite(url: sa.URL, home: Path, read_only: bool) -> sa.Engine:
     def connect() -> sqlite3.Connection:
         mode = "ro" if read_only else "rw"
         connection = sqlite3.connect(
-            f"file:{quote(str(path))}?mode={mode}", uri=True, timeout=_LOCK_SECONDS
+            f"file:{quote(str(path))}?mode={mode}",
+            uri=True,
+            timeout=_LOCK_SECONDS,
+            check_same_thread=False,
         )
         # Text that is not UTF-8 rejects one row, not the table.
         connection.text_factory = lambda raw: raw.decode("utf-8", errors="surrogateescape")
@@ -179,8 +182,14 @@ def session_settings(backend: str, *, read_only: bool) -> list[str]:
 
 
 def shown(url: sa.URL) -> str:
-    """A database URL without what is secret in it."""
-    return url.render_as_string(hide_password=True)
+    """A database URL without what is secret in it, or might be."""
+    return url.set(query={}).render_as_string(hide_password=True)
+
+
+def _is_secret(parameter: str) -> bool:
+    """Whether a parameter of a URL holds a password, such as `password` or `sslpassword`."""
+    name = parameter.lower().replace("_", "").replace("-", "")
+    return any(word in name for word in ("password", "passwd", "passphrase", "secret", "token"))
 
 
 @contextmanager

@@ -110,6 +110,28 @@ class ExtractTable:
         low = _before(since, self._cursor, type_)
         return f"({name} >= '{low}'::{type_} or {name} is null)"
 
+    def highest(self, connection: duckdb.DuckDBPyConnection) -> str | None:
+        """The highest value of the cursor in `typed`; None if a row has none, or there is none."""
+        if self._cursor is None:
+            return None
+        name = quoted(self._cursor.column)
+        row = connection.execute(
+            f"select case when count(*) = count({name}) then cast(max({name}) as varchar) end "
+            "from typed"
+        ).fetchone()
+        return row[0] if row else None
+
+    def beyond(self, since: str | None, highest: str) -> str:
+        """SQL: whether a batch whose values end at `highest`, a column of texts, is outdated.
+
+        No row of it belongs to what is read from `since` on; unknown ends are never.
+        """
+        if since is None or self._cursor is None:
+            return "false"
+        type_ = self._column(self._cursor.column).contract.duckdb_type
+        low = _before(since, self._cursor, type_)
+        return f"coalesce({highest}::{type_} < '{low}'::{type_}, false)"
+
     def _column(self, name: str) -> TableColumn:
         return next(column for column in self._found.columns if column.name == name)
 

@@ -24,12 +24,14 @@ from connectors.databases.extract import ExtractTable
 from connectors.databases.table_landing import (
     drafted_batch,
     forget_told,
+    raise_together,
     rejected_bytes,
     type_told,
+    within_limit,
 )
 from connectors.databases.table_reading import content_hash
 from connectors.databases.unchanged_rows import leave_out_unchanged
-from connectors.errors import RefusedDelivery
+from connectors.errors import InterfaceMismatch, RefusedDelivery
 from connectors.landing import Delivery, Landing, delivery_of, quarantine_rows
 from connectors.ledger_rows import Batch
 from connectors.places.place import Secret, no_secret
@@ -52,6 +54,19 @@ class ExtractCursor:
     batch_id: str
 
 
+@dataclass(frozen=True)
+class ExtractReach:
+    """How far the rows of a batch reach: no cursor's value in it is above `highest`.
+
+    A batch with a row without a value, or that nothing is noted of, may reach anywhere.
+    """
+
+    batch_id: str
+    source: str
+    stream: str
+    highest: str
+
+
 def land_extract(
     landing: Landing,
     *,
@@ -67,26 +82,32 @@ def land_extract(
         owner=contract.source,
         read_only=True,
     )
+    faults: list[InterfaceMismatch] = []
     try:
         for name, stream in contract.streams.items():
-            delivery = _Extract(landing, engine, name, stream).land(sleep)
+            try:
+                delivery = _Extract(landing, engine, name, stream).land(sleep)
+            except InterfaceMismatch as fault:
+                faults.append(fault)
+                continue
             if delivery is not None:
                 yield delivery
     finally:
         engine.dispose()
+    raise_together(faults)
 
 
 def due_extracts(
-    contract: Contract, last_reads: Mapping[tuple[str, str], datetime], now: datetime, zone: str
+    contract: Contract, last_looks: Mapping[tuple[str, str], datetime], now: datetime, zone: str
 ) -> Iterator[str]:
     """The tables to read again: by cursor an hour after the last time, whole ones once a day.
 
-    `last_reads` says when each stream was last read to its end, `zone` is the operator's. The
-    source itself is not asked, which would cost it as much as reading.
+    `last_looks` says when each stream was last read, whatever became of its rows; `zone` is the
+    operator's. The source itself is not asked, which would cost it as much as reading.
     """
     local = ZoneInfo(zone)
     for name, stream in contract.streams.items():
-        last = last_reads.get((contract.source, name))
+        last = last_looks.get((contract.source, name))
         if last is None:
             due = True
         elif stream.mode == "full":
@@ -121,6 +142,7 @@ class _Extract:
         )
         landing.at("read")
         delivery = self._land_rows(rows, since)
+        landing.ledger.note_look(landing.contract.source, self._name, now=landing.now)
         forget_told(landing)
         return delivery
 
@@ -143,12 +165,17 @@ class _Extract:
             return None
         type_told(landing, self._name, self._table.stream, self._operation())
         position = self._table.position(landing.connection, since, landing.now)
+        highest = self._table.highest(landing.connection)
         if known is not None and known.status in {"loaded", "superseded"}:
-            self._note_read(position, batch_id)
+            self._note_read(position, batch_id, highest)
             return None
         if self._stream.mode != "full":
             rows = leave_out_unchanged(
-                landing, self._name, self._table.stream, window=self._table.window(since)
+                landing,
+                self._name,
+                self._table.stream,
+                window=self._table.window(since),
+                beyond=self._table.beyond(since, "highest"),
             )
             if rows == 0:
                 self._note_read(position)
@@ -166,8 +193,8 @@ class _Extract:
         batch = replace(batch, log_sha256=content)
         if self._stream.mode == "full":
             batch = self._as_whole(batch, before)
-        if not self._stream.reject_limit.allows(len(rejected), rows):
-            reason = f"{len(rejected)} of {rows} rows break the contract"
+        if not within_limit(self._stream, batch):
+            reason = f"{batch.rejected} of {rows} rows break the contract"
             refused = landing.ledger.refuse(
                 replace(batch, code="reject_limit", reason=reason, supersedes=None),
                 quarantine_rows(batch_id, rejected),
@@ -180,18 +207,26 @@ class _Extract:
         except RefusedDelivery:
             refused_or_none = landing.ledger.batch(batch_id)
             return delivery_of(refused_or_none) if refused_or_none else None
-        self._note_read(position, batch_id)
+        self._note_read(position, batch_id, highest)
         landing.at("cursor")
         return delivery_of(batch)
 
-    def _note_read(self, position: str | None, batch_id: str | None = None) -> None:
-        """Note that every row is settled, and how far the cursor has come by which batch."""
+    def _note_read(
+        self, position: str | None, batch_id: str | None = None, highest: str | None = None
+    ) -> None:
+        """Note that every row is settled, and how far the cursor has come by which batch.
+
+        `highest` is no less than any cursor's value in the batch, None if nothing bounds them.
+        """
         landing, source = self._landing, self._landing.contract.source
         mover = batch_id or (self._last.batch_id if self._last else None)
         if position is not None and mover is not None:
             cursor = ExtractCursor(source, self._name, position, mover)
             with landing.ledger.rows.writing():
                 landing.ledger.rows.insert("extract_cursor", cursor, "or replace")
+                if batch_id is not None and highest is not None:
+                    reach = ExtractReach(batch_id, source, self._name, highest)
+                    landing.ledger.rows.insert("extract_reach", reach, "or replace")
         landing.ledger.note_read(source, self._name, now=landing.now)
 
     def _read_cursor(self) -> ExtractCursor | None:

@@ -23,8 +23,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from connectors.contract import Stream
 from connectors.databases.database import explained, helps_at_once
 from connectors.databases.table_columns import find_table
-from connectors.databases.table_reading import load_records, told_rows
-from connectors.errors import InterfaceMismatch
+from connectors.databases.table_reading import SeenRows, load_records, told_rows
+from connectors.errors import InterfaceMismatch, SourceUnreachable
 
 NEW, READING, DONE, ERROR = 0, 1, 2, 9
 FLAGS = (
@@ -82,7 +82,8 @@ class FlagTable:
         """Claim up to `limit` new rows and return their token, or None if there is none.
 
         `ordinal` is the number of this reader's earlier batches: it keeps tokens apart when a
-        source puts the same rows out again.
+        source puts the same rows out again. Raises SourceUnreachable too when rows that look new
+        can never be claimed.
         """
         with explained("Claiming rows at", self._engine):
             for attempt in range(1, _ATTEMPTS + 1):
@@ -95,7 +96,11 @@ class FlagTable:
                     # Another reader may have taken the slice between the look and the claim.
                     if token is None or claimed:
                         return token
-        return None
+        raise SourceUnreachable(
+            f"Claiming rows of the flag table {self.name} failed: rows that looked new could not "
+            f"be claimed, {_ATTEMPTS} times. Trying again helps when other readers took them; "
+            "otherwise the source system must let this user update ifc_status."
+        )
 
     def _try_claim(self, limit: int, ordinal: int, now: datetime) -> tuple[str | None, int]:
         """Claim the new rows of the lowest numbers: who comes second finds them taken.
@@ -163,15 +168,17 @@ class FlagTable:
         *,
         fetch_size: int,
         rows_per_second: int | None,
-    ) -> int:
-        """Make the table `told` from the rows of a claim, as they stand now, and count them.
+    ) -> tuple[int, str]:
+        """Make the table `told` from the rows of a claim, as they stand now.
 
-        Raises InterfaceMismatch when rows have no numbers of their own.
+        Returns their count and the hash of their content. Raises InterfaceMismatch when
+        rows have no numbers of their own.
         """
         flags = self._table.c
         query = told_rows(self._engine, self._found, number=flags.ifc_seq, op=flags.ifc_op).where(
             flags.ifc_batch == token, flags.ifc_status == READING
         )
+        rows = SeenRows(len(self._found.columns))
         count = load_records(
             connection,
             self._engine,
@@ -180,7 +187,10 @@ class FlagTable:
             doing="Reading claimed rows at",
             fetch_size=fetch_size,
             rows_per_second=rows_per_second,
+            look=rows.look,
         )
+        if rows.has_own_numbers(count):
+            return count, rows.content_hash()
         row = connection.execute(
             "select count(distinct try_cast(number as bigint)) from told "
             "where regexp_full_match(number, '-?[0-9]+([.]0*)?')"
@@ -191,7 +201,7 @@ class FlagTable:
                 "in every row. Trying again helps once the source system has numbered its rows; "
                 "none of these was landed."
             )
-        return count
+        return count, rows.content_hash()
 
     def mark(self, token: str, errors: Mapping[int, str], *, now: datetime) -> int:
         """Mark the rows of a claim done, those in `errors` (by ifc_seq) as errors with reason.

@@ -11,13 +11,16 @@ from connectors.column_rules import ColumnRules
 from connectors.contract import Stream
 from connectors.databases.database import open_database
 from connectors.databases.flag_tables import FlagTable
-from connectors.databases.table_reading import content_hash
+from connectors.errors import InterfaceMismatch
 from connectors.landing import Delivery, Landing, delivery_of, quarantine_rows
 from connectors.ledger_rows import Batch, Confirmation
 from connectors.places.place import Secret, no_secret
 from connectors.quarantining.kept_records import as_json, spellings
 from connectors.validation import (
+    FIRST_REJECTED,
+    MOST_REJECTED,
     Rejected,
+    count_rejected,
     local_date,
     quoted,
     reject_repeated_keys,
@@ -41,23 +44,52 @@ def land_tables(
     engine = open_database(
         landing.contract.interface.location, landing.home, secret=secret, owner=source
     )
+    limit = claim_limit(landing.contract.interface.rows_per_second, rows_per_claim)
+    faults: list[InterfaceMismatch] = []
     try:
         for name, stream in landing.contract.streams.items():
-            table = FlagTable(engine, name, stream, worker=reader_name(worker, source))
-            for token in table.left_behind(now=landing.now, stale_after=STALE_AFTER):
-                yield _land_claim(landing, table, name, token)
-            _confirm_marked(landing, table, name)
-            while True:
-                ordinal = len(landing.ledger.batches(source=source, stream=name))
-                token_or_none = table.claim(limit=rows_per_claim, ordinal=ordinal, now=landing.now)
-                if token_or_none is None:
-                    landing.ledger.note_read(source, name, now=landing.now)
-                    break
-                landing.at("claimed")
-                yield _land_claim(landing, table, name, token_or_none)
-            yield from _note_unknown_flags(landing, table, name)
+            try:
+                table = FlagTable(engine, name, stream, worker=reader_name(worker, source))
+                yield from _land_table(landing, table, name, limit)
+            except InterfaceMismatch as fault:
+                faults.append(fault)
     finally:
         engine.dispose()
+    raise_together(faults)
+
+
+def _land_table(landing: Landing, table: FlagTable, name: str, limit: int) -> Iterator[Delivery]:
+    source, ledger = landing.contract.source, landing.ledger
+    for token in table.left_behind(now=landing.now, stale_after=STALE_AFTER):
+        yield _land_claim(landing, table, name, token)
+    _confirm_marked(landing, table, name)
+    while True:
+        ordinal = ledger.count_batches(source, name)
+        claimed = table.claim(limit=limit, ordinal=ordinal, now=landing.now)
+        if claimed is None:
+            ledger.note_read(source, name, now=landing.now)
+            break
+        landing.at("claimed")
+        yield _land_claim(landing, table, name, claimed)
+    yield from _note_unknown_flags(landing, table, name)
+
+
+def claim_limit(rows_per_second: int | None, most: int = ROWS_PER_CLAIM) -> int:
+    """How many rows to claim: reading them takes half the time after which a claim is stale.
+
+    Another reader would otherwise take over a claim that is still being read at an agreed pace.
+    """
+    if rows_per_second is None:
+        return most
+    return max(1, min(most, rows_per_second * int(STALE_AFTER.total_seconds()) // 2))
+
+
+def raise_together(faults: Sequence[InterfaceMismatch]) -> None:
+    """Raise what is wrong with streams of a source, after the others have been landed."""
+    if len(faults) == 1:
+        raise faults[0]
+    if faults:
+        raise InterfaceMismatch(" ".join(map(str, faults))) from faults[0]
 
 
 def reader_name(worker: str, source: str) -> str:
@@ -71,13 +103,17 @@ def reader_name(worker: str, source: str) -> str:
 def _note_unknown_flags(landing: Landing, table: FlagTable, name: str) -> Iterator[Delivery]:
     """Tell of rows that no claim can reach; nothing would ever be heard of them otherwise."""
     stuck = table.unknown_flags()
-    if not stuck:
-        return
     source = landing.contract.source
     detail = (
         f"{stuck} rows have no ifc_seq, an ifc_status other than 0, 1, 2 and 9, or are being read "
         "under a token that is none"
     )
+    ledger = landing.ledger
+    for event in ledger.exchange_events(unresolved=True, source=source, code="unknown_flag"):
+        if event.file == table.name and (not stuck or event.detail != detail):
+            ledger.resolve_event(event.event_id, now=landing.now)
+    if not stuck:
+        return
     new = landing.ledger.note_event(
         "unknown_flag",
         source=source,
@@ -100,12 +136,13 @@ def _land_claim(landing: Landing, table: FlagTable, name: str, token: str) -> De
     stream = landing.contract.streams[name]
     interface = landing.contract.interface
     columns = list(stream.columns)
-    rows = table.load(
+    rows, content_sha256 = table.load(
         landing.connection,
         token,
         fetch_size=interface.fetch_size,
         rows_per_second=interface.rows_per_second,
     )
+    landing.at("read")
     type_told(landing, name, table.stream)
     batch, rejected = drafted_batch(
         landing,
@@ -114,15 +151,13 @@ def _land_claim(landing: Landing, table: FlagTable, name: str, token: str) -> De
         batch_id=token,
         interface="table",
         place=table.name,
-        content_sha256=content_hash(
-            landing.connection, ["number", "op", *(f"c{n}" for n in range(len(columns)))]
-        ),
+        content_sha256=content_sha256,
         rows=rows,
     )
-    if stream.reject_limit.allows(len(rejected), rows):
+    if within_limit(stream, batch):
         batch = landing.land(batch, rejected, rejected_bytes(landing, stream, table.stream))
     else:
-        reason = f"{len(rejected)} of {rows} rows break the contract"
+        reason = f"{batch.rejected} of {rows} rows break the contract"
         batch = landing.ledger.refuse(
             replace(batch, code="reject_limit", reason=reason),
             quarantine_rows(token, rejected),
@@ -260,10 +295,12 @@ def drafted_batch(
     rows: int,
     sequence: int | None = None,
 ) -> tuple[Batch, list[Rejected]]:
-    """The batch that the `rows` records of `typed` make, and the records it must leave out."""
-    places = {column: number for number, column in enumerate(columns, 1)}
-    rejected = rejected_records(landing.connection, places)
+    """The batch that the `rows` records of `typed` make, and the records it must leave out.
+
+    Of a batch that is not `within_limit` only the first of them are listed.
+    """
     first, last = days_covered(landing, name)
+    count = count_rejected(landing.connection)
     batch = Batch(
         batch_id=batch_id,
         source=landing.contract.source,
@@ -279,18 +316,27 @@ def drafted_batch(
         declared_rows=None,
         declared_sums={},
         rows=rows,
-        rows_loaded=rows - len(rejected),
-        rejected=len(rejected),
+        rows_loaded=rows - count,
+        rejected=count,
         sums={},
         status="announced",
-        code="malformed_row" if rejected else None,
-        reason=f"{len(rejected)} of {rows} rows are in quarantine" if rejected else None,
+        code="malformed_row" if count else None,
+        reason=f"{count} of {rows} rows are in quarantine" if count else None,
         supersedes=None,
         path=None,
-        received_at=landing.now,
+        received_at=landing.arrival(name, landing.now),
         loaded_at=None,
     )
-    return batch, rejected
+    most = None if within_limit(landing.contract.streams[name], batch) else FIRST_REJECTED
+    places = {column: number for number, column in enumerate(columns, 1)}
+    return batch, rejected_records(landing.connection, places, most) if count else []
+
+
+def within_limit(stream: Stream, batch: Batch) -> bool:
+    """Whether so many records may be rejected; each is kept apart, so there is an end to it."""
+    return batch.rejected <= MOST_REJECTED and stream.reject_limit.allows(
+        batch.rejected, batch.rows
+    )
 
 
 def days_covered(landing: Landing, name: str) -> tuple[date, date]:

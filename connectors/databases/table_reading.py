@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import SQLAlchemyError
@@ -23,6 +26,12 @@ from connectors.databases.database import driver_errors, failure, session_settin
 from connectors.databases.table_columns import PartnerTable, value_text
 
 Sleep = Callable[[float], None]
+Look = Callable[[pa.RecordBatch], None]
+
+
+def no_look(batch: pa.RecordBatch) -> None:
+    """Look at nothing."""
+
 
 _NUMBER, _OP, _FLAW = "number", "op", "flaw"
 
@@ -70,9 +79,11 @@ def load_records(
     read_only: bool = False,
     rows_per_second: int | None = None,
     sleep: Sleep = time.sleep,
+    look: Look = no_look,
 ) -> int:
     """Make the table `told` of `connection` from a query of `told_rows` and return its rows.
 
+    While a batch is put there the next is read; `look` sees each in its order, on another thread.
     Raises SourceUnreachable or InterfaceMismatch when the database fails, however far it came; the
     rows read until then are of no use to anybody.
     """
@@ -82,14 +93,70 @@ def load_records(
     connection.execute("create or replace table told as select * from _told")
     rows = 0
     batches = read(engine, query, width, fetch_size, read_only)
-    while (batch := _next(batches, doing, engine)) is not None:
-        connection.register("_told", batch)
-        connection.execute("insert into told select * from _told")
-        rows += batch.num_rows
-        if rows_per_second:
-            sleep(batch.num_rows / rows_per_second)
+
+    def read_next() -> pa.RecordBatch | None:
+        batch = _next(batches, doing, engine)
+        if batch is not None:
+            look(batch)
+        return batch
+
+    with ThreadPoolExecutor(1) as reader:
+        try:
+            coming = reader.submit(read_next)
+            while (batch := coming.result()) is not None:
+                if rows_per_second:
+                    sleep(batch.num_rows / rows_per_second)
+                coming = reader.submit(read_next)
+                connection.register("_told", batch)
+                connection.execute("insert into told select * from _told")
+                rows += batch.num_rows
+        finally:
+            # The thread that opened the session closes it.
+            reader.submit(batches.close).result()
     connection.unregister("_told")
     return rows
+
+
+class SeenRows:
+    """What `look` gathers of rows while they are read.
+
+    `content_hash` is exact, in the order in which the rows came, and does not depend on how they
+    are cut into batches: each column is hashed by its texts and by their lengths, nulls apart.
+    """
+
+    def __init__(self, width: int) -> None:
+        self._hashes = {
+            name: (hashlib.sha256(), hashlib.sha256())
+            for name in _schema(width).names
+            if name != _FLAW
+        }
+        self._numbers: list[Any] | None = []
+
+    def look(self, batch: pa.RecordBatch) -> None:
+        """Take the next batch."""
+        for name, (lengths, texts) in self._hashes.items():
+            column = batch[name]
+            found = pc.fill_null(pc.binary_length(column), -1)
+            lengths.update(found.to_numpy(zero_copy_only=False).tobytes())
+            texts.update(_text_bytes(column))
+        if self._numbers is not None:
+            try:
+                self._numbers.append(batch[_NUMBER].cast(pa.int64()).drop_null().to_numpy())
+            except pa.ArrowInvalid:
+                self._numbers = None
+
+    def has_own_numbers(self, count: int) -> bool:
+        """Whether `count` rows were seen to have integers of their own; False if unsure."""
+        if not self._numbers:
+            return count == 0 and self._numbers is not None
+        return len(np.unique(np.concatenate(self._numbers))) == count
+
+    def content_hash(self) -> str:
+        """The hash of everything seen."""
+        whole = hashlib.sha256()
+        for lengths, texts in self._hashes.values():
+            whole.update(lengths.digest() + texts.digest())
+        return whole.hexdigest()
 
 
 def _next(
@@ -116,6 +183,15 @@ def content_hash(connection: duckdb.DuckDBPyConnection, columns: Sequence[str]) 
     return hashlib.sha256(repr(row).encode()).hexdigest()
 
 
+def _text_bytes(column: pa.Array) -> bytes | memoryview:
+    """The bytes of an array's texts, one behind the other."""
+    _, offsets, content = column.buffers()
+    if content is None or not len(column):
+        return b""
+    ends = np.frombuffer(offsets, np.int32)[column.offset : column.offset + len(column) + 1]
+    return memoryview(content)[int(ends[0]) : int(ends[-1])]
+
+
 def _schema(width: int) -> pa.Schema:
     names = [_NUMBER, _OP, _FLAW, *(f"c{place}" for place in range(width))]
     return pa.schema([(name, pa.string()) for name in names])
@@ -123,7 +199,7 @@ def _schema(width: int) -> pa.Schema:
 
 def _adbc(
     engine: sa.Engine, query: sa.Select[Any], width: int, _fetch_size: int, read_only: bool
-) -> Iterator[pa.RecordBatch]:
+) -> Generator[pa.RecordBatch, None, None]:
     import adbc_driver_postgresql.dbapi as adbc
 
     # Sessions of ADBC take a URL; without a paramstyle of formats the percent sign stays single.
@@ -171,7 +247,7 @@ def _as_text(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
 
 def _unbuffered(
     engine: sa.Engine, query: sa.Select[Any], width: int, fetch_size: int, _read_only: bool
-) -> Iterator[pa.RecordBatch]:
+) -> Generator[pa.RecordBatch, None, None]:
     from pymysql.cursors import SSCursor
 
     statement = str(query.compile(engine, compile_kwargs={"literal_binds": True}))
@@ -197,7 +273,7 @@ def _raw(engine: sa.Engine) -> Iterator[Any]:
 
 def _blocks(
     engine: sa.Engine, query: sa.Select[Any], width: int, fetch_size: int, _read_only: bool
-) -> Iterator[pa.RecordBatch]:
+) -> Generator[pa.RecordBatch, None, None]:
     schema = _schema(width)
     with engine.connect().execution_options(yield_per=fetch_size) as session:
         for rows in session.execute(query).partitions():

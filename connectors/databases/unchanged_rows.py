@@ -2,43 +2,75 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pyarrow as pa
 
 from connectors.contract import Stream
 from connectors.landing import Landing
-from connectors.ledger_rows import Batch
 from connectors.quarantining.kept_records import as_json, spellings
 from connectors.scrubbing import scrub
 from connectors.sql_text import quoted
+from connectors.validation import MOST_REJECTED, count_rejected
+
+_AT_ONCE = 10_000
 
 
-def leave_out_unchanged(landing: Landing, name: str, told: Stream, *, window: str) -> int:
+def leave_out_unchanged(
+    landing: Landing, name: str, told: Stream, *, window: str, beyond: str = "false"
+) -> int:
     """Take rows that landed before out of `typed` and return how many are left.
 
     A row is left out when the latest version of its key among the landed rows of `window` (SQL over
     raw columns) is the same in every column, and a faulty one when it waits in quarantine as it is.
+    `beyond` is SQL over the `highest` of a batch: whether none of its rows is of the window.
     `told` is the stream in the spellings in which its values came.
     """
-    batches = _loaded(landing, name)
-    _leave_out_landed(landing, name, batches, window)
-    _leave_out_quarantined(landing, name, told, batches)
+    _leave_out_landed(landing, name, _loaded(landing, name, beyond), window)
+    _leave_out_quarantined(landing, name, told)
     row = landing.connection.execute("select count(*) from typed").fetchone()
     assert row is not None
     return int(row[0])
 
 
-def _loaded(landing: Landing, name: str) -> list[Batch]:
-    """The loaded batches of a stream in the order in which they were loaded."""
-    return landing.ledger.rows.select(
-        Batch,
-        "select * from batch where source = ? and stream = ? and status = 'loaded' "
-        "order by loaded_at, rowid",
-        [landing.contract.source, name],
+@dataclass(frozen=True)
+class _Landed:
+    """A loaded batch and its file."""
+
+    batch_id: str
+    path: str
+
+
+def _loaded(landing: Landing, name: str, beyond: str) -> list[_Landed]:
+    """The loaded batches that reach into the window, in the order in which they were loaded."""
+    about = [landing.contract.source, name]
+    reaches = landing.ledger.rows.execute(
+        "select batch_id, highest from extract_reach where source = ? and stream = ?", about
+    ).fetchall()
+    table = pa.table(
+        {
+            "batch_id": pa.array([row[0] for row in reaches], pa.string()),
+            "highest": pa.array([row[1] for row in reaches], pa.string()),
+        }
     )
+    connection = landing.connection
+    connection.register("_reach", table)
+    outdated = {
+        row[0]
+        for row in connection.execute(f"select batch_id from _reach where {beyond}").fetchall()
+    }
+    connection.unregister("_reach")
+    landed = landing.ledger.rows.select(
+        _Landed,
+        "select batch_id, path from batch where source = ? and stream = ? and status = 'loaded' "
+        "and path is not null order by loaded_at, rowid",
+        about,
+    )
+    return [one for one in landed if one.batch_id not in outdated]
 
 
-def _leave_out_landed(landing: Landing, name: str, batches: list[Batch], window: str) -> None:
-    paths = sorted({str(landing.home / batch.path) for batch in batches if batch.path})
+def _leave_out_landed(landing: Landing, name: str, batches: list[_Landed], window: str) -> None:
+    paths = sorted({str(landing.home / batch.path) for batch in batches})
     if not paths:
         return
     connection, stream = landing.connection, landing.contract.streams[name]
@@ -107,28 +139,39 @@ def _make_shown(landing: Landing, stream: Stream) -> None:
     )
 
 
-def _leave_out_quarantined(landing: Landing, name: str, told: Stream, batches: list[Batch]) -> None:
+def _leave_out_quarantined(landing: Landing, name: str, told: Stream) -> None:
     """Leave out faulty rows that wait in quarantine, byte for byte as they are kept."""
     connection, stream = landing.connection, landing.contract.streams[name]
+    if not 0 < count_rejected(connection) <= MOST_REJECTED:
+        return
     faulty = connection.execute(
         "select record_no, fields, op, flaw from record where record_no in "
         "(select _record_no from typed where _fault is not null)"
-    ).fetchall()
-    if not faulty:
-        return
-    kept = {
-        landing.pii.quarantined_record(batch.batch_id, row.record_no)
-        for batch in batches
-        if batch.rejected
-        for row in landing.ledger.quarantine(batch_id=batch.batch_id)
-        if row.state != "replayed"
-    }
-    spelt = spellings(stream, told)
-    known = [
-        number
-        for number, texts, op, flaw in faulty
-        if as_json(texts, list(stream.columns), op=op, flaw=flaw, spellings=spelt) in kept
-    ]
+    )
+    spelt, columns = spellings(stream, told), list(stream.columns)
+    known: list[int] = []
+    while some := faulty.fetchmany(_AT_ONCE):
+        records = [
+            (number, as_json(texts, columns, op=op, flaw=flaw, spellings=spelt))
+            for number, texts, op, flaw in some
+        ]
+        alike = landing.pii.records_alike(record for _, record in records)
+        known += [
+            number
+            for number, record in records
+            if any(_waits(landing, name, *one) for one in alike[record])
+        ]
     connection.execute(
         "delete from typed where _record_no in (select unnest(?::bigint[]))", [known]
     )
+
+
+def _waits(landing: Landing, name: str, batch_id: str, record_no: int) -> bool:
+    """Whether a rejected record is of a loaded batch of this stream and was not replayed."""
+    found = landing.ledger.rows.execute(
+        "select 1 from quarantine join batch using (batch_id) where batch_id = ? "
+        "and record_no = ? and state <> 'replayed' and source = ? and stream = ? "
+        "and status = 'loaded'",
+        [batch_id, record_no, landing.contract.source, name],
+    ).fetchone()
+    return found is not None

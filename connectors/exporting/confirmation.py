@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -11,15 +11,18 @@ from pathlib import Path
 
 from connectors.databases.database import open_database
 from connectors.databases.outbound_tables import OutboundFlags, outbound_flags
-from connectors.errors import SourceUnreachable
+from connectors.errors import ConnectorError
 from connectors.exporting.declaration import ExportDeclaration
-from connectors.exporting.ledger import AWAITED, ExportLedger
+from connectors.exporting.ledger import ANNOUNCED, AWAITED, UNDELIVERED, ExportLedger
 from connectors.files.exchange import READ_LOG
 from connectors.ledger import Ledger
 from connectors.ledger_rows import Export
 from connectors.places.place import Place, Secret, open_place
+from connectors.scrubbing import scrub
 
 _LARGEST_LOG = 1024 * 1024
+_LONGEST_REASON = 500
+_NO_ROWS = "the table got no rows, so there is nothing to mark"
 _RESULTS = {"ok", "partial", "refused"}
 _LATE = {
     "files": ("missing_read_log", "no read log has come"),
@@ -49,9 +52,13 @@ class Verdict:
 
 
 def judge(made: Export, answer: Answer) -> Verdict:
-    """Compare an answer with what was delivered; every difference is named."""
+    """Compare an answer with what was delivered; every difference is named.
+
+    What a partner writes is free text: it is scrubbed and shortened here, whatever way it came.
+    """
+    said = _shown(answer.reason or "")
     if answer.result == "refused":
-        return Verdict("refused", "export_refused", answer.reason or "the partner gives no reason")
+        return Verdict("refused", "export_refused", said or "the partner gives no reason")
     wrong = []
     if answer.rows is not None and answer.rows != made.rows:
         wrong.append(f"{answer.rows} rows were read, {made.rows} were delivered")
@@ -60,12 +67,13 @@ def judge(made: Export, answer: Answer) -> Verdict:
     for name, delivered in made.sums.items():
         read = answer.sums.get(name)
         if read is not None and not _equal(read, delivered):
-            wrong.append(f"the sum of {name} is {read}, {delivered} was delivered")
+            wrong.append(f"the sum of {name} is {_number(read)}, {delivered} was delivered")
     if answer.result == "partial":
-        wrong.append(answer.reason or "only a part was loaded")
+        wrong.append(said or "only a part was loaded")
     if wrong:
-        return Verdict("disagrees", "read_log_disagrees", "; ".join(wrong))
-    return Verdict("confirmed", None, None)
+        reason = "; ".join(wrong)[:_LONGEST_REASON]
+        return Verdict("disagrees", "read_log_disagrees", reason)
+    return Verdict("confirmed", None, said or None)
 
 
 def _equal(one: str, other: str) -> bool:
@@ -93,24 +101,36 @@ def parse_answer(raw: bytes) -> Answer | None:
         rows=rows,
         sums={str(name): str(value) for name, value in sums.items()},
         sha256=sha256 if isinstance(sha256, str) else None,
-        reason=_shown(reason) if isinstance(reason, str) else None,
+        reason=reason if isinstance(reason, str) else None,
     )
 
 
 def _shown(text: str) -> str:
-    """A partner's words as they may stand in a listing."""
-    return "".join(one if one.isprintable() else " " for one in text)[:500]
+    """A partner's words as they may stand in a listing: without personal values, on one line."""
+    plain = "".join(one if one.isprintable() else " " for one in text[: 4 * _LONGEST_REASON])
+    return scrub(plain).strip()[:_LONGEST_REASON]
 
 
-def settle(ledger: Ledger, made: Export, answer: Answer, *, now: datetime) -> Export:
-    """Note a partner's answer to an export and what it means; late events of it are settled."""
+def _number(text: str) -> str:
+    """A partner's number as it wrote it; what is none is free text."""
+    try:
+        return format(Decimal(text), "f")[:40]
+    except InvalidOperation:
+        return _shown(text)[:40]
+
+
+def settle(ledger: Ledger, made: Export, answer: Answer, *, now: datetime) -> Export | None:
+    """Note a partner's answer and what it means, all in one step; late events of it are settled.
+
+    None for an export that awaits no answer any more: another one was quicker, or it was replaced.
+    """
     verdict = judge(made, answer)
-    settled = ExportLedger(ledger.rows).settle(
-        made, verdict.status, code=verdict.code, reason=verdict.reason, now=now
-    )
-    _resolve(ledger, made, now=now)
-    if verdict.code is not None:
-        _note(ledger, made, verdict.code, verdict.reason or "", now=now)
+    with ledger.rows.writing():
+        settled = ExportLedger(ledger.rows).settle(
+            made.export_id, verdict.status, code=verdict.code, reason=verdict.reason, now=now
+        )
+        if settled is not None and verdict.code is not None:
+            _note(ledger, made, verdict.code, verdict.reason or "", now=now)
     return settled
 
 
@@ -121,36 +141,46 @@ def watch_exports(
     home: Path,
     now: datetime,
     secret: Secret,
+    failed: Callable[[ConnectorError | OSError], None],
 ) -> Iterator[Export]:
     """Look for the answers to all delivered exports; yield those that were settled.
 
-    One without an answer past its time becomes an exchange event, once. A place that cannot be
-    reached leaves its exports waiting; the others go on, then SourceUnreachable is raised.
+    What is past its time becomes an exchange event, once: an export without an answer, also one
+    whose declaration is gone, and one that could not be brought to its partner. A place that cannot
+    be read leaves its exports waiting and is told to `failed`; the others go on.
     """
-    unreachable: list[SourceUnreachable] = []
-    for name, declaration in declarations.items():
-        awaited = ExportLedger(ledger.rows).exports(export=name, status=AWAITED)
-        if not awaited:
-            continue
-        try:
-            answers = dict(_answers(declaration, awaited, home, secret))
-        except SourceUnreachable as error:
-            unreachable.append(error)
-            answers = {}
-        for made in awaited:
+    exports = ExportLedger(ledger.rows)
+    awaited: dict[str, list[Export]] = {}
+    for made in exports.exports(status=AWAITED):
+        awaited.setdefault(made.export, []).append(made)
+    for name, waiting in awaited.items():
+        answers: dict[str, Answer | None] = {}
+        if name in declarations:
+            try:
+                answers.update(_answers(declarations[name], waiting, home, secret))
+            except (ConnectorError, OSError) as error:
+                failed(error)
+        for made in waiting:
             answer = answers.get(made.export_id)
             if isinstance(answer, Answer):
-                yield settle(ledger, made, answer, now=now)
+                settled = settle(ledger, made, answer, now=now)
+                if settled is not None:
+                    yield settled
                 continue
             if made.export_id in answers:
                 detail = f"the read log of {made.place} cannot be understood"
                 _note(ledger, made, "unreadable_read_log", detail, now=now)
             if now > made.due_at:
                 code, what = _LATE[made.interface]
-                detail = f"{what} by {made.due_at:%Y-%m-%d %H:%M} UTC"
-                _note(ledger, made, code, detail, now=now)
-    if unreachable:
-        raise unreachable[0]
+                _note(ledger, made, code, f"{what} by {_moment(made.due_at)}", now=now)
+    for made in exports.exports(status=ANNOUNCED):
+        if now > made.due_at:
+            detail = f"it could not be brought to the partner by {_moment(made.due_at)}"
+            _note(ledger, made, UNDELIVERED, detail, now=now)
+
+
+def _moment(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"
 
 
 def _answers(
@@ -180,8 +210,14 @@ def _read_log(place: Place, made: Export) -> Iterator[tuple[str, Answer | None]]
 
 
 def _flags(made: Export, flags: OutboundFlags) -> Iterator[tuple[str, Answer]]:
-    """The partner's flags as an answer, once every row is done or an error."""
+    """The partner's flags as an answer, once every row is done or an error.
+
+    Of no rows nothing can be marked: that there were none is the answer.
+    """
     if flags.done + flags.failed < made.rows:
+        return
+    if not made.rows:
+        yield made.export_id, Answer("ok", 0, {}, None, _NO_ROWS)
         return
     reasons = "; ".join(sorted({_shown(text) for text in flags.errors.values() if text})[:5])
     result = "ok" if not flags.failed else "refused" if not flags.done else "partial"
@@ -200,9 +236,3 @@ def _note(ledger: Ledger, made: Export, code: str, detail: str, *, now: datetime
         detail=detail,
         now=now,
     )
-
-
-def _resolve(ledger: Ledger, made: Export, *, now: datetime) -> None:
-    for event in ledger.exchange_events(unresolved=True, source=made.partner):
-        if event.batch_id == made.export_id:
-            ledger.resolve_event(event.event_id, now=now)

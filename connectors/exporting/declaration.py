@@ -7,7 +7,7 @@ write it, the same kit describes it and the same send log goes with it.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -26,6 +26,7 @@ from connectors.contract import (
 from connectors.file_layout import FileLayout
 from cubes.declaration import list_files, load_file, suggest
 from cubes.errors import DeclarationError, Fault
+from cubes.named_query import NamedQuery
 
 EXPORTS = Path(__file__).parents[1] / "exports"
 SOURCE = "huiyin"
@@ -168,10 +169,16 @@ def _as_contract(column: ExportColumn) -> Column:
     return Column.model_validate(given)
 
 
-def load_exports(folders: Sequence[Path], *, examples: bool) -> dict[str, ExportDeclaration]:
+def load_exports(
+    folders: Sequence[Path],
+    *,
+    examples: bool,
+    queries: Mapping[str, NamedQuery] | None = None,
+) -> dict[str, ExportDeclaration]:
     """Load the exports of a search path, keyed and sorted by id; the demo's only if `examples`.
 
-    Raises DeclarationError with the faults of all files at once.
+    With `queries` each must name one of them and only parameters that it has. Raises
+    DeclarationError with the faults of all files at once.
     """
     faults: list[Fault] = []
     found: dict[str, ExportDeclaration] = {}
@@ -183,6 +190,8 @@ def load_exports(folders: Sequence[Path], *, examples: bool) -> dict[str, Export
             except ValueError as error:
                 faults.append(Fault(str(path), 0, str(error).replace("\n", " ")))
             found[path.stem] = declared
+            if queries is not None and (examples or not declared.example):
+                faults += [Fault(str(path), 0, said) for said in _query_faults(declared, queries)]
     if faults:
         raise DeclarationError("export", faults)
     return {
@@ -190,3 +199,14 @@ def load_exports(folders: Sequence[Path], *, examples: bool) -> dict[str, Export
         for name, declared in sorted(found.items())
         if examples or not declared.example
     }
+
+
+def _query_faults(declared: ExportDeclaration, queries: Mapping[str, NamedQuery]) -> Iterator[str]:
+    named = queries.get(declared.query)
+    if named is None:
+        yield f"unknown query '{declared.query}'{suggest(declared.query, queries)}"
+        return
+    for name in declared.parameters:
+        if name not in named.parameters:
+            near = suggest(name, named.parameters)
+            yield f"query '{named.query}' has no parameter '{name}'{near}"

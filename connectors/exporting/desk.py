@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from connectors.exporting.confirmation import Answer, settle
 from connectors.exporting.declaration import ExportDeclaration
-from connectors.exporting.ledger import AWAITED, ExportLedger
+from connectors.exporting.ledger import ANNOUNCED, ExportLedger
 from connectors.exporting.making import kept_content
 from connectors.ledger import Ledger
 from connectors.ledger_rows import Export
@@ -28,27 +29,30 @@ class ExportDesk:
     home: Path
     open_ledger: Callable[[], AbstractContextManager[Ledger]]
 
-    def deliveries(self, client: str) -> list[Export]:
-        """The exports of a client, oldest first, whatever became of them."""
-        names = {
-            name
-            for name, declaration in self.declarations.items()
-            if (declaration.interface.type, declaration.interface.location) == (SERVICE, client)
-        }
+    def deliveries(self, client: str, limit: int) -> list[Export]:
+        """The last `limit` exports of a client, oldest first, whatever became of them."""
+        names = [name for name in self.declarations if self._is_for(client, name)]
         with self.open_ledger() as ledger:
-            return [made for made in ExportLedger(ledger.rows).exports() if made.export in names]
+            return ExportLedger(ledger.rows).last(names, limit)
 
-    def fetch(self, client: str, export_id: str) -> list[dict[str, Any]] | None:
-        """The rows of one of a client's exports; None if it has no such export.
+    def delivery(self, client: str, export_id: str) -> Export | None:
+        """One of a client's exports; None if it has no such export."""
+        with self.open_ledger() as ledger:
+            made = ExportLedger(ledger.rows).export(export_id)
+        return made if made is not None and self._is_for(client, made.export) else None
 
-        Raises ExportMismatch when the kept content is gone.
+    def fetch(self, made: Export, offset: int, limit: int) -> list[dict[str, Any]] | None:
+        """Rows of an export from `offset`, at most `limit`; None before it is ready.
+
+        Raises ExportMismatch when the kept content is gone or was changed, which a part that does
+        not begin at the first row tells only by its size.
         """
-        made = self._own(client, export_id)
-        if made is None or made.status == "announced":
+        if made.status == ANNOUNCED:
             return None
-        kept = kept_content(self.home, self.declarations[made.export], made)
+        declaration = self.declarations[made.export]
+        kept = kept_content(self.home, declaration, made, by_size=offset > 0)
         with kept.open(encoding="utf-8") as file:
-            return [json.loads(line) for line in file]
+            return [json.loads(line) for line in islice(file, offset, offset + limit)]
 
     def confirm(
         self, client: str, export_id: str, answer: Answer, *, now: datetime
@@ -57,14 +61,17 @@ class ExportDesk:
 
         A second answer to a settled export changes nothing.
         """
-        made = self._own(client, export_id)
+        made = self.delivery(client, export_id)
         if made is None:
             return None
-        if made.status != AWAITED:
-            return made
         with self.open_ledger() as ledger:
-            return settle(ledger, made, answer, now=now)
+            return settle(ledger, made, answer, now=now) or ExportLedger(ledger.rows).export(
+                export_id
+            )
 
-    def _own(self, client: str, export_id: str) -> Export | None:
-        found = [made for made in self.deliveries(client) if made.export_id == export_id]
-        return found[0] if found else None
+    def _is_for(self, client: str, name: str) -> bool:
+        declaration = self.declarations.get(name)
+        if declaration is None:
+            return False
+        interface = declaration.interface
+        return (interface.type, interface.location) == (SERVICE, client)

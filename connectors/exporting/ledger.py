@@ -1,14 +1,21 @@
-"""The ledger's record of our exports: what was made, what was delivered, what was confirmed."""
+"""The ledger's record of our exports: what was made, what was delivered, what was confirmed.
+
+Every change names the state that it starts from, so that of two processes only one makes it.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
 from datetime import date, datetime
 
 from connectors.ledger_rows import Export
 from connectors.rows import Rows, where_of
+from connectors.sqlite_store import as_text
 
+ANNOUNCED = "announced"
 AWAITED = "delivered"
+UNMADE = "unmade_export"
+UNDELIVERED = "undelivered_export"
 
 
 class ExportLedger:
@@ -22,6 +29,14 @@ class ExportLedger:
         found = self._rows.select(Export, "select * from export where export_id = ?", [export_id])
         return found[0] if found else None
 
+    def beginning_with(self, prefix: str) -> list[Export]:
+        """The exports whose id begins so, at most two: one is meant, two are not enough said."""
+        return self._rows.select(
+            Export,
+            "select * from export where substr(export_id, 1, length(?)) = ? limit 2",
+            [prefix, prefix],
+        )
+
     def exports(
         self, *, export: str | None = None, partner: str | None = None, status: str | None = None
     ) -> list[Export]:
@@ -30,6 +45,17 @@ class ExportLedger:
         return self._rows.select(
             Export, f"select * from export{where} order by export, sequence", values
         )
+
+    def last(self, exports: Sequence[str], limit: int) -> list[Export]:
+        """The last `limit` exports of some declarations, oldest first."""
+        marks = ", ".join("?" for _ in exports)
+        found = self._rows.select(
+            Export,
+            f"select * from export where export in ({marks}) "
+            "order by announced_at desc, export desc, sequence desc limit ?",
+            [*exports, limit],
+        )
+        return found[::-1]
 
     def latest(self, export: str, business_date: date) -> Export | None:
         """The last export made for a business date, or None."""
@@ -49,26 +75,66 @@ class ExportLedger:
         return int(row[0])
 
     def announce(self, made: Export) -> None:
-        """Note an export that was made; it replaces an unanswered one of its day."""
+        """Note an export that was made.
+
+        Whatever of its day is not confirmed is superseded, and what was noted about it is settled.
+        """
+        day = made.business_date.isoformat()
         with self._rows.writing():
             self._rows.insert("export", made)
             self._rows.execute(
                 "update export set status = 'superseded' where export = ? and business_date = ? "
-                "and sequence < ? and status in ('announced', 'delivered')",
-                [made.export, made.business_date.isoformat(), made.sequence],
+                "and sequence < ? and status in ('announced', 'delivered', 'refused', 'disagrees')",
+                [made.export, day, made.sequence],
+            )
+            self._rows.execute(
+                "update exchange_event set resolved_at = ? where resolved_at is null and batch_id "
+                "in (select export_id from export where export = ? and business_date = ? "
+                "and status = 'superseded')",
+                [as_text(made.announced_at), made.export, day],
+            )
+            self._rows.execute(
+                "update exchange_event set resolved_at = ? where resolved_at is null "
+                "and code = ? and source = ? and stream = ? and business_date = ?",
+                [as_text(made.announced_at), UNMADE, made.partner, made.export, day],
             )
 
     def deliver(self, made: Export, *, now: datetime, due_at: datetime) -> Export:
-        """Note that everything of an export is where its partner finds it."""
-        return self._put(replace(made, status="delivered", delivered_at=now, due_at=due_at))
+        """Note that everything of an announced export is where its partner finds it.
+
+        Returns the export as it now is: one that was superseded meanwhile stays so.
+        """
+        with self._rows.writing():
+            self._rows.execute(
+                "update export set status = 'delivered', delivered_at = ?, due_at = ? "
+                "where export_id = ? and status = 'announced'",
+                [as_text(now), as_text(due_at), made.export_id],
+            )
+            self._rows.execute(
+                "update exchange_event set resolved_at = ? "
+                "where batch_id = ? and code = ? and resolved_at is null",
+                [as_text(now), made.export_id, UNDELIVERED],
+            )
+        return self.export(made.export_id) or made
 
     def settle(
-        self, made: Export, status: str, *, code: str | None, reason: str | None, now: datetime
-    ) -> Export:
-        """Note the partner's answer: confirmed, refused or disagrees."""
-        return self._put(replace(made, status=status, code=code, reason=reason, confirmed_at=now))
+        self, export_id: str, status: str, *, code: str | None, reason: str | None, now: datetime
+    ) -> Export | None:
+        """Note the partner's answer: confirmed, refused or disagrees; older events are settled.
 
-    def _put(self, made: Export) -> Export:
+        None, and nothing is noted, for an export that awaits no answer (any more).
+        """
         with self._rows.writing():
-            self._rows.insert("export", made, "or replace")
-        return made
+            changed = self._rows.execute(
+                "update export set status = ?, code = ?, reason = ?, confirmed_at = ? "
+                "where export_id = ? and status = 'delivered'",
+                [status, code, reason, as_text(now), export_id],
+            )
+            if not changed.rowcount:
+                return None
+            self._rows.execute(
+                "update exchange_event set resolved_at = ? "
+                "where batch_id = ? and resolved_at is null",
+                [as_text(now), export_id],
+            )
+        return self.export(export_id)

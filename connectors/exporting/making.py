@@ -22,12 +22,15 @@ from connectors.databases.outbound_tables import append_outbound
 from connectors.errors import ExportMismatch
 from connectors.exporting.declaration import SOURCE, ExportDeclaration
 from connectors.exporting.ledger import ExportLedger
-from connectors.files.exchange import SEND_LOG, SendLog, hash_file, send_log_bytes
+from connectors.files.exchange import READ_LOG, SEND_LOG, SendLog, hash_file, send_log_bytes
 from connectors.formats import suffix_of, write_file
 from connectors.ledger_rows import Export
-from connectors.places.place import Secret, open_place, sync_folder
+from connectors.places.place import Place, Secret, open_place, sync_folder
 
 Row = Mapping[str, Any]
+
+_ARCHIVE = "archive"
+_LARGEST_LOG = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -107,11 +110,13 @@ def deliver_export(
         place = open_place(
             declaration.interface.location, home, secret=secret, owner=declaration.partner
         )
+        log = send_log_bytes(_send_log(made))
         with place:
-            place.put(kept, made.place)
-            at("file")
-            place.write(f"{made.place}{SEND_LOG}", send_log_bytes(_send_log(made)))
-            at("send_log")
+            if not _is_there(place, made, log):
+                place.put(kept, made.place)
+                at("file")
+                place.write(f"{made.place}{SEND_LOG}", log)
+                at("send_log")
     elif declaration.interface.type == "table":
         engine = open_database(
             declaration.interface.location, home, secret=secret, owner=declaration.partner
@@ -130,15 +135,47 @@ def deliver_export(
     return exports.deliver(made, now=now, due_at=now + declaration.patience)
 
 
+def _is_there(place: Place, made: Export, log: bytes) -> bool:
+    """Whether an earlier attempt brought everything and died before that was noted.
+
+    The log goes last. A partner may have taken the file since, answered it or archived both; put
+    there again, the file would be read twice.
+    """
+    names = (f"{made.place}{SEND_LOG}", f"{_ARCHIVE}/{made.place}{SEND_LOG}")
+    for name in names:
+        try:
+            if place.read(name, len(log) + 1) == log:
+                return True
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+    answers = (f"{made.place}{READ_LOG}", f"{_ARCHIVE}/{made.place}{READ_LOG}")
+    return any(_names_hash(place, name, made.sha256) for name in answers)
+
+
+def _names_hash(place: Place, name: str, sha256: str) -> bool:
+    """Whether a partner's read log is one of this very content."""
+    try:
+        body = place.read(name, _LARGEST_LOG)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return sha256.encode() in body.lower()
+
+
 def kept_path(home: Path, export: str, name: str) -> Path:
     """Where the content of an export is kept."""
     return home / "exports" / export / name
 
 
-def kept_content(home: Path, declaration: ExportDeclaration, made: Export) -> Path:
-    """The kept content of an export, unchanged; raises ExportMismatch if it is not."""
+def kept_content(
+    home: Path, declaration: ExportDeclaration, made: Export, *, by_size: bool = False
+) -> Path:
+    """The kept content of an export, unchanged; raises ExportMismatch if it is not.
+
+    With `by_size` it is not read through, for the later parts of a content whose first was.
+    """
     kept = kept_path(home, made.export, file_name(declaration, made.business_date, made.sequence))
-    if kept.is_file() and hash_file(kept) == made.sha256:
+    is_whole = kept.is_file() and kept.stat().st_size == made.bytes
+    if is_whole and (by_size or hash_file(kept) == made.sha256):
         return kept
     raise ExportMismatch(
         f"Delivering {made.place} (export {made.export_id}) failed: the content kept for it is "

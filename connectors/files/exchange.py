@@ -9,11 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,8 @@ READ_LOG = ".read.log"
 _LARGEST_LOG = 1024 * 1024
 _CLOCK_STEP_NS = 2_000_000_000
 _LARGEST_NUMBER = 2**63 - 1
+_LONGEST_SUM_NAME = 128
+_YEARS_SENT = range(1970, 9999)
 _AGREED_NAME = re.compile(
     r"(?P<stream>[a-z][a-z0-9_]*)_(?P<date>\d{8})_(?P<sequence>\d{4})(\.\w+){1,2}"
 )
@@ -147,7 +148,9 @@ def parse_send_log(raw: bytes) -> SendLog:
 
     sums = take("sums", dict, {}) or {}
     for name, value in sums.items():
-        if not _is_number(value):
+        if not (name.isprintable() and 0 < len(name) <= _LONGEST_SUM_NAME):
+            faults.append("sums")
+        elif not _is_number(value):
             faults.append(f"sums.{name}" if name.isidentifier() else "sums")
     log = {
         "file": take("file", str),
@@ -161,7 +164,7 @@ def parse_send_log(raw: bytes) -> SendLog:
         "bytes": take("bytes", int),
         "sha256": parsed("sha256", str.lower),
         "sums": sums,
-        "sent_at": parsed("sent_at", datetime.fromisoformat),
+        "sent_at": parsed("sent_at", _moment),
     }
     if not faults and log["covers_from"] > log["business_date"]:
         faults.append("covers_from")
@@ -169,6 +172,14 @@ def parse_send_log(raw: bytes) -> SendLog:
         named = ", ".join(dict.fromkeys(faults))
         raise RefusedDelivery("unreadable_log", f"the send log has no usable {named}")
     return SendLog(**log)
+
+
+def _moment(text: str) -> datetime:
+    """A moment that every zone can tell; raises ValueError."""
+    moment = datetime.fromisoformat(text)
+    if moment.year not in _YEARS_SENT:
+        raise ValueError(text)
+    return moment
 
 
 def _is_number(value: object) -> bool:
@@ -198,8 +209,17 @@ def hash_file(path: Path) -> str:
 
 def file_batch_id(log: SendLog, sha256: str) -> str:
     """The batch id of a file: the same content for the same place is the same batch."""
-    parts = [log.source, log.stream, log.branch, log.business_date.isoformat(), sha256]
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+    return content_id([log.source, log.stream, log.branch, log.business_date.isoformat()], sha256)
+
+
+def content_id(place: Sequence[str], sha256: str) -> str:
+    """The id of the first batch of a content; `place` is source, stream, branch, business date."""
+    return hashlib.sha256("\0".join([*place, sha256]).encode()).hexdigest()[:32]
+
+
+def later_batch_id(first_id: str, earlier: int) -> str:
+    """The id under which content lands once more after `earlier` batches of it."""
+    return hashlib.sha256(f"{first_id}\0{earlier}".encode()).hexdigest()[:32]
 
 
 def sums_agree(declared: Mapping[str, str], counted: Mapping[str, str]) -> list[str]:
@@ -297,13 +317,3 @@ def announce(
     with LocalPlace(path.parent, create=False) as place:
         place.write(f"{path.name}{SEND_LOG}", send_log_bytes(log))
     return log
-
-
-def missing_sequences(known: Iterable[int], sequence: int, explained: Iterable[int]) -> list[range]:
-    """Runs of numbers between the highest known sequence and `sequence` that nothing explains."""
-    highest = max(known, default=None)
-    if highest is None:
-        return []
-    seen = sorted({number for number in explained if highest < number < sequence} | {sequence})
-    runs = [range(before + 1, after) for before, after in pairwise([highest, *seen])]
-    return [run for run in runs if run]

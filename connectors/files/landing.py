@@ -19,14 +19,16 @@ from connectors.files.exchange import (
     agreed_name,
     file_batch_id,
     hash_file,
+    later_batch_id,
     list_files,
     parse_send_log,
     write_read_log,
 )
 from connectors.files.ledger import FileLedger
-from connectors.files.sending_clock import clock_skew
+from connectors.files.sending_clock import aware, clock_skew
 from connectors.files.sequence_rules import (
     corrected_batch,
+    filled_gaps,
     gap_details,
     number_detail,
     skipped_numbers,
@@ -35,6 +37,8 @@ from connectors.landing import Delivery, Landing, delivery_of
 from connectors.ledger_rows import Batch
 from connectors.places.place import Place, Secret, no_secret, open_place, shown_name
 
+# A first delivery may bring the history of some years.
+_MOST_DAYS = 3_660
 _ANSWERED = ("missing_log", "missing_file", "unreadable_log", "unreadable_file", "lying_log")
 
 
@@ -76,6 +80,7 @@ class _FileLanding:
         self._place = place
         self._confirmer = FileConfirmer(place, landing.ledger, now=landing.now, at=landing.at)
         self._unread: dict[str, list[int]] = defaultdict(list)
+        self._branches: dict[str, set[str]] = defaultdict(set)
 
     def run(self) -> Iterator[Delivery]:
         listing = list_files(self._place)
@@ -103,6 +108,7 @@ class _FileLanding:
                 yield from self._note(refusal.code, waiting.name, refusal.reason)
             else:
                 announced.append(_Announced(waiting, log))
+                self._branches[log.stream].add(log.branch)
         streams = list(self._contract.streams)
         announced.sort(
             key=lambda item: (
@@ -110,7 +116,7 @@ class _FileLanding:
                 item.log.branch,
                 item.log.business_date,
                 item.log.sequence,
-                item.log.sent_at.isoformat(),
+                aware(item.log.sent_at, self._zone),
                 item.log.file,
             )
         )
@@ -178,7 +184,7 @@ class _FileLanding:
         """
         name, stamp, log = item.waiting.name, item.waiting.stamp, item.log
         seen = self._history.seen_sha256(name, stamp)
-        if seen is not None and self._left_before(item, seen) is not None:
+        if seen is not None and self._known(item, seen)[1] is not None:
             return _Content(seen, True, None)
         path = self._place.fetch(name)
         if seen is not None:
@@ -187,17 +193,33 @@ class _FileLanding:
             return _Content(log.sha256, False, path)
         return _Content(hash_file(path), True, path)
 
-    def _left_before(self, item: _Announced, sha256: str) -> Batch | None:
-        """The batch by which this content with this log is settled, so that it stays unread."""
-        known = self._ledger.batch(file_batch_id(item.log, sha256))
-        if known is None or known.status in {"loaded", "superseded"}:
-            return known
-        same_log = known.log_sha256 == item.waiting.log_sha256
-        return known if known.status == "refused" and same_log else None
+    def _known(self, item: _Announced, sha256: str) -> tuple[str, Batch | None]:
+        """The id under which content lands, and the batch by which it is settled, if it is.
+
+        Content that was replaced counts again when its log is newer than all that is known of it
+        and of its number: a sender has taken a wrong correction back.
+        """
+        log = item.log
+        first = file_batch_id(log, sha256)
+        same = self._history.of_content(first)
+        if not same:
+            return first, None
+        last = next((one for one in same if one.status == "loaded"), same[-1])
+        if last.status == "announced":
+            return last.batch_id, None
+        if last.status == "refused":
+            is_same_log = last.log_sha256 == item.waiting.log_sha256
+            return last.batch_id, last if is_same_log else None
+        if last.status == "superseded" and last.code != "expired":
+            rivals = self._history.loaded_with(log.stream, log.branch, log.sequence)
+            newest = max(one.sent_at or one.received_at for one in (*same, *rivals))
+            if aware(log.sent_at, self._zone) > newest:
+                return later_batch_id(first, len(same)), None
+        return last.batch_id, last
 
     def _take_content(self, item: _Announced, content: _Content) -> Iterator[Delivery]:
-        batch = self._draft(item, content)
-        known = self._left_before(item, content.sha256)
+        batch_id, known = self._known(item, content.sha256)
+        batch = self._draft(item, content, batch_id)
         if known is not None or content.path is None:
             self._leave(item, content)
             if known is not None and known.status != "refused":
@@ -227,10 +249,10 @@ class _FileLanding:
         """Note what a file holds that stays where it lies; its hash was taken from it by now."""
         self._history.note_seen(item.waiting.name, item.waiting.stamp, content.sha256)
 
-    def _draft(self, item: _Announced, content: _Content) -> Batch:
+    def _draft(self, item: _Announced, content: _Content, batch_id: str) -> Batch:
         log = item.log
         return Batch(
-            batch_id=file_batch_id(log, content.sha256),
+            batch_id=batch_id,
             source=log.source,
             stream=log.stream,
             branch=log.branch,
@@ -254,6 +276,7 @@ class _FileLanding:
             path=None,
             received_at=self._now,
             loaded_at=None,
+            sent_at=aware(log.sent_at, self._zone),
         )
 
     def _repeat(self, batch: Batch, known: Batch) -> Iterator[Delivery]:
@@ -276,10 +299,15 @@ class _FileLanding:
             yield delivery_of(told)
 
     def _sequence_gaps(self, batch: Batch) -> Iterator[Delivery]:
-        """Note numbers that were skipped, but for files that lie here without their log."""
+        """Note numbers that were skipped, but for files that lie here without their log.
+
+        A name tells no branch, so it explains nothing where several have sent.
+        """
         sequence = batch.sequence or 0
         before = self._history.sequence_before(batch.stream, batch.branch, sequence)
-        runs = skipped_numbers(before, sequence, self._unread[batch.stream])
+        branches = self._history.branches(batch.stream) | self._branches[batch.stream]
+        explained = self._unread[batch.stream] if branches <= {batch.branch} else []
+        runs = skipped_numbers(before, sequence, explained)
         for detail in gap_details(runs, batch.branch):
             new = self._ledger.note_event(
                 "sequence_gap",
@@ -302,6 +330,12 @@ class _FileLanding:
                 "lying_log",
                 f"its business date {log.business_date} lies after {today}, the arrival",
             )
+        days = (log.business_date - log.covers_from).days + 1
+        if days > _MOST_DAYS:
+            raise RefusedDelivery(
+                "lying_log",
+                f"it says it covers {days} days, more than {_MOST_DAYS} are not believed",
+            )
         if batch.content_sha256 != log.sha256 or size != log.bytes:
             if self._history.was_at(log.file, log.sha256):
                 raise RefusedDelivery(
@@ -317,6 +351,9 @@ class _FileLanding:
                 else "the SHA-256 of the send log is not that of the file"
             )
             raise RefusedDelivery("lying_log", reason, offset=size if size < log.bytes else None)
+        if (later := self._ledger.sent_later(batch)) is not None:
+            reason = f"batch {later.batch_id} of the same number was sent later"
+            return replace(batch, code="overtaken", reason=reason)
         if earlier is None:
             return batch
         return replace(
@@ -368,3 +405,5 @@ class _FileLanding:
             *self._history.open_events("sequence_gap", log.stream, number),
         ):
             self._ledger.resolve_event(event.event_id, now=self._now)
+        for event_id in filled_gaps(self._history, log.stream, log.branch, log.sequence):
+            self._ledger.resolve_event(event_id, now=self._now)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from connectors.files.exchange import later_batch_id
 from connectors.ledger import Ledger
 from connectors.ledger_rows import Batch, ExchangeEvent
 from connectors.places.place import Stamp
@@ -57,6 +58,36 @@ class FileLedger:
             f"select * from batch where {_OWN} and sequence = ? and status = 'loaded'",
             [self._source, stream, branch, sequence],
         )
+
+    def of_content(self, first_id: str) -> list[Batch]:
+        """Batches of one content for one place, in the order in which they came.
+
+        Content that was replaced may count again, as a batch of a later id.
+        """
+        found: list[Batch] = []
+        batch_id = first_id
+        while same := self._rows.select(
+            Batch, "select * from batch where batch_id = ?", [batch_id]
+        ):
+            found += same
+            batch_id = later_batch_id(first_id, len(found))
+        return found
+
+    def branches(self, stream: str) -> set[str]:
+        """Branches from which a stream has ever come."""
+        rows = self._rows.execute(
+            "select distinct branch from batch where source = ? and stream = ?",
+            [self._source, stream],
+        )
+        return {str(row[0]) for row in rows}
+
+    def numbers_between(self, stream: str, branch: str, low: int, high: int) -> int:
+        """How many numbers from `low` to `high` a branch has sent, refused ones too."""
+        row = self._rows.execute(
+            f"select count(distinct sequence) from batch where {_OWN} and sequence between ? and ?",
+            [self._source, stream, branch, low, high],
+        ).fetchone()
+        return int(row[0])
 
     def latest_date(self, stream: str, branch: str) -> date | None:
         """The latest business date that a branch has loaded."""

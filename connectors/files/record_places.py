@@ -85,7 +85,7 @@ def _find_in_all(path: Path, layout: FileLayout, numbers: Places) -> Iterator[Fo
         count = count_records(unit, layout) if isinstance(unit, Chunk) else unit.num_rows
         here = _between(numbers, first, count)
         if not isinstance(unit, Chunk):
-            rows = [unit.slice(index, 1) for index in here]
+            rows = list(single_rows(unit, here))
         else:
             rows = places_in(unit, layout, here) if here else []
         for index, row in zip(here, rows, strict=True):
@@ -104,7 +104,7 @@ def places_in(chunk: Chunk, layout: FileLayout, indexes: Sequence[int]) -> list[
     """The records of a regular chunk at these indexes (from 0), each as a row of a block."""
     if not _is_plain(chunk, layout):
         whole = pa.concat_tables(list(exact_blocks(chunk, layout)))
-        return [whole.slice(index, 1) for index in indexes]
+        return list(single_rows(whole, indexes))
     starts, ends = _bounds(chunk, layout)
     newlines = _newlines(chunk)
     found = []
@@ -115,6 +115,13 @@ def places_in(chunk: Chunk, layout: FileLayout, indexes: Sequence[int]) -> list[
         (row,) = exact_blocks(record, layout)
         found.append(row)
     return found
+
+
+def single_rows(table: pa.Table, indexes: Sequence[int]) -> Iterator[pa.Table]:
+    """The rows of a table at these indexes, without keeping the rest of it in memory."""
+    # A slice refers to all of its table, so the few rows are copied out first.
+    few = table.take(pa.array(indexes, pa.int64()))
+    return (few.slice(index, 1) for index in range(len(indexes)))
 
 
 def _is_plain(chunk: Chunk, layout: FileLayout) -> bool:

@@ -1,35 +1,36 @@
-"""Landing again from the archive: the same batch from the file it came in.
+"""Landing again from the archive: a batch once more from the file it came in.
 
-For a Parquet file that was lost, or for a contract that takes more than it took then. The batch
-keeps its id and its arrival; what people decided about its quarantined records stays.
+For a Parquet file that was lost, or for a contract that takes more than it took then. What lands is
+a new batch that replaces the old one, with its arrival, number and days, in the order of every
+landing, so that a build notices and a kill at any moment harms nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from contextlib import closing
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
 
 import duckdb
 
-from connectors.compaction import replace_files
 from connectors.contract import Contract
 from connectors.errors import RefusedDelivery, RelandingRefused
 from connectors.files.batch import land_file
 from connectors.files.confirmation import ARCHIVE, archived_names
-from connectors.files.exchange import hash_file
-from connectors.landing import Landing, explained, no_fault, only_one
+from connectors.files.exchange import content_id, hash_file, later_batch_id
+from connectors.files.ledger import FileLedger
+from connectors.landing import Landing, Step, explained, no_fault, only_one
 from connectors.ledger import Ledger
-from connectors.ledger_rows import Batch, QuarantineRow
+from connectors.ledger_rows import Batch, Confirmation, QuarantineRow
 from connectors.pii_store import PiiStore
 from connectors.places.place import Place, Secret, no_secret, open_place
-from connectors.staging import Staging, clear_staging
-from connectors.validation import Rejected
+from connectors.quarantining.quarantine import QuarantinedRecord, discard
+from connectors.staging import clear_staging
 
 _NAMES_TRIED = 20
+_CODE = "relanded"
 
 
 def reland(
@@ -42,16 +43,19 @@ def reland(
     now: datetime,
     zone: str,
     secret: Secret = no_secret,
+    at: Step = no_fault,
     memory_limit: str = "1GB",
-) -> list[Batch]:
-    """Land the archived file of a loaded batch again and return the batch as it is now.
+) -> Batch:
+    """Land the archived file of a loaded batch again and return the new batch.
 
-    Where the batch shares a compacted Parquet file, all batches of that file are landed again and
-    returned. Raises RelandingRefused when the batch is not loaded from a file, its file is in no
-    archive, the contract refuses it now, or records that were replayed would come twice;
-    LandingBusy and the errors of the place as in landing. Nothing is changed then.
+    Records that were replayed come with it and leave with the old one; those that people gave up
+    stay given up if the contract rejects them still. Raises RelandingRefused when the batch is not
+    loaded from a file, its file is in no archive, or the contract refuses it now; LandingBusy and
+    the errors of the place as in landing. Nothing is changed then.
     """
     source = contract.source
+    with explained(source, home):
+        (home / "tmp").mkdir(parents=True, exist_ok=True)
     with (
         explained(source, home),
         only_one(home, source),
@@ -59,38 +63,52 @@ def reland(
             config={"memory_limit": memory_limit, "temp_directory": str(home / "tmp")}
         ) as connection,
         open_place(contract.interface.location, home, secret=secret, owner=source) as place,
-        closing(_Unwritten(ledger.path)) as unwritten,
     ):
-        batches = _chosen(ledger, source, batch_id)
+        _forget_lost_files(ledger, home, source)
+        batch = _chosen(ledger, contract, batch_id)
         clear_staging(home, source)
-        landing = _Relanding(contract, home, unwritten, pii, connection, now, zone, no_fault)
-        for batch in batches:
-            _land_again(landing, place, batch)
-        _record(ledger, batches, unwritten.landed, now)
-    return [found for batch in batches if (found := ledger.batch(batch.batch_id)) is not None]
+        landing = Landing(contract, home, _Unrefusing(ledger.path), pii, connection, now, zone, at)
+        try:
+            landed = _land_again(landing, place, batch)
+        finally:
+            landing.ledger.close()
+        _give_up_again(ledger, batch, landed, now)
+        _forget_lost_files(ledger, home, source)
+        result = "partial" if landed.rejected else "ok"
+        ledger.confirm(Confirmation(landed.batch_id, _CODE, landed.place, result, now))
+    return landed
 
 
-def _chosen(ledger: Ledger, source: str, batch_id: str) -> list[Batch]:
-    """The batch, with those whose rows lie in the same file."""
+def _chosen(ledger: Ledger, contract: Contract, batch_id: str) -> Batch:
     batch = ledger.batch(batch_id)
-    if batch is None or batch.source != source:
-        raise _refused(batch_id, f"source '{source}' has no such batch")
+    if batch is None or batch.source != contract.source:
+        raise _refused(batch_id, f"source '{contract.source}' has no such batch")
     if batch.status != "loaded" or batch.interface != "files" or batch.sequence is None:
         raise _refused(batch_id, "only a loaded batch of a file with its log can be landed again")
-    return ledger.rows.select(
-        Batch,
-        "select * from batch where source = ? and path = ? and replays is null order by batch_id",
-        [source, batch.path],
+    if batch.stream not in contract.streams:
+        raise _refused(batch_id, f"the contract has no stream '{batch.stream}' any more")
+    return batch
+
+
+def _land_again(landing: Landing, place: Place, batch: Batch) -> Batch:
+    parts = [batch.source, batch.stream, batch.branch, batch.business_date.isoformat()]
+    first = content_id(parts, batch.content_sha256)
+    same = FileLedger(landing.ledger, batch.source).of_content(first)
+    name = _archived(place, batch, [one.batch_id for one in same])
+    # What was announced before a kill is finished under its id.
+    left = next((one for one in same if one.status == "announced"), None)
+    draft = replace(
+        batch,
+        batch_id=left.batch_id if left else later_batch_id(first, len(same)),
+        status="announced",
+        code=_CODE,
+        reason=f"it was landed again for batch {batch.batch_id}",
+        supersedes=batch.batch_id,
+        path=None,
+        loaded_at=None,
     )
-
-
-def _land_again(landing: _Relanding, place: Place, batch: Batch) -> None:
-    name = _archived(place, batch)
-    draft = replace(batch, code=None, reason=None, path=None, status="announced")
-    if batch.supersedes is not None:
-        draft = replace(draft, code="late_correction", reason=f"it replaces {batch.supersedes}")
     try:
-        land_file(landing, place.fetch(name), draft)
+        return land_file(landing, place.fetch(name), draft)
     except RefusedDelivery as refusal:
         raise _refused(
             batch.batch_id, f"the contract refuses it now: {refusal.code}, {refusal.reason}"
@@ -99,10 +117,14 @@ def _land_again(landing: _Relanding, place: Place, batch: Batch) -> None:
         place.release(name)
 
 
-def _archived(place: Place, batch: Batch) -> str:
-    """Where the content of a batch lies: in the archive, or still in the folder itself."""
-    kept = (f"{ARCHIVE}/{name}" for name in archived_names(batch.place, batch.batch_id))
-    for name in (*islice(kept, _NAMES_TRIED), batch.place):
+def _archived(place: Place, batch: Batch, ids: Sequence[str]) -> str:
+    """Where content lies that landed under `ids`: in the archive, or still in the folder itself."""
+    kept = [
+        f"{ARCHIVE}/{name}"
+        for one in ids
+        for name in islice(archived_names(batch.place, one), _NAMES_TRIED)
+    ]
+    for name in (*dict.fromkeys(kept), batch.place):
         if not place.exists(name):
             continue
         same = hash_file(place.fetch(name)) == batch.content_sha256
@@ -112,85 +134,41 @@ def _archived(place: Place, batch: Batch) -> str:
     raise _refused(batch.batch_id, f"its file {batch.place} is neither archived nor in the folder")
 
 
-@dataclass(frozen=True)
-class _Relanding(Landing):
-    """A landing that refuses, before anything is written, to load a replayed record again."""
+class _Unrefusing(Ledger):
+    """The ledger, in which no refusal is noted: the old batch stays and is all there is."""
 
-    def land_staged(
-        self,
-        draft: Batch,
-        staging: Staging,
-        rejected: list[Rejected],
-        records: Mapping[int, bytes],
-    ) -> Batch:
-        """Land what is staged, unless replayed records of the batch would come twice."""
-        replayed = self.ledger.quarantine(batch_id=draft.batch_id, state="replayed")
-        again = {row.record_no for row in replayed} - {one.record_no for one in rejected}
-        if again:
-            staging.discard()
-            raise _refused(
-                draft.batch_id,
-                f"{len(again)} of its records were replayed and the contract takes them now, so "
-                "they would come twice",
-            )
-        return super().land_staged(draft, staging, rejected, records)
-
-
-class _Unwritten(Ledger):
-    """The ledger, from which a landing reads and into which it does not write yet."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        self.landed: list[tuple[Batch, list[QuarantineRow]]] = []
-
-    def announce(self, batch: Batch) -> Batch:
-        """Let a batch that is loaded be landed as if it were new."""
-        return batch
-
-    def refuse(self, batch: Batch, rejected: Iterable[QuarantineRow] = ()) -> Batch:
-        """Leave a loaded batch as it is."""
-        return batch
-
-    def load(
-        self,
-        batch: Batch,
-        rejected: Iterable[QuarantineRow],
-        *,
-        now: datetime,
-        whole: bool = False,
-    ) -> Batch:
-        """Keep what was counted until every file is written."""
-        self.landed.append((batch, list(rejected)))
+    def refuse(self, batch: Batch, rejected: object = ()) -> Batch:
+        """Note nothing."""
         return batch
 
 
-def _record(
-    ledger: Ledger,
-    before: list[Batch],
-    landed: list[tuple[Batch, list[QuarantineRow]]],
-    now: datetime,
-) -> None:
+def _give_up_again(ledger: Ledger, batch: Batch, landed: Batch, now: datetime) -> None:
+    """Discard what waits of the new batch and was given up, by a person, in the old one."""
+    notes: dict[int, str] = {
+        row.record_no: row.note or ""
+        for row in ledger.quarantine(batch_id=batch.batch_id, state="discarded")
+        if row.note != f"superseded by batch {landed.batch_id}"
+    }
+    waiting: dict[str, list[QuarantineRow]] = {}
+    for row in ledger.quarantine(batch_id=landed.batch_id, state="waiting"):
+        if row.record_no in notes:
+            waiting.setdefault(notes[row.record_no], []).append(row)
+    for note, rows in waiting.items():
+        discard(ledger, [QuarantinedRecord(landed, row) for row in rows], reason=note, now=now)
+
+
+def _forget_lost_files(ledger: Ledger, home: Path, source: str) -> None:
+    """Let a build do without files that were lost and whose batches have landed again."""
+    replaced = ledger.rows.select(
+        Batch,
+        "select * from batch where source = ? and status = 'superseded' and path is not null "
+        "and batch_id in (select supersedes from batch where source = ? and code = ?)",
+        [source, source, _CODE],
+    )
+    lost = [one for one in replaced if one.path and not (home / one.path).is_file()]
     with ledger.rows.writing():
-        for batch, rejected in landed:
-            known = next(one for one in before if one.batch_id == batch.batch_id)
-            # The statuses stay: a batch of a compacted file may have been superseded.
-            ledger.rows.insert(
-                "batch",
-                replace(batch, status=known.status, loaded_at=known.loaded_at),
-                "or replace",
-            )
-            ledger.rows.execute(
-                "delete from quarantine where batch_id = ? and state = 'waiting'", [batch.batch_id]
-            )
-            for row in rejected:
-                ledger.rows.insert("quarantine", row, "or ignore")
-            for measure, counted in {"rows": str(batch.rows), **batch.sums}.items():
-                ledger.rows.execute(
-                    "update reconciliation set counted = ? where batch_id = ? and measure = ?",
-                    [counted, batch.batch_id, measure],
-                )
-        left = {one.path for one in before if one.path} - {one.path for one, _ in landed}
-        replace_files(ledger, sorted(left), now)
+        for one in lost:
+            ledger.rows.execute("update batch set path = null where batch_id = ?", [one.batch_id])
 
 
 def _refused(batch_id: str, why: str) -> RelandingRefused:

@@ -15,15 +15,18 @@ def clock_skew(log: SendLog, *, now: datetime, zone: str) -> str | None:
 
     Nothing is sent after it arrived, and nothing before the first day that it covers has begun.
     """
-    sent = log.sent_at
-    if sent.tzinfo is None:
-        sent = sent.replace(tzinfo=ZoneInfo(zone))
+    sent = aware(log.sent_at, zone)
     if sent - now > _TOLERANCE:
         return f"it says it was sent {_told(sent - now)} after it arrived"
     begin = datetime.combine(log.covers_from, time(), tzinfo=ZoneInfo(zone))
     if begin - sent > _TOLERANCE:
         return f"it says it was sent {_told(begin - sent)} before {log.covers_from} began"
     return None
+
+
+def aware(moment: datetime, zone: str) -> datetime:
+    """A moment with its offset; one without is a local time of `zone`."""
+    return moment.replace(tzinfo=ZoneInfo(zone)) if moment.tzinfo is None else moment
 
 
 def _told(gap: timedelta) -> str:

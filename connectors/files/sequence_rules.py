@@ -15,6 +15,7 @@ from connectors.files.ledger import FileLedger
 from connectors.ledger_rows import Batch
 
 _MOST_NAMED = 100
+_MOST_COUNTED = 10_000
 _WIDE = re.compile(r"sequences (\d+) to (\d+) of branch (.*) have not come")
 
 
@@ -42,9 +43,27 @@ def number_detail(number: int, branch: str) -> str:
     return f"sequence {number} of branch {branch} has not come"
 
 
+def filled_gaps(ledger: FileLedger, stream: str, branch: str, sequence: int) -> Iterator[int]:
+    """Events of wide gaps around a number, all of whose numbers have come by now.
+
+    A gap too wide to have been meant, as after a slip of the sender's, is not counted through.
+    """
+    for event in ledger.wide_gaps(stream):
+        found = _WIDE.fullmatch(event.detail)
+        if found is None or found[3] != branch:
+            continue
+        low, high = int(found[1]), int(found[2])
+        width = high - low + 1
+        if not low <= sequence <= high or width > _MOST_COUNTED:
+            continue
+        if ledger.numbers_between(stream, branch, low, high) == width:
+            yield event.event_id
+
+
 def corrected_batch(ledger: FileLedger, batch: Batch) -> Batch | None:
     """The loaded batch that this one corrects: same branch, date and number, other content.
 
+    One that was sent after this one is not corrected by it, whichever came first.
     Raises RefusedDelivery (`sequence_rewind`) for a number that was used for another date, or that
     lies below the highest one, for a date after all others, without being one that is missing.
     """
@@ -55,7 +74,8 @@ def corrected_batch(ledger: FileLedger, batch: Batch) -> Batch | None:
                 "sequence_rewind",
                 f"sequence {sequence} was used for {earlier.business_date} before",
             )
-        return earlier
+        is_older = batch.sent_at and earlier.sent_at and batch.sent_at < earlier.sent_at
+        return None if is_older else earlier
     highest, latest = ledger.highest_loaded(stream, branch), ledger.latest_date(stream, branch)
     if highest is None or latest is None or sequence > highest or batch.business_date <= latest:
         return None

@@ -16,17 +16,13 @@ import pyarrow.compute as pc
 
 from connectors.contract import Contract
 from connectors.files.key_check import KeyCheck, Numbers
-from connectors.files.record_places import FoundRecord, RecordPlaces, places_in
+from connectors.files.record_places import FoundRecord, RecordPlaces, places_in, single_rows
 from connectors.files.typed_chunks import ChunkTyping, TypedChunk, Typist, typed_chunks
 from connectors.formats.delimited import DelimitedFile, Reading, check_trailer
 from connectors.pii_store import PiiStore
 from connectors.schema_change import ColumnFinding, Header, resolve_header
 from connectors.staging import BatchFacts, Staging
-from connectors.validation import Rejected, mask
-
-MOST_REJECTED = 200_000
-"""A batch with more rejected records is refused whatever its contract allows: each is kept apart
-for replay, and memory must not grow with a file that is wrong throughout."""
+from connectors.validation import MOST_REJECTED, Rejected, mask
 
 _FOUND_AT_ONCE = 10_000
 _EXACT = Context(prec=60)
@@ -246,13 +242,14 @@ class _Run:
         if len(met) > room:
             self.rejections += len(met)
             return
+        few = single_rows(records, met.tolist())
         for index, place in zip(met.tolist(), self._rows(chunk, met.tolist()), strict=True):
             found = FoundRecord(first + index, place)
-            self._held.append(_Held(found, int(chunk.keys[index]), records.slice(index, 1)))
+            self._held.append(_Held(found, int(chunk.keys[index]), next(few)))
 
     def _rows(self, chunk: TypedChunk, indexes: list[int]) -> list[pa.Table]:
         if chunk.places is not None:
-            return [chunk.places.slice(index, 1) for index in indexes]
+            return list(single_rows(chunk.places, indexes))
         assert chunk.chunk is not None
         return places_in(chunk.chunk, self._layout, indexes)
 

@@ -95,6 +95,7 @@ class ChunkTyping:
         fields = [f"f{place}" for place in range(1, width + 1)]
         used = sorted(place for place in {*self.places.values()} if place is not None)
         self._names = fields
+        self._leaves_fields_out = len(set(used)) < width
         self._convert_options = csv.ConvertOptions(
             column_types=dict.fromkeys(fields, pa.string()),
             include_columns=[f"f{place}" for place in used],
@@ -140,6 +141,9 @@ class ChunkTyping:
             data = data.replace(self.layout.delimiter.encode(), delimiter)
         if not data.strip(b"\r\n"):
             return None
+        if self._leaves_fields_out and not _is_utf8(data):
+            # Arrow looks only at the texts of the columns that it is to include.
+            return None
         try:
             return csv.read_csv(
                 pa.BufferReader(data),
@@ -170,6 +174,14 @@ class ChunkTyping:
             return None
         stand_in = next((one for one in _STAND_INS if one not in data), None)
         return None if stand_in is None else (stand_in, None)
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        pa.array([data], pa.binary()).cast(pa.string())
+    except pa.ArrowInvalid:
+        return False
+    return True
 
 
 class _Feed:

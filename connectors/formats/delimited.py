@@ -201,16 +201,6 @@ def check_trailer(
         raise RefusedDelivery("trailer_disagrees", f"the trailer says {', '.join(wrong)}")
 
 
-def record_bytes(path: Path, places: Sequence[tuple[int, int, int]]) -> dict[int, bytes]:
-    """Read the bytes of records given as (record_no, byte_offset, byte_length), unpacked."""
-    found: dict[int, bytes] = {}
-    with path.open("rb") as file:
-        for number, offset, length in places:
-            file.seek(offset)
-            found[number] = file.read(length)
-    return found
-
-
 def _split_header(chunk: Chunk, layout: FileLayout) -> tuple[list[str], Chunk]:
     """The first line that is not empty, as fields, and what comes behind it."""
     lengths = chunk.lengths() if chunk.is_wide else _first_lengths(chunk.data)

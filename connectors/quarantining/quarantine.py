@@ -6,9 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
+from connectors.landing import explained, only_one
 from connectors.ledger import Ledger
 from connectors.ledger_rows import Batch, QuarantineRow
+from connectors.pii_store import PiiStore
 from connectors.rows import where_of
 from connectors.scrubbing import scrub
 from connectors.sqlite_store import as_text
@@ -64,12 +67,16 @@ def find_records(
         "b.stream, b.business_date, b.received_at, q.batch_id, q.record_no",
         values,
     )
-    batches = {batch_id: ledger.batch(batch_id) for batch_id in {row.batch_id for row in rows}}
-    return [
-        QuarantinedRecord(batch, row)
-        for row in rows
-        if (batch := batches[row.batch_id]) is not None
-    ]
+    batches = {
+        batch.batch_id: batch
+        for batch in ledger.rows.select(
+            Batch,
+            "select * from batch where batch_id in "
+            f"(select q.batch_id from quarantine q join batch b using (batch_id){where})",
+            values,
+        )
+    }
+    return [QuarantinedRecord(batches[row.batch_id], row) for row in rows]
 
 
 def count_records(records: Iterable[QuarantinedRecord]) -> list[QuarantineCount]:
@@ -122,31 +129,61 @@ def restate(ledger: Ledger, rows: Iterable[QuarantineRow]) -> None:
             )
 
 
+def give_up(
+    source: str,
+    records: Iterable[QuarantinedRecord],
+    *,
+    home: Path,
+    ledger: Ledger,
+    pii: PiiStore,
+    reason: str,
+    now: datetime,
+) -> int:
+    """Discard waiting records of one source and delete their bytes; returns how many there were.
+
+    Raises LandingBusy while the source is landed or its records are replayed, LandingFailed for
+    disk and stores.
+    """
+    with explained(source, home), only_one(home, source):
+        gone = discard(ledger, records, reason=reason, now=now)
+        pii.forget_records(gone)
+    return len(gone)
+
+
 def discard(
     ledger: Ledger, records: Iterable[QuarantinedRecord], *, reason: str, now: datetime
-) -> int:
-    """Give up waiting records for a reason, which is scrubbed; returns how many there were."""
-    count = 0
+) -> list[tuple[str, int]]:
+    """Give up waiting records for a reason, which is scrubbed; returns batch and number of each.
+
+    The caller holds the source's lock: a replay may be settling the same records.
+    """
+    gone = []
     with ledger.rows.writing():
         for record in records:
-            count += ledger.rows.execute(
+            done = ledger.rows.execute(
                 "update quarantine set state = 'discarded', note = ?, settled_at = ? "
                 "where batch_id = ? and record_no = ? and state = 'waiting'",
                 [scrub(reason), as_text(now), record.row.batch_id, record.row.record_no],
-            ).rowcount
-    return count
+            )
+            if done.rowcount:
+                gone.append((record.row.batch_id, record.row.record_no))
+    return gone
 
 
-def forget_unfinished_replays(ledger: Ledger, source: str) -> list[Batch]:
-    """Take back replays of a source that were announced and never loaded; returns them.
+def forget_unfinished_replays(ledger: Ledger, home: Path, source: str) -> None:
+    """Take back replays of a source that were announced and never loaded, with their files.
 
-    Only for the one process that holds the source's lock: what is announced then is left behind.
+    The files go first: without its row in the ledger nobody would ever look for one. Only for the
+    one process that holds the source's lock: what is announced then is left behind.
     """
     left = [
         batch
         for batch in ledger.batches(source=source, status="announced")
         if batch.replays is not None
     ]
+    for batch in left:
+        if batch.path is not None:
+            (home / batch.path).unlink(missing_ok=True)
     with ledger.rows.writing():
         for batch in left:
             ledger.rows.execute("delete from batch where batch_id = ?", [batch.batch_id])
@@ -155,4 +192,3 @@ def forget_unfinished_replays(ledger: Ledger, source: str) -> list[Batch]:
                 "and state = 'waiting'",
                 [batch.replays, batch.batch_id],
             )
-    return left

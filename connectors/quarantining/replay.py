@@ -88,9 +88,7 @@ def replay(
     found = []
     with explained(contract.source, home), only_one(home, contract.source):
         if not dry_run:
-            for left in forget_unfinished_replays(ledger, contract.source):
-                if left.path is not None:
-                    (home / left.path).unlink(missing_ok=True)
+            forget_unfinished_replays(ledger, home, contract.source)
         folder = home / "tmp"
         folder.mkdir(parents=True, exist_ok=True)
         by_batch: dict[str, list[QuarantinedRecord]] = {}

@@ -11,8 +11,9 @@ import asyncio
 import json
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -60,6 +61,14 @@ class Answer:
     body: bytes
 
 
+@dataclass
+class _Turn:
+    """Whose turn it is among packets of one client and id."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    takers: int = 0
+
+
 @dataclass(frozen=True)
 class ServiceDesk:
     """Everything the service needs, passed in by the composition.
@@ -79,19 +88,38 @@ class ServiceDesk:
     now: Callable[[], datetime]
     limits: ServiceLimits = field(default_factory=ServiceLimits)
     _readers: threading.local = field(default_factory=threading.local)
+    _turns: dict[tuple[str, str], _Turn] = field(default_factory=dict)
 
     async def handle(self, packet: Packet, client: ApiClient) -> Answer:
         """Do what a packet asks, or repeat what was answered; raises PacketRefused."""
         operation = OPERATIONS.get(packet.operation)
         if operation is None:
             raise PacketRefused("unknown_operation")
-        if operation.permission and operation.permission not in client.permissions:
+        if not operation.is_open_to(client.permissions):
             raise PacketRefused("forbidden")
         if not operation.writes:
             data, snapshot = await self._read(operation, packet, client)
             return _answer(packet, "ok", data, snapshot)
         if packet.is_test or client.is_test:
             return _answer(packet, "tested", await self._try(operation, packet, client), None)
+        async with self._one_at_a_time(client, packet):
+            return await self._once(operation, packet, client)
+
+    @asynccontextmanager
+    async def _one_at_a_time(self, client: ApiClient, packet: Packet) -> AsyncIterator[None]:
+        """Hold a packet back while another of its client and id is done: one of them counts."""
+        id_ = (client.client_id, packet.packet_id)
+        turn = self._turns.setdefault(id_, _Turn())
+        turn.takers += 1
+        try:
+            async with turn.lock:
+                yield
+        finally:
+            turn.takers -= 1
+            if not turn.takers:
+                del self._turns[id_]
+
+    async def _once(self, operation: Operation, packet: Packet, client: ApiClient) -> Answer:
         content_hash = packet.content_hash(self.key)
         known = await asyncio.to_thread(
             lambda: self._inbox().packets.answered(client.client_id, packet.packet_id)

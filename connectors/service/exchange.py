@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -14,7 +15,8 @@ from typing import Any, Protocol
 from connectors.codes import sentence
 from connectors.contract import Contract
 from connectors.errors import ConnectorError
-from connectors.exporting.confirmation import Answer
+from connectors.exporting.confirmation import Answer, judge
+from connectors.exporting.ledger import AWAITED
 from connectors.inbox import ApiClient, Inbox
 from connectors.inbox_packets import DeliveredBatch
 from connectors.ledger import Ledger
@@ -25,6 +27,7 @@ from connectors.service.refusal import PacketRefused
 from connectors.service_records import Records, trial_faults
 
 _MOST_SHOWN = 100
+_NUMBER = re.compile(r"(?=.{1,40}\Z)-?[0-9]+(\.[0-9]+)?")
 _RESULTS = ("ok", "partial", "refused")
 _SETTLED = {"loaded": "loaded", "superseded": "loaded", "refused": "refused"}
 
@@ -32,11 +35,14 @@ _SETTLED = {"loaded": "loaded", "superseded": "loaded", "refused": "refused"}
 class Exports(Protocol):
     """Our exports as clients of the service see them, each its own."""
 
-    def deliveries(self, client: str) -> list[Export]:
-        """The exports of a client by its label, oldest first."""
+    def deliveries(self, client: str, limit: int) -> list[Export]:
+        """The last exports of a client by its label, oldest first."""
 
-    def fetch(self, client: str, export_id: str) -> list[dict[str, Any]] | None:
-        """The rows of one of a client's exports; None if it has no such export."""
+    def delivery(self, client: str, export_id: str) -> Export | None:
+        """One of a client's exports; None if it has no such export."""
+
+    def fetch(self, made: Export, offset: int, limit: int) -> list[dict[str, Any]] | None:
+        """Rows of an export from an offset; None before it is ready."""
 
     def confirm(
         self, client: str, export_id: str, answer: Answer, *, now: datetime
@@ -143,16 +149,15 @@ class Exchange:
         params.require()
         assert export_id is not None and result is not None
         answer = Answer(result=result, rows=rows, sums=sums, sha256=sha256, reason=reason)
-        if trial:
-            known = [
-                one for one in self.exports.deliveries(client.label) if one.export_id == export_id
-            ]
-            if not known:
-                raise PacketRefused("not_found")
-            return _export(known[0])
-        made = self.exports.confirm(client.label, export_id, answer, now=now)
+        made = (
+            self.exports.delivery(client.label, export_id)
+            if trial
+            else self.exports.confirm(client.label, export_id, answer, now=now)
+        )
         if made is None:
             raise PacketRefused("not_found")
+        if made.status != AWAITED and made.status != judge(made, answer).status:
+            raise PacketRefused("settled")
         return _export(made)
 
     def fetch(self, packet: Packet, client: ApiClient) -> Any:
@@ -164,52 +169,78 @@ class Exchange:
         limit = params.integer("limit", 1, MOST_RECORDS) or MOST_RECORDS
         params.require()
         assert export_id is not None
-        known = [one for one in self.exports.deliveries(client.label) if one.export_id == export_id]
+        made = self.exports.delivery(client.label, export_id)
         try:
-            rows = self.exports.fetch(client.label, export_id) if known else None
+            rows = self.exports.fetch(made, offset, limit) if made is not None else None
         except ConnectorError as error:
             raise PacketRefused("unavailable") from error
-        if rows is None:
+        if made is None or rows is None:
             raise PacketRefused("not_found")
-        part = rows[offset : offset + limit]
-        return {**_export(known[0]), "offset": offset, "records": part}
+        return {**_export(made), "offset": offset, "records": rows}
 
     def deliveries(self, packet: Packet, client: ApiClient, inbox: Inbox) -> Any:
-        """What the client's sources delivered and what became of it, and our exports for it."""
+        """What the client delivered and what became of it, and our exports for it.
+
+        Batches are told to a key that delivers, exports to one that confirms.
+        """
         params = Params(packet.params)
         params.unknown(("batch_id", "limit"))
         wanted = params.text("batch_id", 200)
         limit = params.integer("limit", 1, MOST_LISTED) or MOST_LISTED
         params.require()
-        with self.open_ledger() as ledger:
-            settled: dict[str, Batch] = {
-                batch.batch_id: batch
-                for source in client.sources
-                for batch in ledger.batches(source=source)
-            }
-            received = inbox.packets.received(client.sources, limit) if client.sources else []
-            told = {one.batch_id: _pending(one) for one in received if one.batch_id not in settled}
-            for batch in sorted(settled.values(), key=_newest, reverse=True):
-                told[batch.batch_id] = _batch(batch)
-            if wanted is not None:
-                if wanted not in told:
-                    raise PacketRefused("not_found")
-                faults = [
-                    {
-                        "record": row.record_no,
-                        "column": row.column_name,
-                        "code": row.code,
-                        "reason": row.reason,
-                        "value": row.masked_value,
-                    }
-                    for row in ledger.quarantine(batch_id=wanted)[:_MOST_SHOWN]
-                ]
-                return {"deliveries": [{**told[wanted], "faults": faults}], "exports": []}
-        exports = self.exports.deliveries(client.label)
+        sources = client.sources if "deliver" in client.permissions else ()
+        if wanted is not None:
+            return {"deliveries": [self._told(wanted, sources, inbox)], "exports": []}
+        exports: list[Export] = []
+        if "confirm" in client.permissions:
+            exports = self.exports.deliveries(client.label, limit)
         return {
-            "deliveries": list(told.values())[:limit],
-            "exports": [_export(one) for one in exports[-limit:]],
+            "deliveries": self._last(sources, limit, inbox) if sources else [],
+            "exports": [_export(one) for one in exports],
         }
+
+    def _told(self, wanted: str, sources: Sequence[str], inbox: Inbox) -> dict[str, Any]:
+        """One batch with what is wrong with its records; raises PacketRefused."""
+        with self.open_ledger() as ledger:
+            batch = ledger.batch(wanted)
+            waiting = inbox.packets.batch(wanted) if batch is None else None
+            found = batch or waiting
+            if found is None or found.source not in sources:
+                raise PacketRefused("not_found")
+            faults = [
+                {
+                    "record": row.record_no,
+                    "column": row.column_name,
+                    "code": row.code,
+                    "reason": row.reason,
+                    "value": row.masked_value,
+                }
+                for row in ledger.quarantine(batch_id=wanted)[:_MOST_SHOWN]
+            ]
+        told = _batch(batch) if batch is not None else _pending(waiting) if waiting else {}
+        return {**told, "faults": faults}
+
+    def _last(self, sources: Sequence[str], limit: int, inbox: Inbox) -> list[dict[str, Any]]:
+        """The last batches: those that wait first, then those of the ledger, newest first."""
+        received = inbox.packets.received(sources, limit)
+        marks = ", ".join("?" for _ in sources)
+        with self.open_ledger() as ledger:
+            settled = ledger.rows.select(
+                Batch,
+                f"select * from batch where source in ({marks}) "
+                "order by received_at desc, sequence desc limit ?",
+                [*sources, limit],
+            )
+            known = {
+                str(row[0])
+                for row in ledger.rows.execute(
+                    "select batch_id from batch where batch_id in "
+                    f"({', '.join('?' for _ in received)})",
+                    [one.batch_id for one in received],
+                )
+            }
+        pending = [_pending(one) for one in received if one.batch_id not in known]
+        return [*pending, *(_batch(one) for one in settled)][:limit]
 
 
 def batch_id(source: str, stream: str, client: str, packet_id: str) -> str:
@@ -236,12 +267,7 @@ def _records(params: Params, given: Any) -> Sequence[Mapping[str, Any]] | None:
 def _is_number(value: Any) -> bool:
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
         return False
-    text = str(value)
-    return len(text) <= 40 and text.lstrip("-").replace(".", "", 1).isdecimal() and text.isascii()
-
-
-def _newest(batch: Batch) -> tuple[datetime, int]:
-    return batch.received_at, batch.sequence or 0
+    return _NUMBER.fullmatch(str(value)) is not None
 
 
 def _pending(batch: DeliveredBatch) -> dict[str, Any]:
@@ -272,9 +298,13 @@ def _batch(batch: Batch) -> dict[str, Any]:
         "loaded": batch.rows_loaded,
         "rejected": batch.rejected,
         "code": code,
-        "message": {key: sentence(code, key) for key in ("zh", "en")} if code else None,
+        "message": _sentences(code),
         "reason": batch.reason,
     }
+
+
+def _sentences(code: str | None) -> dict[str, str] | None:
+    return {key: sentence(code, key) for key in ("zh", "en")} if code else None
 
 
 def _export(made: Export) -> dict[str, Any]:
@@ -289,5 +319,7 @@ def _export(made: Export) -> dict[str, Any]:
         "sha256": made.sha256,
         "status": made.status,
         "code": made.code,
+        "message": _sentences(made.code),
+        "reason": made.reason,
         "due_at": made.due_at.isoformat(),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,17 +21,22 @@ _NAMES = {"type": "array", "items": _TEXT, "maxItems": 20}
 class Operation:
     """One operation.
 
-    `permission` is what a key must be good for; a writing one is done once per client and id.
+    `permissions` are what a key must be good for, any one of them; none asks for nothing. A writing
+    operation is done once per client and id.
     `params` are the JSON schemas of its parameters by name, `required` those that must be there.
     """
 
     name: str
     label: Label
-    permission: str
+    permissions: tuple[str, ...]
     writes: bool
     params: Mapping[str, Any]
     required: tuple[str, ...]
     example: Mapping[str, Any]
+
+    def is_open_to(self, permissions: Collection[str]) -> bool:
+        """Whether a key with these permissions may ask for it."""
+        return not self.permissions or any(name in permissions for name in self.permissions)
 
     @property
     def schema(self) -> dict[str, Any]:
@@ -44,7 +49,7 @@ _ALL = (
     Operation(
         "submit_feedback",
         Label(zh="提交反馈", en="Submit a matter"),
-        "submit",
+        ("submit",),
         True,
         {
             "kind": _TEXT,
@@ -64,7 +69,7 @@ _ALL = (
     Operation(
         "append_event",
         Label(zh="追加事件", en="Append an event"),
-        "event",
+        ("event",),
         True,
         {
             "case_no": _TEXT,
@@ -79,7 +84,7 @@ _ALL = (
     Operation(
         "deliver_batch",
         Label(zh="送达一批记录", en="Deliver a batch of records"),
-        "deliver",
+        ("deliver",),
         True,
         {
             "source": _TEXT,
@@ -106,7 +111,7 @@ _ALL = (
     Operation(
         "confirm_delivery",
         Label(zh="确认收到我方数据", en="Confirm one of our exports"),
-        "confirm",
+        ("confirm",),
         True,
         {
             "export_id": _TEXT,
@@ -117,12 +122,12 @@ _ALL = (
             "reason": {"type": "string", "maxLength": 500},
         },
         ("export_id", "result"),
-        {"export_id": "case_figures-2026-03-30-1", "result": "ok", "rows": 21},
+        {"export_id": "4f1c0a5d9be84c27a1f0d2c3b4a59687", "result": "ok", "rows": 21},
     ),
     Operation(
         "query_status",
         Label(zh="查询工单进度", en="Where a case stands"),
-        "status",
+        ("status",),
         False,
         {"case_no": _TEXT, "secret": {"type": "string", "maxLength": 40}},
         ("case_no",),
@@ -131,7 +136,7 @@ _ALL = (
     Operation(
         "run_named_query",
         Label(zh="执行命名查询", en="Run a named query"),
-        "",
+        (),
         False,
         {"query": _TEXT, "params": {"type": "object"}, "language": {"enum": ["zh", "en"]}},
         ("query",),
@@ -140,7 +145,7 @@ _ALL = (
     Operation(
         "query_cube",
         Label(zh="查询立方体", en="Ask a cube"),
-        "cube",
+        ("cube",),
         False,
         {
             "cube": _TEXT,
@@ -163,7 +168,7 @@ _ALL = (
     Operation(
         "list_operations",
         Label(zh="列出可用操作", en="List what this key may do"),
-        "",
+        (),
         False,
         {"language": {"enum": ["zh", "en"]}},
         (),
@@ -172,7 +177,7 @@ _ALL = (
     Operation(
         "list_deliveries",
         Label(zh="列出送达与结果", en="List deliveries and their results"),
-        "deliver",
+        ("deliver", "confirm"),
         False,
         {
             "batch_id": _TEXT,
@@ -184,7 +189,7 @@ _ALL = (
     Operation(
         "fetch_delivery",
         Label(zh="取我方数据", en="Fetch one of our exports"),
-        "confirm",
+        ("confirm",),
         False,
         {
             "export_id": _TEXT,
@@ -192,7 +197,7 @@ _ALL = (
             "limit": {"type": "integer", "minimum": 1, "maximum": MOST_RECORDS},
         },
         ("export_id",),
-        {"export_id": "case_figures-2026-03-30-1"},
+        {"export_id": "4f1c0a5d9be84c27a1f0d2c3b4a59687"},
     ),
 )
 
@@ -200,7 +205,7 @@ OPERATIONS: Mapping[str, Operation] = {operation.name: operation for operation i
 """Every operation by name; the list is closed."""
 
 PERMISSIONS = tuple(
-    dict.fromkeys([*(one.permission for one in _ALL if one.permission), PERMISSION])
+    dict.fromkeys([*(name for one in _ALL for name in one.permissions), PERMISSION])
 )
 """What a key may be good for, besides permissions that single named queries ask.
 

@@ -66,6 +66,9 @@ class SnapshotPins:
         try:
             self._current = _Open(self._open())
         except SnapshotError as error:
+            if current is not None:
+                # The one that is open answers as well until the new one can be opened.
+                return current
             raise PacketRefused("not_published") from error
         if current is not None and not current.readers:
             current.snapshot.close()

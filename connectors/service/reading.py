@@ -113,7 +113,7 @@ class Reader:
                     "example": operation.example,
                 }
                 for operation in OPERATIONS.values()
-                if not operation.permission or operation.permission in client.permissions
+                if operation.is_open_to(client.permissions)
             ],
             "streams": [
                 _stream(contract, name, language)
@@ -227,7 +227,7 @@ def _refused(error: QueryError, field: str) -> PacketRefused:
         return PacketRefused("answer_too_slow")
     if isinstance(error, AnswerTooLarge):
         return PacketRefused("answer_too_large")
-    if isinstance(error.__cause__, duckdb.Error):
+    if isinstance(error.__cause__, duckdb.Error) or " the table " in str(error):
         # The engine's own words name tables and columns, which no client is told.
         return PacketRefused("invalid", faults=[field_fault(field, "unanswerable")])
     return PacketRefused("invalid", faults=[field_fault(field, "query", said=str(error))])

@@ -58,7 +58,7 @@ def _packet(name: str) -> dict[str, Any]:
         "type": "object",
         "title": name,
         "description": f"{operation.label.en} ({kind}; permission "
-        f"{operation.permission or 'none of its own'})",
+        f"{' or '.join(operation.permissions) or 'none of its own'})",
         "properties": {
             "id": {"type": "string", "pattern": "^[!-~]{1,100}$"},
             "operation": {"const": name},

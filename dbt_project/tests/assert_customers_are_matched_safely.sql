@@ -1,5 +1,5 @@
--- No customer holds two identity cards but by its own number, every surviving customer
--- survives as itself, and a name alone makes no rule.
+-- No customer holds two identity cards but by its own number, one customer is one group, every
+-- surviving customer survives as itself, and a name alone makes no rule.
 with
 
 matched as (
@@ -21,6 +21,13 @@ final as (
     )
     group by survivor_no
     having count(distinct id_card_key) > 1
+    union all
+    select
+        'one number of two groups',
+        customer_id
+    from matched
+    group by customer_id
+    having count(distinct survivor_no) > 1
     union all
     select
         'survives as another',

@@ -29,6 +29,7 @@ from pipelines.resources import InstallationResource
 if TYPE_CHECKING:
     from cubes.snapshot import Snapshot
     from pipelines.installation import Installation
+    from pipelines.mart_tests import MartOutcome
 
 _FLAT = ("build", "flat_case")
 
@@ -80,6 +81,7 @@ def warehouse_assets(
         context: dg.AssetExecutionContext, installation: InstallationResource
     ) -> Iterator[dg.MaterializeResult[None]]:
         from pipelines.errors import BuildFailedError
+        from pipelines.mart_tests import last_outcomes
         from pipelines.news import tell_and_note
         from pipelines.workflow import build_and_publish
 
@@ -92,9 +94,11 @@ def warehouse_assets(
                 _report_tests(context, opened, marts)
                 raise
             told = tell_and_note(opened, warn=context.log.warning)
+            outcomes = last_outcomes(opened.home.dbt)
             with opened.snapshot() as published:
                 described = {
-                    mart_key(mart.name): _described(published, mart, opened) for mart in marts
+                    mart_key(mart.name): _described(published, mart, outcomes.get(mart.name))
+                    for mart in marts
                 }
         described[SNAPSHOT] = {
             **snapshot_metadata(report.information, opened),
@@ -145,9 +149,7 @@ def _report_tests(
         )
 
 
-def _described(snapshot: "Snapshot", mart: Mart, installation: "Installation") -> dict[str, Any]:
-    from pipelines.mart_tests import last_outcomes
-
+def _described(snapshot: "Snapshot", mart: Mart, outcome: "MartOutcome | None") -> dict[str, Any]:
     with snapshot.cursor() as cursor:
         columns = cursor.execute(
             "select column_name, lower(data_type) from information_schema.columns "
@@ -155,7 +157,6 @@ def _described(snapshot: "Snapshot", mart: Mart, installation: "Installation") -
             [mart.name],
         ).fetchall()
         counted = cursor.table(f"marts.{mart.name}").count("*").fetchone()
-    outcome = last_outcomes(installation.home.dbt).get(mart.name)
     return {
         "dagster/row_count": int(counted[0]) if counted else 0,
         "dagster/column_schema": dg.TableSchema(

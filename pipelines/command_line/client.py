@@ -1,4 +1,4 @@
-"""Commands about API clients of the intake and the service: add, list, disable."""
+"""Commands about API clients of the intake and the service: add, list, renew, disable."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ def add_to(application: typer.Typer) -> None:
     """Add the commands of this module."""
     client.command("add")(add)
     client.command("list")(list_clients)
+    client.command("renew")(renew)
     client.command("disable")(disable)
     application.add_typer(client)
 
@@ -74,7 +75,7 @@ def add(
     _require_permissions(installation, chosen)
     _require_sources(installation, source or [], chosen)
     _require_unit(installation, unit)
-    key = f"hyk_{secrets.token_urlsafe(32)}"
+    key = _new_key()
     added = ApiClient(
         client_id=f"client-{secrets.token_hex(6)}",
         key_hash=key_hash(key),
@@ -149,6 +150,30 @@ def disable(
                 f"没有 '{label}' / there is none; huiyin client list", param_hint="LABEL"
             )
     print_text(f"已停用 disabled: {label}")
+
+
+def renew(
+    context: typer.Context,
+    label: Annotated[str, typer.Argument(help="名称 / name")],
+) -> None:
+    """换一个密钥，旧的立即失效 / give a client a new key, shown once; the old one is void at once.
+
+    例 / example: huiyin client renew "营业厅 3"
+    """
+    from connectors.inbox import key_hash
+
+    key = _new_key()
+    with _inbox(open_installation(context)) as inbox:
+        if not inbox.renew_client(label, key_hash(key)):
+            raise typer.BadParameter(
+                f"没有 '{label}'，或已停用 / there is none, or it is disabled; huiyin client list",
+                param_hint="LABEL",
+            )
+    print_text(key)
+
+
+def _new_key() -> str:
+    return f"hyk_{secrets.token_urlsafe(32)}"
 
 
 @contextmanager

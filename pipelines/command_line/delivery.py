@@ -50,6 +50,7 @@ def add_to(application: typer.Typer) -> None:
     application.command()(deliveries)
     exchange.command("allow-shrink")(allow_shrink)
     exchange.command("retry")(retry)
+    exchange.command("reland")(reland)
     exchange.command("tidy")(tidy)
 
 
@@ -97,7 +98,8 @@ def deliveries(
     if named and source and named != source:
         raise typer.BadParameter(f"{stream!r} / --source {source!r}", param_hint="STREAM")
     chosen = named or source
-    check_stream(installation, chosen, of_stream or None)
+    if chosen is None or not _is_partner(installation, chosen, of_stream or None):
+        check_stream(installation, chosen, of_stream or None)
     choice = Choice(
         source=chosen,
         stream=of_stream or None,
@@ -229,7 +231,7 @@ def retry(
     context: typer.Context,
     batch: Annotated[str, typer.Argument(help="批次号或其开头 / batch id or its beginning")],
 ) -> None:
-    """改好合同之后，让拒收的批次下次重新读 / have a refused batch read again, its contract mended.
+    """改好合同之后，让拒收的文件下次重新读 / have a refused file read again, its contract mended.
 
     例 / example: huiyin exchange retry 3f2a9c10 && huiyin ingest
     """
@@ -241,9 +243,53 @@ def retry(
             raise typer.BadParameter(
                 f"{batch!r}: {len(found)} 个拒收批次 / refused batches", param_hint="BATCH"
             )
+        if found[0].interface != "files":
+            raise typer.BadParameter(
+                f"{found[0].place}: 只有文件能重读；接口表、抽取和服务的批次请对方更正后重发 / "
+                "only files can be read again; of a table, an extract or the service let the "
+                "source correct and send them anew",
+                param_hint="BATCH",
+            )
         ledger.reopen(found[0].batch_id)
     print_text(
         f"{found[0].place}: 下次 huiyin ingest 重读 / is read again by the next huiyin ingest"
+    )
+
+
+def reland(
+    context: typer.Context,
+    batch: Annotated[str, typer.Argument(help="批次号或其开头 / batch id or its beginning")],
+) -> None:
+    """从归档重新落地一批，替代原来的 / land a loaded batch again from the archive, replacing it.
+
+    用于落地文件丢失或合同已放宽 / for a lost Parquet file or a contract that takes more now.
+    例 / example: huiyin exchange reland 3f2a9c10 && huiyin build
+    """
+    from connectors.files.relanding import reland as land_again
+
+    installation = open_installation(context)
+    with installation.ledger() as ledger, installation.pii_store() as pii:
+        loaded = ledger.batches(status="loaded")
+        found = [one for one in loaded if one.batch_id.startswith(batch)]
+        if len(found) != 1:
+            raise typer.BadParameter(
+                f"{batch!r}: {len(found)} 个已落地批次 / loaded batches", param_hint="BATCH"
+            )
+        check_stream(installation, found[0].source, None)
+        landed = land_again(
+            installation.contracts[found[0].source],
+            found[0].batch_id,
+            home=installation.home.path,
+            ledger=ledger,
+            pii=pii,
+            now=installation.now(),
+            zone=installation.settings.timezone,
+            secret=installation.secret,
+            memory_limit=installation.settings.memory_limit,
+        )
+    print_text(
+        f"{landed.place}: {landed.rows_loaded:,} 行 rows, {landed.rejected} 条隔离 quarantined, "
+        f"批次 batch {landed.batch_id}; huiyin build"
     )
 
 
@@ -268,6 +314,16 @@ def tidy(
         for line in report.lines():
             print_text(line)
     return 1 if report.failures else 0
+
+
+def _is_partner(installation: Installation, name: str, export: str | None) -> bool:
+    """Whether our exports go to a partner of that name; their events stand under it."""
+    from pipelines.exchange import exports_of
+
+    return any(
+        one.partner == name and export in (None, one.export)
+        for one in exports_of(installation).values()
+    )
 
 
 def check_stream(installation: Installation, source: str | None, stream: str | None) -> None:

@@ -31,6 +31,10 @@ exchange = typer.Typer(
     no_args_is_help=True,
 )
 
+_MOST_LISTED = 50
+_SHOWN_ID = 8
+_SETTLED = {"confirmed", "superseded"}
+_WAITING = {"announced", "delivered"}
 _STATUS_WORDS = {
     "announced": "已生成，未送达",
     "delivered": "已送达，待确认",
@@ -61,6 +65,9 @@ def status(
     open_only: Annotated[
         bool, typer.Option("--open", help="只看未确认的 / only those not confirmed")
     ] = False,
+    limit: Annotated[
+        int, typer.Option(min=0, help="最多几行，0 为全部 / rows, 0: all")
+    ] = _MOST_LISTED,
     output: FormatOption = Format.text,
     language: LanguageOption = None,
 ) -> None:
@@ -79,41 +86,70 @@ def status(
     zone = ZoneInfo(installation.settings.timezone)
     now = installation.now()
     with installation.ledger() as ledger:
-        found = ExportLedger(ledger.rows).exports(export=export)
-    if open_only:
-        found = [made for made in found if made.status not in {"confirmed", "superseded"}]
+        all_made = ExportLedger(ledger.rows).exports(export=export)
+    found = [made for made in all_made if not open_only or made.status not in _SETTLED]
+    found.sort(key=lambda made: (made.announced_at, made.export, made.sequence))
     if output is Format.json:
         print_json([vars_of(made) for made in found])
         return
-
-    def local(made: Export) -> object:
-        return made.due_at.astimezone(zone).replace(tzinfo=None)
+    shown = found[-limit:] if limit else found
 
     def worded(made: Export) -> str:
-        late = made.status == "delivered" and now > made.due_at
-        if chinese:
-            return "逾期未确认" if late else _STATUS_WORDS[made.status]
-        return "overdue" if late else made.status
+        word = _STATUS_WORDS[made.status] if chinese else made.status
+        if made.status not in _WAITING:
+            return word
+        due = made.due_at.astimezone(zone).strftime("%m-%d %H:%M")
+        if now > made.due_at:
+            return f"{word}\n{'已逾期' if chinese else 'overdue since'} {due}"
+        return f"{word}\n{'期限' if chinese else 'due'} {due}"
 
     print_table(
         "发给伙伴的交付" if chinese else "Deliveries to partners",
-        ["导出", "伙伴", "业务日期", "序号", "行数", "状态", "确认期限", "说明"]
+        ["编号", "交付", "行数", "状态", "说明"]
         if chinese
-        else ["export", "partner", "date", "no", "rows", "status", "due", "reason"],
+        else ["id", "delivery", "rows", "status", "about"],
         [
             [
-                made.export,
-                made.partner,
-                made.business_date,
-                made.sequence,
+                made.export_id[:_SHOWN_ID],
+                f"{made.export} #{made.sequence}\n{made.business_date} → {made.partner}",
                 made.rows,
                 worded(made),
-                local(made),
-                made.reason,
+                "\n".join(part for part in (_place(made), _about(made, chinese=chinese)) if part),
             ]
-            for made in found
+            for made in shown
         ],
-        empty=_nothing(bool(declarations), chinese=chinese),
+        empty=_all_settled(chinese=chinese)
+        if all_made
+        else _nothing(bool(declarations), chinese=chinese),
+    )
+    if len(found) > len(shown):
+        hidden = len(found) - len(shown)
+        print_text(
+            f"前面还有 {hidden:,} 条：--limit 0 全部列出，--open 只看未确认的。"
+            if chinese
+            else f"{hidden:,} earlier ones are not shown: --limit 0 lists all, --open those not "
+            "confirmed."
+        )
+
+
+def _place(made: Export) -> str:
+    """The file or table that it went to; what is fetched from the service has none."""
+    return "" if made.interface == "service" else made.place
+
+
+def _about(made: Export, *, chinese: bool) -> str:
+    """What became of it besides its status: the sentence of its code, and the details."""
+    from connectors.codes import sentence
+
+    said = sentence(made.code, "zh" if chinese else "en")
+    return ("：" if chinese else ": ").join(part for part in (said, made.reason) if part)
+
+
+def _all_settled(*, chinese: bool) -> str:
+    return (
+        "没有未确认的交付：发出的都已确认。"
+        if chinese
+        else "No delivery is open: all that went out are confirmed."
     )
 
 
@@ -190,8 +226,8 @@ def _tell(delivered: list[Export], answered: tuple[Export, ...], *, chinese: boo
         )
     for made in answered:
         word = _STATUS_WORDS[made.status] if chinese else made.status
-        reason = f": {made.reason}" if made.reason else ""
-        print_text(f"{made.export} {made.business_date}: {word}{reason}")
+        about = _about(made, chinese=chinese)
+        print_text(f"{made.export} {made.business_date}: {word}{about and f' ({about})'}")
     if not delivered and not answered:
         print_text(
             "没有到期的导出，也没有新的确认。"
@@ -203,7 +239,9 @@ def _tell(delivered: list[Export], answered: tuple[Export, ...], *, chinese: boo
 @exchange.command("confirm")
 def confirm(
     context: typer.Context,
-    export_id: Annotated[str, typer.Argument(help="exchange status --format json 里的编号 / id")],
+    export_id: Annotated[
+        str, typer.Argument(help="exchange status 里的编号或其开头 / id or its beginning")
+    ],
     rows: Annotated[int, typer.Option(min=0, help="对方读到的行数 / rows the partner read")],
     result: Annotated[Result, typer.Option(help="结果 / result")] = Result.ok,
     reason: Annotated[str | None, typer.Option(help="原因 / reason")] = None,
@@ -211,21 +249,28 @@ def confirm(
 ) -> int:
     """登记伙伴以其他途径给出的确认 / note a confirmation that came by another way.
 
-    例 / example: huiyin exchange confirm 4f1c… --rows 21
+    例 / example: huiyin exchange confirm 4f1c0a5d --rows 21
     """
     from connectors.exporting.confirmation import Answer, settle
-    from connectors.exporting.ledger import AWAITED, ExportLedger
+    from connectors.exporting.ledger import ExportLedger
 
     installation = open_installation(context)
     chinese = language_of(installation, language) == "zh"
     with installation.ledger() as ledger:
-        made = ExportLedger(ledger.rows).export(export_id)
-        if made is None:
+        exports = ExportLedger(ledger.rows)
+        meant = exports.beginning_with(export_id.strip().lower())
+        if len(meant) != 1 or not export_id.strip():
             raise typer.BadParameter(
-                f"{export_id!r}: huiyin exchange status --format json", param_hint="EXPORT_ID"
+                f"{export_id!r}: 没有一份交付的编号这样开头，或不止一份 / "
+                "no delivery has an id that begins so, or more than one; huiyin exchange status",
+                param_hint="EXPORT_ID",
             )
-        if made.status != AWAITED:
-            word = _STATUS_WORDS[made.status] if chinese else made.status
+        made = meant[0]
+        answer = Answer(result.value, rows, {}, None, reason)
+        settled = settle(ledger, made, answer, now=installation.now())
+        if settled is None:
+            now = exports.export(made.export_id) or made
+            word = _STATUS_WORDS[now.status] if chinese else now.status
             print_error(
                 f"登记确认未做：{made.place} 的状态是“{word}”，只有已送达、待确认的才能登记。"
                 if chinese
@@ -233,8 +278,6 @@ def confirm(
                 "waits for its confirmation can be confirmed."
             )
             return 1
-        answer = Answer(result.value, rows, {}, None, reason)
-        settled = settle(ledger, made, answer, now=installation.now())
     _tell([], (settled,), chinese=chinese)
     return 0 if settled.status == "confirmed" else 1
 

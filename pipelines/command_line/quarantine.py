@@ -361,7 +361,7 @@ def discard_records(
 
     例 / example: huiyin quarantine discard 3f2a9c10 17 18 --reason "测试数据"
     """
-    from connectors.quarantining.quarantine import discard
+    from connectors.quarantining.quarantine import give_up
 
     installation = open_installation(context)
     if not reason.strip():
@@ -373,9 +373,18 @@ def discard_records(
     ]
     if len({one.row.batch_id for one in found}) > 1:
         raise typer.BadParameter(f"{batch!r}: 不止一批 / more than one batch", param_hint="BATCH")
-    with installation.ledger() as ledger, installation.pii_store() as pii:
-        count = discard(ledger, found, reason=reason, now=installation.now())
-        pii.forget_records((one.row.batch_id, one.row.record_no) for one in found)
+    count = 0
+    if found:
+        with installation.ledger() as ledger, installation.pii_store() as pii:
+            count = give_up(
+                found[0].batch.source,
+                found,
+                home=installation.home.path,
+                ledger=ledger,
+                pii=pii,
+                reason=reason,
+                now=installation.now(),
+            )
     print_text(f"{count} 条已放弃 / records given up")
     return 0 if count else 1
 

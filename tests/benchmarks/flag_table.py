@@ -188,7 +188,11 @@ def main(rows: int = 2_000_000, repeats: int = 5) -> None:
     for step, found in parts.items():
         print(f"  up to {step:18} {statistics.median(found):7.2f} s")
     least = min(medians["ADBC read"], medians["COPY read"])
-    print(f"landing / bare read: {medians['landing'] / least:.2f}")
+    read = statistics.median(parts["read"])
+    print(f"reading part / ADBC read: {read / medians['ADBC read']:.2f}")
+    print(f"reading part / COPY read: {read / medians['COPY read']:.2f}")
+    print(f"landing / ADBC read: {medians['landing'] / medians['ADBC read']:.2f}")
+    print(f"landing / COPY read: {medians['landing'] / medians['COPY read']:.2f}")
     floor = least + medians["two updates"]
     print(f"landing / (bare read + two updates): {medians['landing'] / floor:.2f}")
     print(f"memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")

@@ -16,9 +16,9 @@ from typing import Any
 import duckdb
 import pytest
 
-from connectors.compaction import compact, remove_replaced_files
+from connectors.compaction import CompactionFailed, compact, remove_replaced_files
 from connectors.contract import Contract, load_contracts
-from connectors.errors import LandingBusy, LandingFailed
+from connectors.errors import LandingBusy
 from connectors.landing import only_one
 from connectors.retention import Expiry, expire
 from cubes.errors import DeclarationError
@@ -57,8 +57,9 @@ def built(
             contracts,
             home.ledger.loaded_batches(),
             built=already,
+            finished=None,
             home=home.path,
-            history={batch.batch_id: batch for batch in home.ledger.batches()},
+            find=home.ledger.batch,
         )
         rows = work.execute("select * from raw.shop__sales order by all").fetchall()
         days = work.execute("select * from raw.touched_day order by all").fetchall()
@@ -166,9 +167,41 @@ def test_files_that_do_not_hold_what_the_ledger_says_are_not_compacted(home: Hom
         )
     Path(f"{lost}.tmp").replace(lost)
     before = home.ledger.batches()
-    with pytest.raises(LandingFailed, match="do not hold the rows"):
+    with pytest.raises(CompactionFailed, match="do not hold the rows") as caught:
         squeeze(home)
-    assert home.ledger.batches() == before
+    day = batch.business_date
+    own = [one for one in before if one.business_date == day]
+    assert [one for one in home.ledger.batches() if one.business_date == day] == own
+    assert caught.value.compacted, "the other days were done"
+
+
+def test_files_that_cannot_be_read_together_are_told_without_a_trace(home: Home) -> None:
+    deliver_days(home)
+    batch = home.ledger.loaded_batches()[0]
+    (home.path / (batch.path or "")).write_bytes(b"13800001111 is no Parquet file")
+    with pytest.raises(CompactionFailed, match="cannot be read together") as caught:
+        squeeze(home)
+    assert "1380000" not in str(caught.value) and caught.value.compacted
+    assert not list((home.path / "raw").rglob(".*.part"))
+
+
+def test_a_day_of_more_files_than_are_read_at_once_is_compacted_whole(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connectors.compaction._MOST_FILES", 3)
+    for number in range(1, 8):
+        home.send([row(number)], sequence=number)
+    home.land()
+    rows = sorted(home.rows("sale_no"))
+    for _ in range(3):
+        squeeze(home)
+    assert len({one.path for one in home.ledger.batches()}) == 1
+    assert sorted(duckdb_rows(home)) == rows
+
+
+def duckdb_rows(home: Home) -> list[Any]:
+    (path,) = {home.path / (one.path or "") for one in home.ledger.batches()}
+    return duckdb.sql(f"select sale_no from read_parquet('{path}')").fetchall()
 
 
 def test_replaced_files_stay_for_their_grace_and_never_while_needed(home: Home) -> None:
@@ -323,6 +356,20 @@ def test_expired_and_settled_records_lose_their_bytes_and_waiting_ones_keep_them
     assert home.pii.kept_records() == [(waiting.batch_id, 0), (waiting.batch_id, 2)]
     gone = [one for one in home.ledger.quarantine() if one.state == "discarded"]
     assert [one.note for one in gone] == ["kept for 40 days"]
+
+
+def test_the_bytes_of_a_batch_that_is_being_landed_are_not_deleted(home: Home) -> None:
+    contract = keeping(home)
+
+    def tidied(step: str) -> None:
+        if step in {"pii", "announced", "parquet"}:
+            tidy(home, contract, LATER)
+
+    home.at = tidied
+    home.send([row(1), row(2, amount="-1")], amount="9.00")
+    home.land()
+    (waiting,) = home.ledger.quarantine(state="waiting")
+    assert home.pii.kept_records() == [(waiting.batch_id, 0), (waiting.batch_id, 2)]
 
 
 def test_the_current_full_delivery_stays_however_old_it_is(home: Home) -> None:

@@ -123,3 +123,12 @@ def test_a_database_that_may_not_be_read_is_told(tmp_path: Path) -> None:
 def test_a_name_may_carry_its_schema() -> None:
     assert table_of("t") == (None, "t")
     assert table_of("s.t") == ("s", "t")
+
+
+@pytest.mark.parametrize("parameter", ["password", "PASSWD", "sslpassword", "ssl_password"])
+def test_a_secret_in_the_parameters_of_a_location_is_refused_and_not_shown(
+    tmp_path: Path, parameter: str
+) -> None:
+    with pytest.raises(InterfaceMismatch, match="holds a password") as raised:
+        open_database(f"postgresql://u@127.0.0.1/db?{parameter}=hunter2", tmp_path)
+    assert "hunter2" not in str(raised.value)

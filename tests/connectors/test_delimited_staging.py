@@ -244,3 +244,36 @@ def test_two_keys_with_one_hash_are_both_loaded(
     ).encode()
     _, rows = stage(body, with_layout(shop, FileLayout(delimiter="|")), pii)
     assert [row[1] for row in rows] == ["S1", "S2", "S3"]
+
+
+def test_records_held_back_keep_no_chunk_in_memory(
+    shop: Contract, pii: PiiStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[int] = []
+    real = file_staging._Held
+
+    def spy(found: Any, key_hash: int, record: Any) -> Any:
+        held.append(record.get_total_buffer_size() + found.place.get_total_buffer_size())
+        return real(found, key_hash, record)
+
+    monkeypatch.setattr(file_staging, "_Held", spy)
+    note = "n" * 200
+    numbers = [*range(5_000), 7, *range(5_000, 10_000), 8]
+    body = "\n".join(
+        ["|".join(NAMES), *(f"S{one}|13800001111|1.00|20260330080000|{note}" for one in numbers)]
+    ).encode()
+    stage(body, with_layout(shop, FileLayout(delimiter="|")), pii)
+    assert len(held) == 2
+    # A chunk of this file has more than a million bytes, a record some hundreds.
+    assert max(held) < 20_000
+
+
+def test_bytes_of_a_discarded_column_are_looked_at_like_all_others(
+    shop: Contract, pii: PiiStore
+) -> None:
+    streams = {"sales": shop.streams["sales"].model_copy(update={"schema_change": "discard"})}
+    contract = with_layout(shop, FileLayout(delimiter="|", encoding="utf-8"))
+    contract = contract.model_copy(update={"streams": streams})
+    body = "|".join([*NAMES, "more"]).encode() + b"\nS1|1|1.00|20260330080000|a|\xff\xfe\n"
+    with pytest.raises(RefusedDelivery, match=r"encod|UTF-8"):
+        stage(body, contract, pii)

@@ -11,6 +11,7 @@ from connectors.exporting.confirmation import Answer, judge, parse_answer
 from connectors.exporting.declaration import EXPORTS, ExportDeclaration, load_exports
 from connectors.exporting.schedule import due_exports
 from connectors.ledger_rows import Export
+from cubes.catalogue import load_catalogue, shipped_folder
 from cubes.errors import DeclarationError
 
 ZONE = "Asia/Shanghai"
@@ -114,6 +115,35 @@ def test_a_working_calendar_waits_for_the_next_working_day() -> None:
     assert due(export, FRIDAY, NOON) == []
     monday = datetime(2026, 3, 29, 23, 0, tzinfo=UTC)
     assert due(export, FRIDAY, monday) == [FRIDAY]
+
+
+def test_a_working_day_makes_up_for_the_days_off_before_it() -> None:
+    export = declared(schedule={"calendar": "working"})
+    sunday, monday = FRIDAY + timedelta(days=2), datetime(2026, 3, 29, 23, 0, tzinfo=UTC)
+    assert due(export, sunday, monday - timedelta(seconds=1)) == []
+    assert due(export, sunday, monday) == [FRIDAY, FRIDAY + timedelta(days=1), sunday]
+    assert due(export, sunday + timedelta(days=1), monday + timedelta(days=1)) == [
+        sunday + timedelta(days=1)
+    ]
+    assert due(declared(), sunday, monday) == [sunday]
+
+
+def test_an_export_of_an_unknown_query_or_parameter_is_told_when_it_loads(tmp_path: Path) -> None:
+    queries = load_catalogue([shipped_folder()]).queries
+    assert load_exports([EXPORTS], examples=True, queries=queries)
+    text = (EXPORTS / "arrears_by_service.yml").read_text(encoding="utf-8")
+    (tmp_path / "arrears_by_service.yml").write_text(
+        text.replace("{days: 7}", "{dais: 7}"), encoding="utf-8"
+    )
+    text = (EXPORTS / "case_figures.yml").read_text(encoding="utf-8")
+    (tmp_path / "case_figures.yml").write_text(
+        text.replace("query: case_figures", "query: case_figure"), encoding="utf-8"
+    )
+    with pytest.raises(DeclarationError) as caught:
+        load_exports([tmp_path], examples=True, queries=queries)
+    assert "unknown query 'case_figure' (did you mean 'case_figures'?)" in str(caught.value)
+    assert "no parameter 'dais' (did you mean 'days'?)" in str(caught.value)
+    assert load_exports([tmp_path], examples=False, queries=queries) == {}
 
 
 def test_a_monthly_export_is_about_the_last_month_that_is_published_whole() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from connectors.errors import ExportMismatch, SourceUnreachable
-from connectors.exporting.confirmation import Answer, watch_exports
+from connectors.exporting.confirmation import Answer, settle, watch_exports
 from connectors.exporting.declaration import ExportDeclaration
 from connectors.exporting.desk import ExportDesk
 from connectors.exporting.ledger import ExportLedger
@@ -35,6 +35,7 @@ class Killed(BaseException):
 class Exchange:
     home: Path
     ledger: Ledger
+    failed: list[Exception] = field(default_factory=list)
 
     @property
     def exports(self) -> ExportLedger:
@@ -68,6 +69,7 @@ class Exchange:
                 home=self.home,
                 now=NOW + timedelta(hours=hours),
                 secret=no_secret,
+                failed=self.failed.append,
             )
         )
 
@@ -198,6 +200,156 @@ def test_rows_that_a_partner_marks_as_errors_are_told_with_its_reason(exchange: 
     assert settled.reason == "1 rows were not accepted: no"
 
 
+def test_what_a_partner_writes_is_scrubbed_and_short_wherever_it_stands(
+    exchange: Exchange,
+) -> None:
+    partner = sqlite3.connect(exchange.home / "partner.db", isolation_level=None)
+    partner.execute("create table other (x)")
+    exchange.deliver(by_table(), exchange.make(by_table()))
+    partner.execute(
+        "update ifc_figures set ifc_status = 9, ifc_error = '找 13912345678 \n' || ?", ["x" * 900]
+    )
+    told = exchange.watch(by_table())
+    made = exchange.deliver(declared(), exchange.make(declared()))
+    read_log(
+        exchange,
+        made,
+        result="partial",
+        reason="13912345678 says no",
+        sums={"cases": "13912345678x"},
+    )
+    told += exchange.watch(declared())
+    kept = [one.reason or "" for one in told]
+    kept += [event.detail for event in exchange.ledger.exchange_events()]
+    assert len(kept) == 4 and all("[phone]" in text and len(text) <= 500 for text in kept)
+    assert not any("13912345678" in text for text in kept)
+
+
+def test_a_kill_while_an_answer_is_noted_loses_neither_the_answer_nor_its_event(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = exchange.deliver(declared(), exchange.make(declared()))
+    read_log(exchange, made, rows_read=1)
+
+    def die(*_: object, **__: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as dying, pytest.raises(Killed):
+        dying.setattr(Ledger, "note_event", die)
+        exchange.watch(declared())
+    assert [one.status for one in exchange.exports.exports()] == ["delivered"]
+    assert [one.status for one in exchange.watch(declared())] == ["disagrees"]
+    assert exchange.codes(unresolved=True) == ["read_log_disagrees"]
+
+
+def test_of_two_answers_only_the_first_counts(exchange: Exchange) -> None:
+    made = exchange.deliver(declared(), exchange.make(declared()))
+    refusal = Answer("refused", None, {}, None, "no")
+    first = settle(exchange.ledger, made, Answer("ok", 2, {}, None, None), now=NOW)
+    assert first is not None and first.status == "confirmed"
+    assert settle(exchange.ledger, made, refusal, now=NOW) is None
+    assert exchange.codes() == [] and exchange.exports.exports() == [first]
+
+
+def test_an_answer_to_what_was_replaced_meanwhile_changes_nothing(exchange: Exchange) -> None:
+    stale = exchange.deliver(declared(), exchange.make(declared()))
+    exchange.make(declared())
+    assert settle(exchange.ledger, stale, Answer("ok", 2, {}, None, None), now=NOW) is None
+    assert exchange.deliver(declared(), replace(stale, status="announced")).status == "superseded"
+    assert [one.status for one in exchange.exports.exports()] == ["superseded", "announced"]
+
+
+def test_what_is_sent_again_closes_a_refused_attempt_and_its_events(exchange: Exchange) -> None:
+    for result in ("refused", "partial"):
+        made = exchange.deliver(declared(), exchange.make(declared()))
+        read_log(exchange, made, result=result)
+        exchange.watch(declared())
+    assert exchange.codes(unresolved=True) == ["read_log_disagrees"]
+    exchange.deliver(declared(), exchange.make(declared()))
+    assert [one.status for one in exchange.exports.exports()] == [
+        *("superseded", "superseded", "delivered"),
+    ]
+    assert exchange.codes(unresolved=True) == []
+
+
+def test_one_partner_that_cannot_be_read_holds_up_no_other(exchange: Exchange) -> None:
+    other = declared(
+        export="others",
+        partner="elsewhere",
+        interface={"type": "table", "location": "sqlite:///partner.db", "table": "ifc_figures"},
+        file=None,
+    )
+    partner = sqlite3.connect(exchange.home / "partner.db", isolation_level=None)
+    partner.execute("create table other (x)")
+    exchange.deliver(other, exchange.make(other))
+    partner.execute("drop table ifc_figures")
+    partner.execute("create table ifc_figures (x)")
+    made = exchange.deliver(declared(), exchange.make(declared()))
+    read_log(exchange, made)
+    settled = list(
+        watch_exports(
+            {"others": other, "figures": declared()},
+            exchange.ledger,
+            home=exchange.home,
+            now=NOW + timedelta(days=2),
+            secret=no_secret,
+            failed=exchange.failed.append,
+        )
+    )
+    assert [(one.export, one.status) for one in settled] == [("figures", "confirmed")]
+    assert len(exchange.failed) == 1 and exchange.codes() == ["unread_rows"]
+
+
+def test_an_export_whose_declaration_is_gone_is_still_watched(exchange: Exchange) -> None:
+    exchange.deliver(declared(), exchange.make(declared()))
+    exchange.watch(by_table().model_copy(update={"export": "another"}), 25)
+    assert exchange.codes() == ["missing_read_log"]
+
+
+def test_what_cannot_be_brought_to_its_partner_is_told_and_settled_by_the_delivery(
+    exchange: Exchange,
+) -> None:
+    made = exchange.make(declared())
+    for hours in (23, 25, 26):
+        exchange.watch(declared(), hours)
+    assert exchange.codes() == ["undelivered_export"]
+    exchange.deliver(declared(), made)
+    assert exchange.codes(unresolved=True) == []
+
+
+@pytest.mark.parametrize("taken", ["archived", "answered", "left"])
+def test_a_file_that_a_partner_took_already_is_not_put_there_again(
+    exchange: Exchange, taken: str
+) -> None:
+    def die(at: str) -> None:
+        if at == "send_log":
+            raise Killed
+
+    made = exchange.make(declared())
+    with pytest.raises(Killed):
+        exchange.deliver(declared(), made, die)
+    out = exchange.home / "out"
+    log = out / f"{made.place}.send.log"
+    if taken == "archived":
+        (out / "archive").mkdir()
+        log.rename(out / "archive" / log.name)
+        (out / made.place).rename(out / "archive" / made.place)
+    elif taken == "answered":
+        read_log(exchange, made)
+        log.unlink()
+        (out / made.place).unlink()
+    before = sorted(path.name for path in out.rglob("*"))
+    assert exchange.deliver(declared(), made).status == "delivered"
+    assert sorted(path.name for path in out.rglob("*")) == before
+
+
+def test_a_table_that_got_no_rows_is_settled_with_that_as_the_reason(exchange: Exchange) -> None:
+    sqlite3.connect(exchange.home / "partner.db").execute("create table other (x)")
+    exchange.deliver(by_table(), exchange.make(by_table(), []))
+    (settled,) = exchange.watch(by_table())
+    assert settled.status == "confirmed" and "no rows" in (settled.reason or "")
+
+
 def test_a_partner_out_of_reach_leaves_the_export_announced(exchange: Exchange) -> None:
     made = exchange.make(by_table())
     with pytest.raises(SourceUnreachable):
@@ -246,10 +398,11 @@ def test_a_client_of_the_service_fetches_and_confirms_only_its_own(exchange: Exc
     desk = ExportDesk(
         {"figures": declaration}, exchange.home, lambda: Ledger(exchange.home / "ledger.db")
     )
-    assert [one.export_id for one in desk.deliveries("cockpit")] == [made.export_id]
-    assert desk.deliveries("other") == [] and desk.fetch("other", made.export_id) is None
-    rows = desk.fetch("cockpit", made.export_id)
+    assert [one.export_id for one in desk.deliveries("cockpit", 9)] == [made.export_id]
+    assert desk.deliveries("other", 9) == [] and desk.delivery("other", made.export_id) is None
+    rows = desk.fetch(made, 0, 9)
     assert rows is not None and [row["unit"] for row in rows] == ["SC01", "SC02"]
+    assert [row["unit"] for row in desk.fetch(made, 1, 1) or []] == ["SC02"]
     answer = Answer("ok", 2, {"cases": "12"}, None, None)
     assert desk.confirm("other", made.export_id, answer, now=NOW) is None
     confirmed = desk.confirm("cockpit", made.export_id, answer, now=NOW)

@@ -397,7 +397,59 @@ def test_an_extract_is_due_by_the_clock_and_the_source_is_not_asked(home: Home) 
 
     (home.path / "partner/partner.db").unlink()
     assert due(contract, 0) == ("sales",) == due(daily, 0)
-    home.ledger.note_read("shop", "sales", now=home.now)
+    home.ledger.note_look("shop", "sales", now=home.now)
     assert due(contract, 0.9) == () == due(daily, 14.9)
     # It is nine in the morning; the next day begins fifteen hours later.
     assert due(contract, 1) == ("sales",) == due(daily, 15)
+
+
+@pytest.mark.parametrize("kind", ["whole", "cursor"])
+def test_a_refused_extract_is_not_due_before_its_time(home: Home, kind: str) -> None:
+    with database_peer("sqlite", home.path) as peer:
+        make_table(peer)
+        make, hours = (whole, 15) if kind == "whole" else (by_cursor, 1)
+        contract = make(home, peer, reject_limit={"rows": 0})
+        store(peer, row(1, amount="much"))
+        (delivery,) = land(home, contract)
+        assert delivery.code == "reject_limit"
+
+        def due(after: float) -> tuple[str, ...]:
+            now = home.now + timedelta(hours=after)
+            return arrivals(
+                contract, home=home.path, ledger=home.ledger, now=now, zone="Asia/Shanghai"
+            )
+
+        assert due(hours - 0.1) == ()
+        assert due(hours) == ("sales",)
+        assert home.ledger.last_reads() == {}
+        home.ledger.reopen(str(delivery.batch_id))
+        assert due(0.1) == ("sales",)
+
+
+def test_versions_of_one_moment_come_one_after_the_other(home: Home) -> None:
+    with database_peer("sqlite", home.path) as peer:
+        make_table(peer)
+        contract = by_cursor(home, peer)
+        for amount in ("10.00", "11.00", "12.00"):
+            store(peer, row(1, amount=amount))
+            land(home, contract)
+        found = home.rows("amount, _recorded_at")
+        amounts = [one[0] for one in sorted(found, key=lambda one: one[1])]
+        assert amounts == [Decimal("10.00"), Decimal("11.00"), Decimal("12.00")]
+        assert len({one[1] for one in found}) == 3
+
+
+def test_files_of_batches_outside_the_window_are_not_opened(home: Home) -> None:
+    with database_peer("sqlite", home.path) as peer:
+        make_table(peer)
+        contract = by_cursor(home, peer)
+        store(peer, row(1, at="2026-03-20 10:00:00"))
+        (first,) = land(home, contract)
+        store(peer, row(2, at="2026-03-29 10:00:00"))
+        land(home, contract)
+        batch = home.ledger.batch(str(first.batch_id))
+        assert batch is not None and batch.path is not None
+        (home.path / batch.path).write_bytes(b"no Parquet")
+        store(peer, row(3, at="2026-03-29 10:30:00"))
+        (third,) = land(home, contract)
+        assert (third.rows, third.loaded) == (1, 1)

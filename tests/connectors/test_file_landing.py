@@ -7,14 +7,17 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from connectors.errors import LandingFailed
-from connectors.files.exchange import announce
+from connectors.errors import LandingFailed, RefusedDelivery
+from connectors.files.exchange import announce, parse_send_log
 
 ROOT = Path(__file__).resolve().parents[2]
 Home = Any  # the fixture's class lives in conftest
@@ -241,6 +244,40 @@ def test_a_hostile_send_log_is_one_event_and_stops_no_other_file(home: Home, log
 def test_a_sum_that_is_no_number_makes_the_log_unusable(home: Home, sums: dict[str, str]) -> None:
     home.send([home.row(1)], sums=sums)
     assert codes(home) == ["unreadable_log"]
+
+
+@pytest.mark.parametrize("name", ["\ud800", "", "a\nb", "x" * 129, "\x00"])
+def test_a_control_column_of_no_usable_name_makes_the_log_unusable(home: Home, name: str) -> None:
+    home.send([home.row(1)], sums={"amount": "10.00", name: "1"})
+    assert codes(home) == ["unreadable_log"]
+    assert home.land() == []
+
+
+@given(
+    sums=st.dictionaries(st.text(st.characters(exclude_categories=())), st.text(), max_size=3),
+    text=st.text(st.characters(exclude_categories=())),
+)
+def test_any_send_log_is_read_as_what_the_ledger_can_hold_or_refused(
+    sums: dict[str, str], text: str
+) -> None:
+    body = {"file": text, "source": "shop", "stream": "sales", "business_date": "2026-03-30"}
+    body |= {"sequence": 1, "rows": 1, "bytes": 1, "sha256": "0", "sums": sums, "sent_at": text}
+    for sent_at in (text, "0001-01-01T00:00:00+14:00", "2026-03-31T05:00:00+08:00"):
+        try:
+            log = parse_send_log(json.dumps(body | {"sent_at": sent_at}).encode())
+        except RefusedDelivery as refusal:
+            refusal.reason.encode()
+        else:
+            json.dumps(dict(log.sums), ensure_ascii=False).encode()
+            log.sent_at.astimezone(UTC)
+
+
+def test_a_log_that_covers_the_ages_is_not_believed(home: Home) -> None:
+    home.send([home.row(1)], covers_from="0026-01-05")
+    (delivery,) = home.land()
+    assert (delivery.status, delivery.code) == ("refused", "lying_log")
+    home.send([home.row(1)], covers_from="2017-01-05")
+    assert [one.code for one in home.land() if one.status == "loaded"] == [None]
 
 
 def test_a_business_date_after_the_arrival_is_a_lie(home: Home) -> None:

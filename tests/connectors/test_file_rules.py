@@ -130,6 +130,78 @@ def test_a_changed_file_with_a_changed_log_corrects_the_first(home: Home) -> Non
     assert log["batch_id"] == first.batch_id, "the archive of the first one was not overwritten"
 
 
+def test_a_wrong_correction_that_is_taken_back_leaves_the_first_content(home: Home) -> None:
+    right, wrong = [home.row(1)], [home.row(1), home.row(2)]
+    for hour, lines in ((1, right), (2, wrong), (3, right), (4, wrong), (5, right)):
+        home.send(lines, sent_at=f"2026-03-31T0{hour}:00:00+08:00")
+        (told,) = home.land()
+        assert told.status == "loaded"
+        assert len(home.rows()) == len(lines)
+        assert home.land() == [] and new(home) == ()
+    home.send(wrong, sent_at="2026-03-31T02:00:00+08:00")
+    assert codes(home) == ["duplicate_batch"], "an old log takes nothing back"
+    assert len(home.rows()) == 1
+    assert home.ledger.unconfirmed("shop") == []
+
+
+def test_of_one_number_what_was_sent_last_stands_whichever_comes_first(home: Home) -> None:
+    home.send([home.row(1), home.row(2)], sent_at="2026-03-31T08:00:00+08:00")
+    home.land()
+    # 23:30 UTC is half an hour before 08:00 of the day after in Shanghai, though its text is later.
+    home.send([home.row(3), home.row(4, amount="x")], amount="10.00", sent_at="2026-03-30T23:30Z")
+    (told,) = home.land()
+    assert (told.status, told.code) == ("superseded", "overtaken")
+    assert [number for (number,) in home.rows("sale_no")] == ["S1", "S2"]
+    assert home.ledger.quarantine(state="waiting") == []
+    assert home.land() == [] and home.ledger.unconfirmed("shop") == []
+
+
+def test_a_gap_is_not_explained_by_a_file_without_log_where_branches_send(home: Home) -> None:
+    for branch in ("east", "west"):
+        home.send([home.row(1)], sequence=1, day="2026-03-28", branch=branch, name=f"{branch}.txt")
+    silent = home.send([home.row(2)], sequence=2, day="2026-03-29", branch="west")
+    log = Path(f"{silent}.send.log")
+    held = log.read_bytes()
+    log.unlink()
+    home.send([home.row(3)], sequence=3, branch="east", name="e3.txt")
+    assert codes(home) == ["None", "None", "None", "missing_log", "sequence_gap"]
+    log.write_bytes(held)
+    home.land()
+    (gap,) = home.ledger.exchange_events(unresolved=True)
+    assert gap.detail == "sequence 2 of branch east has not come"
+
+
+def test_a_wide_gap_is_settled_when_all_its_numbers_have_come(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connectors.files.sequence_rules._MOST_NAMED", 2)
+    home.send([home.row(1)], sequence=1)
+    home.send([home.row(5)], sequence=5)
+    home.land()
+    for number in (2, 3):
+        home.send([home.row(number)], sequence=number)
+        home.land()
+        assert len(home.ledger.exchange_events(unresolved=True)) == 1
+    home.send([home.row(4)], sequence=4)
+    home.land()
+    assert home.ledger.exchange_events(unresolved=True) == []
+
+
+def test_an_event_that_was_settled_is_told_when_it_comes_back(home: Home) -> None:
+    def note() -> bool:
+        return bool(
+            home.ledger.note_event(
+                "missing_log", source="shop", stream="sales", file="a.txt", detail="x", now=NOW
+            )
+        )
+
+    assert note() and not note()
+    (event,) = home.ledger.exchange_events(unresolved=True)
+    home.ledger.resolve_event(event.event_id, now=NOW)
+    assert note() and not note()
+    assert len(home.ledger.exchange_events()) == 2
+
+
 def test_a_truncated_upload_is_refused_and_lands_when_it_is_whole(home: Home) -> None:
     path = home.send([home.row(1), home.row(2)])
     whole = path.read_bytes()

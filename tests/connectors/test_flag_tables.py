@@ -12,11 +12,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from connectors.arrivals import arrivals
 from connectors.databases.database import open_database
 from connectors.databases.flag_tables import FlagTable
+from connectors.databases.table_landing import ROWS_PER_CLAIM, claim_limit
+from connectors.databases.table_reading import SeenRows
 from connectors.errors import InterfaceMismatch, SourceUnreachable
 from tests.connectors.conftest import Home
 from tests.connectors.partner_tables import (
@@ -691,3 +694,56 @@ def _declared(home: Home, peer: Peer) -> dict[str, dict[str, Any]]:
     text = (home.path / "sources" / peer.kind / "shop.yml").read_text(encoding="utf-8")
     found: dict[str, dict[str, Any]] = yaml.safe_load(text)["streams"]["sales"]["columns"]
     return found
+
+
+def test_a_stream_that_cannot_be_read_holds_up_no_other(home: Home, sqlite: Peer) -> None:
+    contract = shop(home, sqlite)
+    make_flag_table(sqlite)
+    sales = contract.streams["sales"]
+    broken = sales.model_copy(update={"table": "ifc_gone"})
+    other = sales.model_copy(update={"table": "ifc_lost"})
+    both = contract.model_copy(update={"streams": {"a": broken, "b": other, "sales": sales}})
+    offer(sqlite, sale(1))
+    with pytest.raises(InterfaceMismatch, match=r"ifc_gone(.|\n)*ifc_lost"):
+        land(home, both)
+    assert flags(sqlite) == [2]
+
+
+def test_a_claim_is_no_larger_than_can_be_read_before_it_is_stale() -> None:
+    assert claim_limit(None) == ROWS_PER_CLAIM
+    assert claim_limit(1) == 900
+    assert claim_limit(100) == 90_000
+    assert claim_limit(10_000) == ROWS_PER_CLAIM
+
+
+def test_rows_that_can_never_be_claimed_are_told_and_not_noted_as_read(
+    home: Home, sqlite: Peer
+) -> None:
+    contract = shop(home, sqlite)
+    make_flag_table(sqlite)
+    offer(sqlite, sale(1))
+    sqlite.run("create trigger keep before update on ifc_sales begin select raise(ignore); end")
+    with pytest.raises(SourceUnreachable, match="could not be claimed"):
+        land(home, contract)
+    assert home.ledger.last_reads() == {}
+
+
+def test_the_hash_of_rows_does_not_depend_on_how_they_are_cut() -> None:
+    names = ["number", "op", "flaw", "c0"]
+    rows = [["1", "I", None, "a"], ["2", "I", None, None], ["3", "I", None, ""]]
+
+    def seen(rows: list[list[str | None]], *cuts: int) -> SeenRows:
+        found = SeenRows(1)
+        for first, last in zip((0, *cuts), (*cuts, len(rows)), strict=True):
+            columns = [pa.array(one, pa.string()) for one in zip(*rows[first:last], strict=True)]
+            found.look(pa.RecordBatch.from_arrays(columns, names=names))
+        return found
+
+    whole = seen(rows)
+    assert whole.content_hash() == seen(rows, 1).content_hash() == seen(rows, 1, 2).content_hash()
+    assert whole.has_own_numbers(3)
+    nulls = [rows[0], ["2", "I", None, ""], ["3", "I", None, None]]
+    assert seen(nulls).content_hash() != whole.content_hash()
+    moved = [["1", "I", None, None], ["2", "I", None, "a"], rows[2]]
+    assert seen(moved).content_hash() != whole.content_hash()
+    assert not seen([rows[0], rows[0]]).has_own_numbers(2)

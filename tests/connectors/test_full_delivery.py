@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from connectors.arrivals import arrivals
-from connectors.full_delivery import allow_shrink
+from connectors.compaction import compact
+from connectors.full_delivery import allow_shrink, allowed
+from connectors.ledger_rows import AllowedShrink
 from connectors.quarantining.quarantine import find_records
 from connectors.quarantining.replay import replay
 from tests.connectors.conftest import NOW, SHOP, load_one, row
@@ -72,6 +75,56 @@ def test_branches_replace_only_their_own(full: Home) -> None:
     send(full, range(5, 7), 2, branch="east", name="east2.txt")
     full.land()
     assert keys(full) == ["S11", "S12", "S5", "S6"]
+
+
+def test_a_delivery_of_a_compacted_file_is_compared_with_its_own_branch_alone(full: Home) -> None:
+    for branch, start in (("east", 1), ("west", 11)):
+        send(full, range(start, start + 2), 1, branch=branch, name=f"{branch}.txt")
+    full.land()
+    compact(full.ledger, {"shop": full.contract}, home=full.path, before=date(2026, 4, 1), now=NOW)
+    send(full, range(1, 4), 2, branch="east", name="east2.txt")
+    assert [one.code for one in full.land()] == [None]
+
+
+def test_rows_that_break_the_contract_do_not_make_a_delivery_whole(full: Home) -> None:
+    declaration = copy.deepcopy(SHOP)
+    declaration["streams"]["sales"] |= {"mode": "full", "shrink_limit": 0.8}
+    declaration["streams"]["sales"]["reject_limit"] = {"rows": 10, "share": 1}
+    full.contract = load_one(full.path / "wide", declaration)
+    send(full, range(1, 11), 1)
+    full.land()
+    lines = [row(n, amount="10.00" if n % 2 else "x") for n in range(1, 11)]
+    full.send(lines, sequence=2, amount="50.00")
+    (told,) = full.land()
+    assert (told.code, told.reason) == (
+        "shrunk",
+        "5 rows after 10 of the delivery before, less than 80%",
+    )
+    allow_shrink(full.ledger, "shop", "sales", rows=None, by="tests", now=NOW)
+    assert [one.status for one in full.land()] == ["loaded"]
+
+
+def test_a_replay_uses_up_no_allowance(full: Home) -> None:
+    full.send([row(1), row(2, amount="-5.00")], amount="5.00")
+    full.land()
+    (batch,) = full.ledger.batches()
+    with full.ledger.rows.writing():
+        full.ledger.rows.insert(
+            "allowed_shrink", AllowedShrink("shop", "sales", "main", 1, "tests", NOW)
+        )
+    declaration = copy.deepcopy(SHOP)
+    declaration["streams"]["sales"] |= {"mode": "full"}
+    declaration["streams"]["sales"]["columns"]["amount"]["min"] = -10
+    replay(
+        load_one(full.path / "mended", declaration),
+        find_records(full.ledger),
+        home=full.path,
+        ledger=full.ledger,
+        pii=full.pii,
+        now=NOW,
+        zone="Asia/Shanghai",
+    )
+    assert len(allowed(full.ledger, batch)) == 1
 
 
 def test_a_delivery_with_far_fewer_rows_is_refused_until_it_is_allowed(full: Home) -> None:

@@ -19,11 +19,12 @@ import sqlalchemy as sa
 import yaml
 
 from connectors.contract import Contract
-from connectors.landing import land_source
+from connectors.errors import LandingBusy
+from connectors.landing import land_source, only_one
 from connectors.ledger import Ledger
 from connectors.pii_store import PiiStore
 from connectors.quarantining.kept_records import as_json, kept_records, write_records
-from connectors.quarantining.quarantine import count_records, discard, find_records
+from connectors.quarantining.quarantine import count_records, discard, find_records, give_up
 from connectors.quarantining.replay import ReplayReport, replay
 from tests.connectors.conftest import (
     ENCRYPTION_KEY,
@@ -444,10 +445,32 @@ def test_discarded_records_keep_the_reason_without_the_numbers_in_it(home: Home)
     home.send([row(1), row(2, amount="-5.00")], amount="5.00")
     home.land()
     reason = "客户 13911112222 已退单"
-    assert discard(home.ledger, find_records(home.ledger), reason=reason, now=NOW) == 1
+    found = find_records(home.ledger)
+    given_up = {
+        "home": home.path,
+        "ledger": home.ledger,
+        "pii": home.pii,
+        "reason": reason,
+        "now": NOW,
+    }
+    with only_one(home.path, "shop"), pytest.raises(LandingBusy):
+        give_up("shop", found, **given_up)
+    assert len(home.pii.kept_records()) == 2
+    assert give_up("shop", found, **given_up) == 1
+    assert home.pii.kept_records() == [(found[0].row.batch_id, 0)]
+    assert give_up("shop", found, **given_up) == 0
     (left,) = home.ledger.quarantine()
     assert (left.state, left.note) == ("discarded", "客户 [phone] 已退单")
     assert again(home, contract_of(home, amount={"min": -10})) == []
+
+
+def test_a_record_settled_meanwhile_keeps_its_bytes_when_it_is_given_up(home: Home) -> None:
+    home.send([row(1), row(2, amount="-5.00")], amount="5.00")
+    home.land()
+    found = find_records(home.ledger)
+    with home.ledger.rows.writing():
+        home.ledger.rows.execute("update quarantine set state = 'replayed'")
+    assert discard(home.ledger, found, reason="late", now=NOW) == []
 
 
 @pytest.mark.parametrize(

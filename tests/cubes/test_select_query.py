@@ -117,6 +117,22 @@ def test_a_text_given_for_a_parameter_is_never_sql(
         ("select * from marts.fct_case where kind = ?", "is no parameter"),
         ("select * from marts.fct_case where kind = $nothing", "no parameter"),
         ("select * from marts.fct_case limit 5", "limit would cut"),
+        ("select * from marts.fct_case offset 5", "offset would cut"),
+        ("select * from marts.fct_case fetch first 5 rows only", "fetch would cut"),
+        ("select * from marts.fct_case using sample 5", "sample would cut"),
+        ("select * from marts.fct_case tablesample (5 percent)", "sample would cut"),
+        ("select count(*) from (select * from marts.fct_case limit 5) c", "limit would cut"),
+        ("with a as (select * from marts.fct_case limit 5) select * from a", "limit would cut"),
+        ("select 1 union all (select 2 from marts.fct_case offset 1)", "offset would cut"),
+        ("select * from (pivot marts.fct_case on kind using sum(1)) p", "a pivot is not allowed"),
+        ("select * from (with a as (select 1) select * from a) b, a", "table a is not in schema"),
+        ("with a as (select * from a) select * from a", "table a is not in schema"),
+        ("with a as (select * from b), b as (select 1) select * from a", "table b is not in"),
+        (
+            "select * from '/etc/passwd' where exists "
+            '(with "/etc/passwd" as (select 1) select * from "/etc/passwd")',
+            "table /etc/passwd is not in schema",
+        ),
         ("select org_unit_id as unit from marts.fct_case where unit = $unit", "name of a param"),
         ("with a as (select * from b.c) select * from a", "not in schema"),
         ("selekt", "must be one select|cannot be parsed"),
@@ -135,6 +151,10 @@ def test_selects_that_people_write_are_no_fault() -> None:
         "select c.kind, row_number() over (partition by c.kind order by c.case_no) "
         "from cube.cases c",
         "select kind from marts.fct_case union all select kind from marts.dim_kind",
+        "with a as (select * from marts.fct_case), b as (select * from a) select * from b "
+        "where exists (select 1 from a) union all (select * from b)",
+        "with a as (select 1) select * from (with b as (select * from a) select * from b, a) c",
+        "with recursive a as (select 1 as n union all select n + 1 from a) select n from a",
         "select c.kind from marts.fct_case c where c.created_on between $business_date - 7 and "
         "$business_date and exists (select 1 from marts.dim_kind k where k.kind = c.kind)",
         "select quantile_cont(c.amount, 0.5), round(avg(c.amount), 2), coalesce(max(c.x), 0) "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from connectors.inbox import Inbox
 from tests.journeys.product import Product
 
 SOURCES = {"HUIYIN_SOURCES": "intake,partner_feedback"}
@@ -41,3 +42,18 @@ def test_the_list_of_queries_shows_signatures_and_columns(tmp_path: Path) -> Non
         *("balance", "debtors", "recovered"),
     ]
     assert "arrears_by_unit(business_date date?" in product.run("query", "list", COLUMNS="200")
+
+
+def test_a_key_is_renewed_and_the_old_one_is_void(tmp_path: Path) -> None:
+    product = Product(tmp_path / "home")
+    old = product.run("client", "add", "desk 3").strip()
+    (before,) = product.json("client", "list")
+    new = product.run("client", "renew", "desk 3").strip()
+    (after,) = product.json("client", "list")
+    with Inbox(tmp_path / "home" / "inbox.db") as inbox:
+        assert inbox.client_of(old) is None
+        found = inbox.client_of(new)
+    assert before == after and found is not None and found.client_id == before["client_id"]
+    product.run("client", "disable", "desk 3")
+    product.run("client", "renew", "desk 3", expect=2)
+    product.run("client", "renew", "desk 4", expect=2)

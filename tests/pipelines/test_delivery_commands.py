@@ -339,3 +339,18 @@ def test_a_source_whose_files_disagree_with_the_ledger_is_told_by_the_tidying(sh
     result = shop.run("exchange", "tidy", expect=1)
     assert "do not hold the rows that the ledger says" in result.stdout
     assert len(list((shop.path / "raw").rglob("*.parquet"))) == 9
+
+
+def test_only_a_file_is_read_again_and_of_the_others_the_reason_is_told(shop: Shop) -> None:
+    shop.write_contract(lambda stream: stream["columns"].update(extra={"type": "string"}))
+    shop.send([row(1)])
+    shop.run("ingest")
+    with shop.open().ledger() as ledger, ledger.rows.writing():
+        ledger.rows.execute("update batch set interface = 'table'")
+        (batch,) = ledger.batches()
+    refused = CliRunner().invoke(
+        application, ["exchange", "retry", batch.batch_id], env=shop.environment
+    )
+    assert refused.exit_code == 2 and "only files can be read again" in " ".join(
+        refused.output.replace("│", " ").split()
+    )

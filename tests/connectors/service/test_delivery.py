@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from connectors.landing import Delivery, land_source
 from pipelines.installation import Installation
+from pipelines.tidying import tidy
 from pipelines.workflow import ingest
 from tests.connectors.intake.server import CLOCK
 from tests.connectors.service.conftest import Served
@@ -272,3 +273,37 @@ def test_whatever_a_record_holds_it_is_loaded_or_quarantined(
     assert Records.from_bytes(found.to_bytes()) == found
     faults = trial_faults(found, contract, "cases", {}, zone="Asia/Shanghai")
     assert len(faults) <= len(values)
+
+
+def test_batches_of_one_drain_are_ordered_by_their_arrival(partner: Client) -> None:
+    home = partner.server.home
+    deliver(partner, "old", [record(1), record(2), record(7, content="old")])
+    deliver(partner, "new", [record(7, content="new")])
+    assert len(land(home)) == 2
+    files = sorted(str(path) for path in (home / "raw" / SOURCE).rglob("*.parquet"))
+    told_last = duckdb.execute(
+        f"select content from read_parquet({files}) where case_no = 'P-000007' "
+        "order by _recorded_at desc, _record_no desc limit 1"
+    ).fetchone()
+    assert told_last == ("new",)
+
+
+def test_the_inbox_gives_up_what_was_settled_long_ago_and_still_knows_its_batches(
+    partner: Client,
+) -> None:
+    home = partner.server.home
+    deliver(partner, "landed", [record(1)])
+    partner.send("submit_feedback", "said", kind="complaint", text="断网")
+    land(home)
+    deliver(partner, "waiting", [record(2)])
+    later = Installation.open(
+        {"HUIYIN_SOURCES": f"intake,{SOURCE}", "HUIYIN_CLOCK": "fixed:2026-09-30T09:00:00+08:00"},
+        home=home,
+    )
+    assert tidy(opened(home), say=lambda _: None).emptied == 0
+    for dry_run in (True, False):
+        report = tidy(later, say=lambda _: None, dry_run=dry_run)
+        assert (report.emptied, report.forgotten) == (1, 1)
+    assert len(land(home)) == 1
+    assert told(deliver(partner, "landed", [record(1)]))["code"] == "accepted"
+    assert land(home) == [] and len(raw_rows(home)) == 2

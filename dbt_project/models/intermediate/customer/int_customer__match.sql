@@ -42,18 +42,26 @@ joined as (
     {%- endfor %}
 ),
 
-told as (
+-- A number CRM does not know may be a filler, so it names a customer only if no other group tells
+-- it; one with a colon could be taken for `source:number`.
+own_numbers as (
     select
-        joined.survivor_no,
-        min_by(
-            records.told_no,
-            lpad(cast(length(records.told_no) as string), 4, '0') || records.told_no
-        ) as told_no
+        records.told_no,
+        min(joined.survivor_no) as survivor_no
     from joined
     inner join records
         on joined.record_no = records.record_no
-    where records.told_no is not null
-    group by joined.survivor_no
+    where records.told_no is not null and not contains(records.told_no, ':')
+    group by records.told_no
+    having count(distinct joined.survivor_no) = 1
+),
+
+told as (
+    select
+        survivor_no,
+        min_by(told_no, lpad(cast(length(told_no) as string), 4, '0') || told_no) as told_no
+    from own_numbers
+    group by survivor_no
 ),
 
 final as (

@@ -1,0 +1,116 @@
+"""What a build freezes: batches in one go, and what is gone once and not for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from connectors.ledger_rows import Batch
+from pipelines.build_input import BuildInput, BuildRequest, freeze, insert_columns
+
+NOW = datetime(2026, 3, 31, 1, tzinfo=UTC)
+# The columns that do not matter here are empty.
+FIRST = replace(
+    Batch(**{field.name: None for field in fields(Batch)}),  # type: ignore[arg-type]
+    batch_id="1",
+    source="shop",
+    stream="sales",
+    branch="",
+    interface="files",
+    business_date=date(2026, 3, 30),
+    place="a.txt",
+    received_at=NOW,
+    loaded_at=NOW,
+    sequence=1,
+    status="loaded",
+)
+SECOND = replace(FIRST, batch_id="2", place="b.txt", sequence=2)
+ALL: Mapping[str, Batch] = {"1": FIRST, "2": SECOND}
+
+
+class Frozen:
+    """A working database that is frozen again and again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.asked: list[str] = []
+
+    def find(self, batch_id: str) -> Batch | None:
+        self.asked.append(batch_id)
+        return ALL.get(batch_id)
+
+    def freeze(self, *batches: Batch, built: str = "", finished: str | None = None) -> BuildInput:
+        with duckdb.connect(str(self.folder / "work.duckdb")) as work:
+            return freeze(
+                work,
+                BuildRequest(NOW, "Asia/Shanghai", "china", "CNY"),
+                {},
+                {},
+                batches,
+                built=frozenset(built),
+                finished=finished,
+                home=self.folder,
+                find=self.find,
+            )
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        with duckdb.connect(str(self.folder / "work.duckdb")) as work:
+            return work.execute(sql).fetchall()
+
+
+@pytest.fixture
+def frozen(tmp_path: Path) -> Frozen:
+    return Frozen(tmp_path)
+
+
+def test_the_batches_are_listed_with_their_change(frozen: Frozen) -> None:
+    frozen.freeze(SECOND, built="1", finished="earlier")
+    listed = frozen.rows(
+        "select batch_id, change, sequence, covers_from, received_at from raw.batch order by 1"
+    )
+    at = NOW.replace(tzinfo=None)
+    assert listed == [("1", "gone", 1, None, at), ("2", "new", 2, None, at)]
+    assert frozen.asked == ["1"]
+
+
+def test_a_build_without_batches_lists_none(frozen: Frozen) -> None:
+    assert frozen.freeze().batches == ()
+    assert frozen.rows("select * from raw.batch") == []
+
+
+def test_what_a_finished_build_took_out_is_not_gone_again(frozen: Frozen) -> None:
+    first = frozen.freeze(FIRST)
+    second = frozen.freeze(SECOND, built="1", finished=first.build_id)
+    assert second.gone == {"1"}
+    third = frozen.freeze(SECOND, built="2", finished=second.build_id)
+    assert third.gone == set()
+    assert frozen.rows("select batch_id, change from raw.batch") == [("2", "known")]
+
+
+def test_what_an_unfinished_build_took_in_or_out_is_gone_until_one_finishes(
+    frozen: Frozen,
+) -> None:
+    assert frozen.freeze(FIRST).gone == set()
+    for _ in range(2):
+        assert frozen.freeze(SECOND, built="", finished=None).gone == {"1"}
+
+
+def test_a_long_history_is_inserted_by_name_as_it_is() -> None:
+    with duckdb.connect() as connection:
+        connection.execute("create table t (no integer, name varchar, day date)")
+        count = 50_000
+        columns: dict[str, list[object]] = {
+            "day": [None] * count,
+            "name": [f"n{number}" for number in range(count)],
+            "no": list(range(count)),
+        }
+        insert_columns(connection, "t", columns)
+        insert_columns(connection, "t", {"day": [], "name": [], "no": []})
+        found = connection.execute("select count(*), max(no), max(day), min(name) from t")
+        assert found.fetchone() == (count, count - 1, None, "n0")

@@ -1,0 +1,219 @@
+"""One round of exchange with partners: what one export does, no other suffers."""
+
+from __future__ import annotations
+
+import copy
+import json
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from rich.cells import cell_len
+from typer.testing import CliRunner, Result
+
+from connectors.errors import ConnectorError
+from connectors.exporting.ledger import ExportLedger
+from cubes.errors import DeclarationError
+from pipelines.command_line import output
+from pipelines.command_line.application import application
+from pipelines.errors import HomeError
+from pipelines.exchange import ExchangeReport, exchange, export_now, exports_of
+from pipelines.installation import Installation
+from pipelines.lock import build_lock
+from tests.connectors.service.conftest import publish_marts
+from tests.connectors.service.test_exports import FIGURES
+
+CLOCK = "fixed:2026-03-31T09:00:00+08:00"
+PUBLISHED = date(2026, 3, 30)
+DAYS = {
+    "query": "days",
+    "label": {"zh": "日期", "en": "Days"},
+    "sql": "select $business_date as day, 1 as number",
+    "scope": "open",
+    "columns": {
+        "day": {"label": {"zh": "日", "en": "Day"}, "type": "date"},
+        "number": {"label": {"zh": "数", "en": "Number"}, "type": "integer"},
+    },
+}
+BY_DAY = {
+    **FIGURES,
+    "query": "days",
+    "interface": {"type": "files", "format": "delimited", "location": "out"},
+    "key": ["day"],
+    "columns": {"day": {"type": "date"}, "number": {"type": "bigint"}},
+    "control": {"sums": ["number"]},
+}
+
+
+class Partners:
+    """A home with a published snapshot, a query and exports of its own."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        publish_marts(home)
+        self.query()
+        self.declare("good")
+
+    def _write(self, name: str, content: Any) -> None:
+        path = self.home / "site" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
+
+    def query(self, name: str = "days", **changes: Any) -> None:
+        self._write(f"cubes/queries/{name}.yml", {**DAYS, "query": name, **changes})
+
+    def declare(self, export: str, **changes: Any) -> None:
+        declared = {**copy.deepcopy(BY_DAY), "export": export, **changes}
+        self._write(f"connectors/exports/{export}.yml", declared)
+
+    def open(self, clock: str = CLOCK) -> Installation:
+        return Installation.open({"HUIYIN_CLOCK": clock, "HUIYIN_SOURCES": ""}, home=self.home)
+
+    def round(self, clock: str = CLOCK) -> ExchangeReport:
+        return exchange(self.open(clock), say=lambda text: None)
+
+    def open_codes(self) -> list[str]:
+        with self.open().ledger() as ledger:
+            return [one.code for one in ledger.exchange_events(unresolved=True)]
+
+
+@pytest.fixture
+def partners(tmp_path: Path) -> Partners:
+    return Partners(tmp_path / "home")
+
+
+def test_a_due_export_goes_out_and_its_answer_is_read(partners: Partners) -> None:
+    report = partners.round()
+    assert [one.export for one in report.delivered] == ["good"] and report.failures == ()
+    (made,) = report.delivered
+    path = partners.home / "out" / made.place
+    answer = {"rows_read": 1, "sums": {"number": "1"}, "result": "ok"}
+    path.with_name(f"{path.name}.read.log").write_text(json.dumps(answer))
+    again = partners.round()
+    assert again.delivered == () and [one.status for one in again.answered] == ["confirmed"]
+
+
+def test_a_query_that_fails_stops_no_other_export_and_is_told_once(partners: Partners) -> None:
+    partners.query(sql="select $business_date as day, cast('x' as integer) as number")
+    partners.query("others")
+    partners.declare("others", query="others")
+    for _ in range(2):
+        report = partners.round()
+        assert len(report.failures) == 1 and report.failures[0].startswith("good 2026-03-30: ")
+    with partners.open().ledger() as ledger:
+        assert len(ExportLedger(ledger.rows).exports(export="others")) == 1
+    assert partners.open_codes() == ["unmade_export"]
+    partners.query()
+    assert [one.export for one in partners.round().delivered] == ["good"]
+    assert partners.open_codes() == []
+
+
+def test_an_export_that_does_not_fit_its_query_stops_no_other(partners: Partners) -> None:
+    partners.declare(
+        "bad",
+        columns={"day": {"type": "date"}, "numbers": {"type": "bigint"}},
+        control={"sums": []},
+    )
+    report = partners.round()
+    assert [one.export for one in report.delivered] == ["good"]
+    assert len(report.failures) == 1 and "did you mean 'number'?" in report.failures[0]
+    assert partners.open_codes() == ["unmade_export"]
+
+
+def test_a_place_that_cannot_be_reached_leaves_its_export_for_the_next_round(
+    partners: Partners,
+) -> None:
+    (partners.home / "wall").write_text("no folder")
+    partners.declare("bad", interface={**BY_DAY["interface"], "location": "wall"})
+    report = partners.round()
+    assert [one.export for one in report.delivered] == ["good"] and report.failures
+    assert partners.open_codes() == []
+    partners.round("fixed:2026-04-02T09:00:00+08:00")
+    assert "undelivered_export" in partners.open_codes()
+    (partners.home / "wall").unlink()
+    assert "bad" in [one.export for one in partners.round().delivered]
+    assert "undelivered_export" not in partners.open_codes()
+
+
+def test_a_round_while_another_one_holds_the_lock_fails_softly(
+    partners: Partners, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.exchange._LOCK_SECONDS", 0)
+    lock = partners.home / "locks" / "exports.lock"
+    with build_lock(lock, wait_seconds=0, say=lambda _: None, work="export"):
+        report = partners.round()
+    assert report.delivered == () and len(report.failures) == 1
+    assert partners.open_codes() == []
+    assert len(partners.round().delivered) == 1
+
+
+def test_without_a_snapshot_answers_are_read_all_the_same(partners: Partners) -> None:
+    (made,) = partners.round().delivered
+    answer = {"rows_read": 1, "result": "ok"}
+    (partners.home / "out" / f"{made.place}.read.log").write_text(json.dumps(answer))
+    (partners.home / "published").rename(partners.home / "elsewhere")
+    report = partners.round()
+    assert [one.status for one in report.answered] == ["confirmed"] and report.failures == ()
+
+
+def test_a_day_that_is_not_published_yet_is_not_exported(partners: Partners) -> None:
+    with pytest.raises(HomeError, match="do not exist yet"):
+        export_now(partners.open(), ["good"], PUBLISHED + timedelta(days=1), again=False)
+    (made,) = export_now(partners.open(), ["good"], PUBLISHED - timedelta(days=1), again=False)
+    assert made.business_date == PUBLISHED - timedelta(days=1)
+
+
+def test_an_export_of_an_unknown_query_is_a_fault_of_its_file(partners: Partners) -> None:
+    partners.declare("bad", query="day")
+    with pytest.raises(DeclarationError, match=r"unknown query 'day' \(did you mean 'days'"):
+        exports_of(partners.open())
+
+
+def test_an_export_is_sent_again_only_when_asked(partners: Partners) -> None:
+    (first,) = partners.round().delivered
+    (same,) = export_now(partners.open(), ["good"], None, again=False)
+    assert same.export_id == first.export_id
+    (second,) = export_now(partners.open(), ["good"], None, again=True)
+    assert (second.sequence, second.status) == (2, "delivered")
+
+
+def test_errors_of_one_export_made_by_name_are_raised(partners: Partners) -> None:
+    partners.declare(
+        "bad",
+        columns={"day": {"type": "date"}, "numbers": {"type": "bigint"}},
+        control={"sums": []},
+    )
+    with pytest.raises(ConnectorError):
+        export_now(partners.open(), ["bad"], None, again=False)
+
+
+def test_the_commands_list_find_by_a_prefix_and_note_an_answer(
+    partners: Partners, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output, "_PIPED_WIDTH", 100)
+    (made,) = partners.round().delivered
+
+    def run(*arguments: str) -> Result:
+        environment = {"HUIYIN_HOME": str(partners.home), "HUIYIN_CLOCK": CLOCK}
+        return CliRunner().invoke(application, list(arguments), env=environment)
+
+    listed = run("exchange", "status", "--language", "en").output
+    assert made.export_id[:8] in listed and made.place in listed and "due 04-01 09:00" in listed
+    assert max(cell_len(line) for line in listed.splitlines()) <= 100
+    assert run("exchange", "confirm", "zz", "--rows", "1").exit_code == 2
+    run("exchange", "confirm", made.export_id[:8], "--rows", "2", "--reason", "call 13912345678")
+    told = run("exchange", "status", "--language", "zh").output
+    assert "确认不符" in told and "13912345678" not in told
+    assert "read_log_disagrees" in run("deliveries", "centre.good", "--language", "en").output
+    assert run("deliveries", "centre.nothing").exit_code == 2
+    run("exchange", "export", "good", "--again")
+    (again,) = export_now(partners.open(), ["good"], None, again=False)
+    done = run("exchange", "confirm", again.export_id[:10], "--rows", "1", "--language", "en")
+    assert "confirmed" in done.output
+    twice = run("exchange", "confirm", again.export_id[:10], "--rows", "1", "--language", "en")
+    assert "only a delivered export" in twice.output
+    nothing = run("exchange", "status", "--open", "--language", "en").output
+    assert "No delivery is open: all that went out are confirmed." in nothing
+    assert "1 earlier ones" in run("exchange", "status", "--limit", "1", "--language", "en").output
