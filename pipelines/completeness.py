@@ -45,7 +45,8 @@ def source_health(
         for name, stream in contract.streams.items():
             holes: set[date] = set()
             own = [b for b in batches if (b.source, b.stream) == (source, name)]
-            if contract.interface.type in {"table", "extract", "inbox", "service"}:
+            announces = contract.interface.type == "files" and contract.interface.format != "mail"
+            if not announces:
                 complete = _read_through(last_reads.get((source, name)), zone)
             else:
                 is_working_day = working_days(contract) if working_days else None

@@ -37,8 +37,8 @@ from connectors.landing import Delivery, Landing, delivery_of
 from connectors.ledger_rows import Batch
 from connectors.places.place import Place, Secret, no_secret, open_place, shown_name
 
-# A first delivery may bring the history of some years.
-_MOST_DAYS = 3_660
+# A first delivery may bring decades of history; a year such as 26 is a slip.
+_MOST_DAYS = 36_600
 _ANSWERED = ("missing_log", "missing_file", "unreadable_log", "unreadable_file", "lying_log")
 
 

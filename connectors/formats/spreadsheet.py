@@ -249,8 +249,9 @@ def _checked(
             if _CONTROL.search(text):
                 raise UnwritableValue(count, rule.column, "holds what no cell can hold")
             texts.append(text)
-        if not any(texts):
-            raise UnwritableValue(count, rules[0].column, "is null, as is the whole row")
+        # Blanks alone are kept by no workbook, so such a row would come back as none.
+        if not any(text.strip() for text in texts):
+            raise UnwritableValue(count, rules[0].column, "is blank, as is the whole row")
         yield texts
 
 

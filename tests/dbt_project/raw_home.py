@@ -156,8 +156,9 @@ class RawHome:
         from dbt.adapters.factory import reset_adapters
         from dbt.cli.main import dbtRunner
 
-        os.environ["HUIYIN_WAREHOUSE_PATH"] = str(self.warehouse)
-        os.environ["HUIYIN_WORK_PATH"] = str(self.work)
+        told = {"HUIYIN_WAREHOUSE_PATH": str(self.warehouse), "HUIYIN_WORK_PATH": str(self.work)}
+        before = dict(os.environ)
+        os.environ.update(told)
         try:
             result = dbtRunner().invoke(
                 [
@@ -177,6 +178,11 @@ class RawHome:
         finally:
             DuckDBConnectionManager.close_all_connections()
             reset_adapters()
+            for name in told:
+                # Other tests of this process run commands, which refuse unknown settings.
+                os.environ.pop(name)
+                if name in before:
+                    os.environ[name] = before[name]
         if result.exception is not None:
             raise result.exception
         return [

@@ -222,7 +222,9 @@ def test_pages_of_assets_show_rows_rejects_dates_and_columns(
     assert bills["dates in all"].endswith("2026-03-30")
     assert metadata["raw/billing/payments"]["rejected rows in all"] > 0
     assert cases["dagster/row_count"] > 0 and "case_key" in cases["dagster/column_schema"]
-    assert metadata["published/snapshot"]["sources incomplete"] == "cdr"
+    assert metadata["published/snapshot"]["sources incomplete"] == (
+        "call_centre, cdr, chat, survey"
+    )
 
 
 def test_checks_tell_the_faults_that_the_simulated_sources_have(

@@ -23,10 +23,10 @@ pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("journey-2")]
 IN_LANDING = (
     "landing:billing:announced:2",
     "landing:billing:parquet_temporary:9",
-    "landing:billing:read_log:12",
+    "landing:billing:read_log:2",
     "landing:crm:claimed:2",
     "landing:hall:loaded:2",
-    "landing:hotline:archived:5",
+    "landing:hotline:archived:2",
 )
 IN_BUILD = ("node:1", "node:40", "mark")
 IN_PUBLISH = ("copy", "swap:after")
