@@ -199,7 +199,7 @@ def _export(
     home = installation.home
     lock = home.path / "locks" / "exports.lock"
     with (
-        build_lock(lock, wait_seconds=_LOCK_SECONDS, say=_quiet, work="export"),
+        build_lock(lock, wait_seconds=_LOCK_SECONDS, say=_quiet, doing="exporting"),
         installation.ledger() as ledger,
     ):
         exports = ExportLedger(ledger.rows)

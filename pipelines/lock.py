@@ -16,11 +16,11 @@ _POLL_SECONDS = 0.2
 
 @contextmanager
 def build_lock(
-    path: Path, *, wait_seconds: float, say: Callable[[str], None], work: str = "build"
+    path: Path, *, wait_seconds: float, say: Callable[[str], None], doing: str = "building"
 ) -> Iterator[None]:
     """Hold the exclusive lock on `path`; wait up to `wait_seconds` and say so once.
 
-    `work` is the word for what is done under the lock.
+    `doing` is the word for what is done under the lock.
 
     The kernel releases the lock when its holder dies, so a killed build never blocks the next one.
     Raises BuildLockedError when the wait is over.
@@ -38,12 +38,12 @@ def build_lock(
                 holder = file.read().strip() or "unknown"
                 if time.monotonic() >= deadline:
                     raise BuildLockedError(
-                        f"Starting the {work} in {path.parent} failed: that of process {holder} "
-                        f"did not finish within {wait_seconds:g} s. Nothing was changed. "
+                        f"Waiting to begin {doing} in {path.parent} failed: process {holder} is {doing} "
+                        f"and did not finish within {wait_seconds:g} s. Nothing was changed. "
                         "Try again when it has finished."
                     ) from error
                 if not waiting:
-                    say(f"waiting for the {work} of process {holder}")
+                    say(f"waiting for process {holder}, which is {doing}")
                     waiting = True
                 time.sleep(_POLL_SECONDS)
         file.seek(0)

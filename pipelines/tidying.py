@@ -80,7 +80,7 @@ def tidy(
     failures: dict[str, str] = {}
     with installation.ledger() as ledger, installation.pii_store() as pii:
         wait = settings.build_wait_minutes * 60
-        with build_lock(home.build_lock, wait_seconds=wait, say=say, work="build"):
+        with build_lock(home.build_lock, wait_seconds=wait, say=say):
             expiry = expire(
                 ledger,
                 pii,

@@ -142,7 +142,7 @@ def test_a_round_while_another_one_holds_the_lock_fails_softly(
 ) -> None:
     monkeypatch.setattr("pipelines.exchange._LOCK_SECONDS", 0)
     lock = partners.home / "locks" / "exports.lock"
-    with build_lock(lock, wait_seconds=0, say=lambda _: None, work="export"):
+    with build_lock(lock, wait_seconds=0, say=lambda _: None, doing="exporting"):
         report = partners.round()
     assert report.delivered == () and len(report.failures) == 1
     assert partners.open_codes() == []

@@ -26,14 +26,12 @@ def test_a_second_builder_is_told_who_builds_and_that_trying_again_helps(tmp_pat
         assert held.wait(30)
         said: list[str] = []
         with (
-            pytest.raises(
-                BuildLockedError, match=f"that of process {process.pid} did not finish"
-            ) as caught,
+            pytest.raises(BuildLockedError, match=f"process {process.pid} is building") as caught,
             build_lock(tmp_path / "build.lock", wait_seconds=0.3, say=said.append),
         ):
             pass
         assert exit_code_of(caught.value) == 3
-        assert said == [f"waiting for the build of process {process.pid}"]
+        assert said == [f"waiting for process {process.pid}, which is building"]
     finally:
         assert process.pid is not None
         os.kill(process.pid, signal.SIGKILL)
