@@ -38,8 +38,8 @@ def build_lock(
                 holder = file.read().strip() or "unknown"
                 if time.monotonic() >= deadline:
                     raise BuildLockedError(
-                        f"Waiting to begin {doing} in {path.parent} failed: process {holder} is {doing} "
-                        f"and did not finish within {wait_seconds:g} s. Nothing was changed. "
+                        f"Waiting to begin {doing} in {path.parent} failed: process {holder} is "
+                        f"{doing} and did not finish within {wait_seconds:g} s. Nothing was changed. "
                         "Try again when it has finished."
                     ) from error
                 if not waiting:
