@@ -39,8 +39,8 @@ def build_lock(
                 if time.monotonic() >= deadline:
                     raise BuildLockedError(
                         f"Waiting to begin {doing} in {path.parent} failed: process {holder} is "
-                        f"{doing} and did not finish within {wait_seconds:g} s. Nothing was changed. "
-                        "Try again when it has finished."
+                        f"{doing} and did not finish within {wait_seconds:g} s. Nothing was "
+                        "changed. Try again when it has finished."
                     ) from error
                 if not waiting:
                     say(f"waiting for process {holder}, which is {doing}")
