@@ -39,6 +39,7 @@ _OLD_WORKBOOK = b"\xd0\xcf\x11\xe0"
 _MOMENT = (1980, 1, 1, 0, 0, 0)
 _PATTERNS = {"date": "%Y-%m-%d", "timestamp": "%Y-%m-%d %H:%M:%S"}
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0d\x0e-\x1f\ufffe\uffff\ud800-\udfff]|_x[0-9A-Fa-f]{4}_")
+_BLANKS_ALONE = re.compile(rb"<t>(\s+)</t>")
 _CHANGED_AT = re.compile(rb"<dcterms:(created|modified)[^>]*>[^<]*</dcterms:\1>")
 
 
@@ -249,9 +250,9 @@ def _checked(
             if _CONTROL.search(text):
                 raise UnwritableValue(count, rule.column, "holds what no cell can hold")
             texts.append(text)
-        # Blanks alone are kept by no workbook, so such a row would come back as none.
-        if not any(text.strip() for text in texts):
-            raise UnwritableValue(count, rules[0].column, "is blank, as is the whole row")
+        # A row without any value would come back as no row.
+        if not any(texts):
+            raise UnwritableValue(count, rules[0].column, "is empty, as is the whole row")
         yield texts
 
 
@@ -264,6 +265,8 @@ def _without_moments(made: io.BytesIO) -> bytes:
             content = given.read(info)
             if info.filename == "docProps/core.xml":
                 content = _CHANGED_AT.sub(fixed, content)
+            # The library marks blanks around a text as meant, but not blanks that stand alone.
+            content = _BLANKS_ALONE.sub(rb'<t xml:space="preserve">\1</t>', content)
             member = zipfile.ZipInfo(info.filename, _MOMENT)
             member.compress_type = zipfile.ZIP_DEFLATED
             kept.writestr(member, content)
