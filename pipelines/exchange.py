@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from pipelines.errors import HomeError, PipelineError
@@ -18,10 +20,12 @@ if TYPE_CHECKING:
     from connectors.exporting.declaration import ExportDeclaration
     from connectors.exporting.desk import ExportDesk
     from connectors.exporting.schedule import DueExport
+    from connectors.ledger import Ledger
     from connectors.ledger_rows import Export
     from cubes.snapshot import Snapshot
 
 _LOCK_SECONDS = 60
+_ROUND_SECONDS = 120
 _LONGEST_DETAIL = 500
 
 
@@ -62,7 +66,8 @@ def export_desk(installation: Installation) -> ExportDesk:
 def exchange(installation: Installation, *, say: Callable[[str], None]) -> ExchangeReport:
     """Make and deliver every export that is due, take up what was cut short, read the answers.
 
-    One failure never stops the others. Without a published snapshot only answers are read.
+    One failure never stops the others. Days that were missed are made up for, as many as two
+    minutes allow; the next round goes on. Without a published snapshot only answers are read.
     """
     from connectors.exporting.confirmation import watch_exports
     from cubes.errors import SnapshotError
@@ -76,7 +81,10 @@ def exchange(installation: Installation, *, say: Callable[[str], None]) -> Excha
         except SnapshotError:
             snapshot = None
         if snapshot is not None:
+            begun = monotonic()
             for due in _due(installation, declarations, snapshot):
+                if monotonic() - begun > _ROUND_SECONDS:
+                    break
                 say(f"{due.declaration.export} {due.business_date}")
                 try:
                     delivered.append(_export_due(installation, snapshot, due))
@@ -161,26 +169,60 @@ def _due(
     declarations: dict[str, ExportDeclaration],
     snapshot: Snapshot,
 ) -> list[DueExport]:
-    """What was announced and not delivered, then what is due by schedule."""
+    """What was announced and not delivered and what is due by schedule, an export at a time.
+
+    What is too far back to be made up for is noted, each day once. Every export has its turn before
+    one has its second, so that none waits for all the days of another.
+    """
     from connectors.exporting.ledger import ANNOUNCED, ExportLedger
     from connectors.exporting.schedule import DueExport, due_exports
 
     with installation.ledger() as ledger:
         exports = ExportLedger(ledger.rows)
-        due = due_exports(
+        plan = due_exports(
             declarations.values(),
             published=date.fromisoformat(snapshot.info["business_date"]),
             now=installation.now(),
             zone=installation.settings.timezone,
             is_working=working_days_of(installation, installation.settings.calendar),
-            is_made=lambda name, day: exports.latest(name, day) is not None,
+            history=exports.history,
         )
+        if plan.lapsed:
+            _note_lapsed(ledger, plan.lapsed, installation.now())
         cut_short = [
             DueExport(declarations[made.export], made.business_date, made.announced_at)
             for made in exports.exports(status=ANNOUNCED)
             if made.export in declarations
         ]
-    return cut_short + due
+    turns: Counter[str] = Counter()
+    in_turn: list[tuple[int, DueExport]] = []
+    for due in (*cut_short, *plan.due):
+        in_turn.append((turns[due.declaration.export], due))
+        turns[due.declaration.export] += 1
+    in_turn.sort(key=lambda one: one[0])
+    return [due for _, due in in_turn]
+
+
+def _note_lapsed(ledger: Ledger, lapsed: Sequence[DueExport], now: datetime) -> None:
+    from connectors.exporting.ledger import UNMADE
+    from connectors.exporting.schedule import MOST_DAYS
+
+    told = {
+        (event.stream, event.business_date)
+        for event in ledger.exchange_events(unresolved=True, code=UNMADE)
+    }
+    for one in lapsed:
+        declaration = one.declaration
+        if (declaration.export, one.business_date) not in told:
+            ledger.note_event(
+                UNMADE,
+                source=declaration.partner,
+                stream=declaration.export,
+                business_date=one.business_date,
+                detail="it was not made when it was due and lies too far back to be made up for "
+                f"by itself (a daily export: {MOST_DAYS} days)",
+                now=now,
+            )
 
 
 def _export(

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime
 
+from connectors.exporting.schedule import ExportHistory
 from connectors.ledger_rows import Export
 from connectors.rows import Rows, where_of
-from connectors.sqlite_store import as_text
+from connectors.sqlite_store import as_instant, as_text
 
 ANNOUNCED = "announced"
 AWAITED = "delivered"
@@ -66,6 +67,24 @@ class ExportLedger:
             [export, business_date.isoformat()],
         )
         return found[0] if found else None
+
+    def history(self, export: str) -> ExportHistory:
+        """Since when an export goes out, the days it was made for, the first one still owed."""
+        found = self._rows.execute(
+            "select business_date, min(announced_at) from export where export = ? "
+            "group by business_date",
+            [export],
+        ).fetchall()
+        (owed,) = self._rows.execute(
+            "select min(business_date) from exchange_event "
+            "where resolved_at is null and code = ? and stream = ?",
+            [UNMADE, export],
+        ).fetchone()
+        return ExportHistory(
+            min((as_instant(at) for _, at in found), default=None),
+            frozenset(date.fromisoformat(day) for day, _ in found),
+            date.fromisoformat(owed) if owed else None,
+        )
 
     def next_sequence(self, export: str) -> int:
         """The number that the next export of a declaration gets."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from connectors.exporting.confirmation import Answer, judge, parse_answer
 from connectors.exporting.declaration import EXPORTS, ExportDeclaration, load_exports
-from connectors.exporting.schedule import due_exports
+from connectors.exporting.schedule import DuePlan, ExportHistory, due_exports
 from connectors.ledger_rows import Export
 from cubes.catalogue import load_catalogue, shipped_folder
 from cubes.errors import DeclarationError
@@ -61,18 +61,32 @@ def exported(**changes: object) -> Export:
     return Export(**(values | changes))
 
 
-def due(declaration: ExportDeclaration, published: date, now: datetime, made: bool = False) -> list:
-    return [
-        one.business_date
-        for one in due_exports(
-            [declaration],
-            published=published,
-            now=now,
-            zone=ZONE,
-            is_working=lambda day: day.weekday() < 5,
-            is_made=lambda name, day: made,
-        )
-    ]
+NEVER = ExportHistory(None, frozenset())
+
+
+def plan(
+    declaration: ExportDeclaration, published: date, now: datetime, history: ExportHistory = NEVER
+) -> DuePlan:
+    return due_exports(
+        [declaration],
+        published=published,
+        now=now,
+        zone=ZONE,
+        is_working=lambda day: day.weekday() < 5,
+        history=lambda name: history,
+    )
+
+
+def due(
+    declaration: ExportDeclaration, published: date, now: datetime, history: ExportHistory = NEVER
+) -> list[date]:
+    return [one.business_date for one in plan(declaration, published, now, history).due]
+
+
+def since(first: date, *also: date) -> ExportHistory:
+    """Made for `first` at 07:00 in Shanghai the day after, and for other days."""
+    at = datetime(first.year, first.month, first.day, 23, 0, tzinfo=UTC)
+    return ExportHistory(at, frozenset({first, *also}))
 
 
 def test_every_shipped_export_loads_and_only_a_demonstration_uses_the_examples() -> None:
@@ -107,7 +121,7 @@ def test_a_daily_export_is_due_from_its_hour_on_the_next_day() -> None:
     seven = datetime(2026, 3, 27, 23, 0, tzinfo=UTC)  # 07:00 on the 28th in Shanghai
     assert due(declared(), FRIDAY, seven - timedelta(seconds=1)) == []
     assert due(declared(), FRIDAY, seven) == [FRIDAY]
-    assert due(declared(), FRIDAY, seven, made=True) == []
+    assert due(declared(), FRIDAY, seven, since(FRIDAY)) == []
 
 
 def test_a_working_calendar_waits_for_the_next_working_day() -> None:
@@ -126,6 +140,44 @@ def test_a_working_day_makes_up_for_the_days_off_before_it() -> None:
         sunday + timedelta(days=1)
     ]
     assert due(declared(), sunday, monday) == [sunday]
+
+
+def test_every_day_that_was_missed_is_made_up_for_oldest_first() -> None:
+    days = [FRIDAY + timedelta(days=number) for number in range(5)]
+    morning = datetime(2026, 3, 31, 23, 0, tzinfo=UTC)  # 07:00 after the last of them
+    assert due(declared(), days[4], morning) == [days[4]]
+    assert due(declared(), days[4], morning, since(days[0])) == days[1:]
+    assert due(declared(), days[4], morning, since(days[0], days[2])) == [days[1], *days[3:]]
+    assert due(declared(), days[4], morning - timedelta(seconds=1), since(days[0])) == days[1:4]
+
+
+def test_a_trial_for_a_past_day_owes_none_of_the_days_between() -> None:
+    tried = ExportHistory(NOON, frozenset({FRIDAY - timedelta(days=20)}))
+    assert due(declared(), FRIDAY, NOON + timedelta(hours=1), tried) == [FRIDAY]
+
+
+def test_an_export_that_failed_from_its_first_day_owes_that_day_too() -> None:
+    failed = ExportHistory(None, frozenset(), owed=FRIDAY - timedelta(days=1))
+    assert due(declared(), FRIDAY, NOON, failed) == [FRIDAY - timedelta(days=1), FRIDAY]
+
+
+def test_what_lies_over_31_days_back_has_lapsed() -> None:
+    history = since(FRIDAY - timedelta(days=33))
+    made_up = plan(declared(), FRIDAY, NOON, history)
+    assert [one.business_date for one in made_up.lapsed] == [
+        FRIDAY - timedelta(days=32),
+        FRIDAY - timedelta(days=31),
+    ]
+    assert len(made_up.due) == 31 and made_up.due[0].business_date == FRIDAY - timedelta(days=30)
+
+
+def test_a_month_end_that_was_missed_is_made_up_for() -> None:
+    export = declared(schedule={"every": "month"})
+    history = since(date(2025, 1, 31), date(2026, 1, 31))
+    found = plan(export, date(2026, 3, 30), NOON, history)
+    assert [one.business_date for one in found.lapsed] == [date(2025, 2, 28)]
+    days = [one.business_date for one in found.due]
+    assert days[0] == date(2025, 3, 31) and days[-2:] == [date(2025, 12, 31), date(2026, 2, 28)]
 
 
 def test_an_export_of_an_unknown_query_or_parameter_is_told_when_it_loads(tmp_path: Path) -> None:

@@ -165,6 +165,47 @@ def test_a_day_that_is_not_published_yet_is_not_exported(partners: Partners) -> 
     assert made.business_date == PUBLISHED - timedelta(days=1)
 
 
+def test_days_on_which_nothing_ran_are_made_up_for_once_with_their_own_figures(
+    partners: Partners,
+) -> None:
+    early = "fixed:2026-03-28T09:00:00+08:00"
+    export_now(partners.open(early), ["good"], date(2026, 3, 27), again=False)
+    made = partners.round().delivered
+    assert [(one.business_date.day, one.sequence) for one in made] == [(28, 2), (29, 3), (30, 4)]
+    texts = [(partners.home / "out" / one.place).read_text(encoding="utf-8") for one in made]
+    assert ["2026-03-28" in texts[0], "2026-03-29" in texts[1]] == [True, True]
+    assert partners.round().delivered == () and "unmade_export" not in partners.open_codes()
+
+
+def test_a_missed_day_too_far_back_is_told_until_it_is_made_by_hand(partners: Partners) -> None:
+    early = "fixed:2026-02-27T09:00:00+08:00"
+    export_now(partners.open(early), ["good"], date(2026, 2, 26), again=False)
+    # 2026-02-28 is the first of the 31 days up to the published 30 March.
+    for _ in range(2):
+        partners.round()
+    with partners.open().ledger() as ledger:
+        (event,) = ledger.exchange_events(unresolved=True, code="unmade_export")
+        first = ExportLedger(ledger.rows).exports(export="good")[1]
+    assert event.business_date == date(2026, 2, 27)
+    assert first.business_date == date(2026, 2, 28)
+    export_now(partners.open(), ["good"], date(2026, 2, 27), again=False)
+    assert "unmade_export" not in partners.open_codes()
+
+
+def test_a_round_that_takes_long_leaves_the_rest_to_the_next_and_serves_each_export_first(
+    partners: Partners, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    partners.declare("other")
+    early = "fixed:2026-03-28T09:00:00+08:00"
+    export_now(partners.open(early), ["good", "other"], date(2026, 3, 27), again=False)
+    ticks = iter(range(1000))
+    with monkeypatch.context() as slow:
+        slow.setattr("pipelines.exchange.monotonic", lambda: 50 * next(ticks))
+        made = partners.round().delivered
+    assert [(one.export, one.business_date.day) for one in made] == [("good", 28), ("other", 28)]
+    assert len(partners.round().delivered) == 4
+
+
 def test_an_export_of_an_unknown_query_is_a_fault_of_its_file(partners: Partners) -> None:
     partners.declare("bad", query="day")
     with pytest.raises(DeclarationError, match=r"unknown query 'day' \(did you mean 'days'"):
