@@ -28,6 +28,8 @@ from pipelines.command_line.application import application
 from pipelines.installation import Installation
 from tests.connectors.conftest import NOW
 
+pytestmark = pytest.mark.xdist_group("planted")
+
 PHONE, OTHER_PHONE = "13987654321", "13912348765"
 NAME = "欧阳慕白"
 CARD = "51010719870605432X"

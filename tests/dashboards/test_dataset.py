@@ -36,15 +36,17 @@ def test_a_metric_over_the_view_is_the_measure_of_the_cube(
         assert measure not in dataset.metrics
         return
     time = dataset.cube.default_time
-    groups: list[tuple[str, ...]] = [(), ("org.l2",), ("org.unit",), (f"{time}.month",)]
+    groups: list[tuple[str, ...]] = [("org.l2",), ("org.unit",), (f"{time}.month",)]
     groups += [("org.l2", f"{time}.month"), (f"{time}.quarter",), (f"{time}.year", "org.l3")]
     if dataset.cube.time[str(time)].grain == "day":
         groups += [(f"{time}.week",), (f"{time}.day", "org.l2")]
-    for by in groups:
-        for period in PERIODS:
-            found = ask_view(marts, dataset, measure, by, period)
-            expected = ask_cube(marts, dataset, measure, by, period)
-            assert_equal(found, expected, f"{cube}.{measure} by {by} in {period}")
+    # Each grouping in a period of its own, and the total in all of them.
+    asked = [((), period) for period in PERIODS]
+    asked += [(by, PERIODS[place % len(PERIODS)]) for place, by in enumerate(groups)]
+    for by, period in asked:
+        found = ask_view(marts, dataset, measure, by, period)
+        expected = ask_cube(marts, dataset, measure, by, period)
+        assert_equal(found, expected, f"{cube}.{measure} by {by} in {period}")
 
 
 def test_levels_carry_the_operators_names_and_people_read_labels_instead_of_codes(

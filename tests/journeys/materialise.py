@@ -32,7 +32,7 @@ def main(instance_folder: str, *steps: str) -> None:
     """
     kinds = {"stream": stream, "range": days, "checks": checks, "locked": locked}
     done: dict[str, Any] = {}
-    with dg.DagsterInstance.local_temp(instance_folder) as instance:
+    with dg.DagsterInstance.ephemeral(tempdir=instance_folder) as instance:
         for step in steps:
             kind, *given = step.split(":")
             done[step] = kinds[kind](instance, *given)

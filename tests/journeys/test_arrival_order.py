@@ -12,7 +12,7 @@ from tests.journeys.product import Product, fingerprints
 
 ORDERS = max(1, int(os.environ.get("HUIYIN_TEST_KILLS", "4")) // 10)
 
-pytestmark = [pytest.mark.journey, pytest.mark.soak, pytest.mark.xdist_group("journey-3")]
+pytestmark = [pytest.mark.journey, pytest.mark.soak, pytest.mark.xdist_group("arrival")]
 
 
 @pytest.mark.parametrize("seed", range(ORDERS))

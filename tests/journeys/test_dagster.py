@@ -15,7 +15,7 @@ from pipelines.marts import declared_marts
 from pipelines.settings import PROJECT_ROOT
 from tests.journeys.product import Product, clean_environment, fingerprints
 
-pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("journey-2")]
+pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("dagster")]
 
 DESCRIBE = """
 import json
@@ -44,7 +44,7 @@ print(json.dumps({"assets": assets, "checks": checks, "automation": automation, 
 """
 STREAM = "stream:billing:bills:2026-03-30"
 RANGE = "range:2026-03-21:2026-03-30"
-OLD_DAYS = "range:2026-03-01:2026-03-10"
+OLD_DAYS = "range:2026-03-09:2026-03-10"
 
 
 def is_in_both_languages(text: str) -> bool:
@@ -61,7 +61,7 @@ def child(arguments: list[str], environment: dict[str, str]) -> str:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=600,
     )
     assert finished.returncode == 0, finished.stderr[-4000:]
     return finished.stdout

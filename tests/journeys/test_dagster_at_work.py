@@ -21,7 +21,7 @@ import pytest
 from pipelines.settings import PROJECT_ROOT
 from tests.journeys.product import Product, clean_environment
 
-pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("journey-1")]
+pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("dagster-at-work")]
 
 # A child of a script inherits an ignored SIGINT, without which `dagster dev` does not end.
 START = (
@@ -57,7 +57,7 @@ query ($key: AssetKeyInput!) {
   } }
 }
 """
-PATIENCE = 120
+PATIENCE = 400
 DAYS = [f"2026-03-{day}" for day in range(24, 29)]
 Found = TypeVar("Found")
 

@@ -19,7 +19,7 @@ from pipelines.news import untold_tag
 from pipelines.settings import PROJECT_ROOT
 from tests.journeys.product import Product, clean_environment
 
-pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("journey-2")]
+pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("dagster-failures")]
 
 DAY = "2026-03-30"
 RANGE = f"range:{DAY}:{DAY}"
@@ -34,7 +34,7 @@ def run(product: Product, folder: Path, *steps: str, **environment: str) -> dict
         env=clean_environment(product.home, **environment),
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=600,
     )
     assert finished.returncode == 0, finished.stderr[-4000:]
     done: dict[str, Any] = json.loads(finished.stdout.splitlines()[-1])
@@ -165,7 +165,7 @@ def planned(product: Product) -> tuple[str, str]:
         env=clean_environment(product.home),
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=600,
     )
     assert finished.returncode == 0, finished.stderr[-4000:]
     return finished.stdout, finished.stderr

@@ -15,7 +15,7 @@ from cubes.scope import Scope
 from pipelines.settings import PROJECT_ROOT
 from tests.journeys.product import Product, fingerprints
 
-pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("journey")]
+pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("demonstration")]
 
 
 COVERED = {

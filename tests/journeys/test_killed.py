@@ -18,7 +18,7 @@ from connectors.ledger import Ledger
 from pipelines.settings import PROJECT_ROOT
 from tests.journeys.product import Product, clean_environment, fingerprints
 
-pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("journey-2")]
+pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("killed")]
 
 IN_LANDING = (
     "landing:billing:announced:2",

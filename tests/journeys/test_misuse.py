@@ -7,7 +7,7 @@ import pytest
 
 from tests.journeys.product import Product
 
-pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("journey")]
+pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("demonstration")]
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from pipelines.installation import Installation
 from pipelines.portal import portal_application
 from tests.journeys.product import Product, clean_environment
 
-pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("journey")]
+pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("demonstration")]
 
 PASSWORD = "a long enough password"
 OWN = "daily_sales"

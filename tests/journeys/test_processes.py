@@ -18,7 +18,7 @@ import pytest
 from pipelines.settings import PROJECT_ROOT
 from tests.journeys.product import Product, clean_environment
 
-pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("journey-1")]
+pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("processes")]
 
 _LONGEST = 120.0
 

@@ -13,7 +13,7 @@ from connectors.compaction import compact, remove_replaced_files
 from pipelines.installation import Installation
 from tests.journeys.product import Product, clean_environment, fingerprints
 
-pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("journey-2")]
+pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("killed")]
 
 PHONE = re.compile(r"1[3-9][0-9]{9}")
 
