@@ -7,10 +7,10 @@ RUN := .venv/bin/
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 export UV_COMPILE_BYTECODE := 1
 
-.PHONY: help setup setup-bi demo up down status bi test test-bi soak check format bench clean
+.PHONY: help setup setup-bi demo up down status bi test test-journeys test-bi soak check format bench clean
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 12) else "Huiyin needs Python 3.11 or 3.12; this is " + sys.version.split()[0] + ". Set PYTHON=/path/to/python3.11")'
@@ -47,8 +47,11 @@ status: setup ## Show how each process is
 bi: setup setup-bi ## Build the analysts' dashboards in the home
 	@$(RUN)huiyin superset build
 
-test: setup ## Run the tests
-	@$(RUN)pytest -n 3 --dist loadgroup -m "not superset and not browser"
+test: setup ## Run the tests of the parts
+	@$(RUN)pytest -n 3 --dist loadgroup -m "not journey and not superset and not browser"
+
+test-journeys: setup ## Run the tests of the product as a whole
+	@$(RUN)pytest -n 3 --dist loadgroup -m "journey and not superset and not browser"
 
 test-bi: setup setup-bi ## Run the tests of the dashboards and of the pages in a browser
 	@$(RUN)pytest -m "superset or browser"
@@ -62,6 +65,7 @@ check: setup ## Format, lint, types, imports, tests
 	@$(RUN)mypy
 	@$(RUN)lint-imports
 	@$(MAKE) --no-print-directory test
+	@$(MAKE) --no-print-directory test-journeys
 
 format: setup ## Format the code
 	@$(RUN)ruff format .
