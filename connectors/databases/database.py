@@ -1,7 +1,7 @@
 """Databases of partners: opened by URL with time-outs, and their failures told in our words.
 
-SQLite, PostgreSQL (psycopg) and MariaDB (PyMySQL) are tested. Oracle (`oracle+oracledb://`) is an
-extra that nobody tested: it needs the package `oracledb` beside ours.
+SQLite, PostgreSQL (psycopg) and MariaDB (PyMySQL) are tested. Oracle (`oracle+oracledb://`) is
+untested; the extra `oracle` brings its driver: `.uv/bin/uv sync --extra oracle`.
 """
 
 from __future__ import annotations
