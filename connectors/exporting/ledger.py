@@ -17,6 +17,13 @@ ANNOUNCED = "announced"
 AWAITED = "delivered"
 UNMADE = "unmade_export"
 UNDELIVERED = "undelivered_export"
+EXPORT_CODES = frozenset(
+    {
+        *(UNMADE, UNDELIVERED, "export_refused", "read_log_disagrees", "unreadable_read_log"),
+        *("missing_read_log", "unread_rows", "unfetched_delivery"),
+    }
+)
+"""The codes of exchange events that exports raise, and nothing else does."""
 
 
 class ExportLedger:

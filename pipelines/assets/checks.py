@@ -1,4 +1,4 @@
-"""Asset checks: what the contracts promise of each stream, and the tests of each mart.
+"""Asset checks: what the contracts promise of each stream, the tests of each mart, open exports.
 
 They read what landings and builds left, so they run with those and also by themselves.
 Annotations are not postponed in this module: Dagster reads those of a check's body as types.
@@ -78,7 +78,7 @@ def _stream_checks(contract: Contract) -> dg.AssetChecksDefinition:
 
 
 def mart_checks(marts: Sequence[Mart]) -> dg.AssetChecksDefinition:
-    """The tests of every mart in the last build, and the completeness of the snapshot."""
+    """The tests of every mart in the last build; of the snapshot its completeness and exports."""
 
     @dg.multi_asset_check(
         name="check_warehouse",
@@ -103,23 +103,34 @@ def mart_checks(marts: Sequence[Mart]) -> dg.AssetChecksDefinition:
                     "Is every source complete for the business date of the snapshot",
                 ),
             ),
+            dg.AssetCheckSpec(
+                "exports",
+                asset=SNAPSHOT,
+                description=both(
+                    "给伙伴的导出都按时做成、送到、得到确认了吗；未了的写明怎么办",
+                    "Were the exports to partners made, delivered and confirmed in time; what is "
+                    "open says what to do",
+                ),
+            ),
         ],
         can_subset=True,
     )
     def check(
         context: dg.AssetCheckExecutionContext, installation: InstallationResource
     ) -> Iterator[dg.AssetCheckResult]:
+        from pipelines.export_checks import open_exports
         from pipelines.mart_tests import completeness_finding, finding_of_tests, last_outcomes
         from pipelines.workflow import published_information
 
         opened = installation.open()
         outcomes = last_outcomes(opened.home.dbt)
         for key in sorted(context.selected_asset_check_keys):
-            finding = (
-                completeness_finding(published_information(opened))
-                if key.asset_key == SNAPSHOT
-                else finding_of_tests(outcomes.get(key.asset_key.path[-1]))
-            )
+            if key.asset_key != SNAPSHOT:
+                finding = finding_of_tests(outcomes.get(key.asset_key.path[-1]))
+            elif key.name == "exports":
+                finding = open_exports(opened)
+            else:
+                finding = completeness_finding(published_information(opened))
             yield result_of(key.asset_key, key.name, finding)
 
     return check

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 import yaml
 from rich.cells import cell_len
@@ -16,12 +17,16 @@ from typer.testing import CliRunner, Result
 from connectors.errors import ConnectorError
 from connectors.exporting.ledger import ExportLedger
 from cubes.errors import DeclarationError
+from pipelines.assets.checks import mart_checks
+from pipelines.assets.keys import SNAPSHOT
 from pipelines.command_line import output
 from pipelines.command_line.application import application
 from pipelines.errors import HomeError
 from pipelines.exchange import ExchangeReport, exchange, export_now, exports_of
+from pipelines.export_checks import open_exports
 from pipelines.installation import Installation
 from pipelines.lock import build_lock
+from pipelines.resources import InstallationResource
 from tests.connectors.service.conftest import publish_marts
 from tests.connectors.service.test_exports import FIGURES
 
@@ -204,6 +209,45 @@ def test_a_round_that_takes_long_leaves_the_rest_to_the_next_and_serves_each_exp
         made = partners.round().delivered
     assert [(one.export, one.business_date.day) for one in made] == [("good", 28), ("other", 28)]
     assert len(partners.round().delivered) == 4
+
+
+def test_what_is_open_with_exports_is_a_warning_that_says_what_to_do(partners: Partners) -> None:
+    partners.declare(
+        "bad",
+        columns={"day": {"type": "date"}, "numbers": {"type": "bigint"}},
+        control={"sums": []},
+    )
+    assert open_exports(partners.open()).passed
+    partners.round()
+    late = "fixed:2026-04-02T09:00:00+08:00"
+    found = open_exports(partners.open())
+    assert (found.passed, found.severity, found.facts["waiting in time"]) == (False, "warn", 1)
+    partners.round(late)
+    found = open_exports(partners.open(late))
+    assert found.facts["unmade_export"] == found.facts["missing_read_log"] == 1
+    assert found.facts["waiting in time"] == 0
+    for said in (found.zh, found.en):
+        assert "bad 2026-03-30 (unmade_export)" in said and "good 2026-03-30" in said
+        assert "huiyin exchange export" in said
+    assert "到期的导出没有做" in found.zh and "was not made" in found.en
+
+
+def test_dagster_warns_of_a_failed_export_at_the_published_snapshot(
+    partners: Partners, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    partners.query(sql="select $business_date as day, cast('x' as integer) as number")
+    partners.round()
+    monkeypatch.setenv("HUIYIN_CLOCK", CLOCK)
+    exports = dg.AssetCheckKey(SNAPSHOT, "exports")
+    definitions = dg.Definitions(
+        asset_checks=[mart_checks([])],
+        jobs=[dg.define_asset_job("checks", dg.AssetSelection.checks(exports))],
+        resources={"installation": InstallationResource(home=str(partners.home))},
+    )
+    done = definitions.resolve_job_def("checks").execute_in_process()
+    (told,) = done.get_asset_check_evaluations()
+    assert (told.passed, told.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert "good 2026-03-30 (unmade_export)" in (told.description or "")
 
 
 def test_an_export_of_an_unknown_query_is_a_fault_of_its_file(partners: Partners) -> None:
