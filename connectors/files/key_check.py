@@ -55,6 +55,7 @@ class KeyCheck:
         self._spool.write(np.ascontiguousarray(hashes).tobytes())
         self._count += len(hashes)
         if self.overflowed:
+            self._runs = []
             return np.empty(0, dtype=np.int64)
         places = np.arange(len(hashes)) if is_good is None else np.flatnonzero(is_good)
         good = hashes[places]
