@@ -43,6 +43,8 @@ FLAT_CASE_STREAM: dict[str, Any] = {
         "category_path": {"type": "string"},
         "channel": {"type": "string"},
         "org_path": {"type": "string"},
+        "unit_code": {"type": "string"},
+        "reporter_phone": {"type": "string", "pii": "phone", "reveal": True},
         "status": {"type": "string"},
         "score": {"type": "integer"},
         "text": {"type": "string", "scrub": True},
@@ -78,12 +80,16 @@ class CaseDates(_Part):
 
 
 class Mapped(_Part):
-    """A value taken from a column through a value map, or one constant for all rows."""
+    """A value taken from a column through a value map, or one constant for all rows.
+
+    A row whose value the map does not know is rejected where one is `required`.
+    """
 
     constant: str | None = None
     column: str | None = None
     values: dict[str, str] = Field(default_factory=dict)
     default: str | None = None
+    required: bool = False
 
     @model_validator(mode="after")
     def _one_origin(self) -> Mapped:
@@ -93,6 +99,8 @@ class Mapped(_Part):
             raise ValueError("'values' and 'default' belong to 'column'")
         if self.column is not None and not self.values:
             raise ValueError("'column' needs 'values'")
+        if self.required and (self.column is None or self.default):
+            raise ValueError("'required' belongs to a 'column' without 'default'")
         return self
 
     def targets(self) -> list[str]:
@@ -111,7 +119,10 @@ class MappedText(_Part):
 class CaseMap(_Part):
     """Which column of the data set plays which part of a case.
 
-    Columns that no part names become attributes, but for those in `drop`, which never land.
+    The unit is either a path of names, from which the data set makes units of its own (`org`), or
+    the code of a unit that another source brings (`unit`). Columns that no part names become
+    attributes, but for those in `drop`, which never land; where `attributes` is given, and in
+    packets always, only those it names do.
     """
 
     case_no: str
@@ -123,11 +134,20 @@ class CaseMap(_Part):
     kind: Mapped
     category: tuple[str, ...] = Field(min_length=1, max_length=8)
     channel: Mapped | None = None
-    org: tuple[str, ...] = Field(min_length=1, max_length=8)
+    org: tuple[str, ...] = Field(default=(), max_length=8)
+    unit: str | None = None
+    phone: str | None = None
     status: Mapped | None = None
     score: str | None = None
     text: MappedText | None = None
+    attributes: tuple[str, ...] | None = None
     drop: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_place(self) -> CaseMap:
+        if bool(self.org) == (self.unit is not None):
+            raise ValueError("say either 'org' or 'unit'")
+        return self
 
     @field_validator("kind")
     @classmethod
@@ -153,10 +173,14 @@ class CaseMap(_Part):
             *(part.column for part in mapped if part and part.column),
             *self.category,
             *self.org,
-            *([self.score] if self.score else []),
+            *(column for column in (self.unit, self.phone, self.score) if column),
             *([self.text.column] if self.text else []),
         ]
         return list(dict.fromkeys(named))
+
+    def agreed(self) -> tuple[str, ...]:
+        """Every column that a record of a packet may have, once each, in order."""
+        return tuple(dict.fromkeys([*self.columns(), *(self.attributes or ()), *self.drop]))
 
 
 def _only(value: Mapped, known: tuple[str, ...], noun: str) -> Mapped:

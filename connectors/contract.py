@@ -146,7 +146,9 @@ class RejectLimit(Part):
 class Stream(Part):
     """One table or kind of file of a source.
 
-    `branches` are those that must deliver; without them, those that ever did. `table`, `cursor` and
+    `branches` are those that must deliver, and no other may; without them, those that ever did.
+    `branch_column` is the column of the key that tells branches apart, or `_branch` where models
+    put that column of raw beside the key. `table`, `cursor` and
     `deleted` belong to an extract. A full delivery with fewer rows than `shrink_limit` of the last
     one waits for a confirmation.
     """
@@ -164,6 +166,7 @@ class Stream(Part):
     reject_limit: RejectLimit = RejectLimit()
     shrink_limit: Decimal = Field(default=Decimal("0.8"), ge=0, le=1)
     branches: tuple[str, ...] = ()
+    branch_column: str | None = None
     table: str | None = Field(default=None, min_length=1)
     cursor: Cursor | None = None
     deleted: DeletionMark | None = None
@@ -184,7 +187,7 @@ class Interface(Part):
 
     `location` is a folder or database URL; a relative one starts at the home. `hours` are the local
     hours in which a source may be read, `rows_per_second` how fast at most, `fetch_size` the rows
-    taken from a database at a time.
+    taken from a database at a time. `keep_archive` is how long landed files stay in the archive.
     """
 
     type: Literal["files", "table", "extract", "service", "inbox"]
@@ -198,6 +201,7 @@ class Interface(Part):
     )
     rows_per_second: int | None = Field(default=None, ge=1)
     fetch_size: int = Field(default=10_000, ge=1)
+    keep_archive: str | None = Field(default=None, pattern=r"^\d+ days$")
 
 
 class OrgTree(Part):
@@ -207,9 +211,13 @@ class OrgTree(Part):
 
 
 class Contract(Part):
-    """One source with everything agreed about it."""
+    """One source with everything agreed about it.
+
+    `version` is what the two sides call this state of their agreement; a send log may state it.
+    """
 
     source: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    version: str | None = Field(default=None, pattern=r"^[^\x00-\x1f\x7f]{1,64}$")
     label: Label
     owner: str
     example: bool = False
@@ -231,7 +239,11 @@ class Contract(Part):
         if isinstance(data, dict) and data.get("shape") == "cases":
             if "streams" in data:
                 raise ValueError("a contract of shape 'cases' has no 'streams' of its own")
-            data["streams"] = {"cases": FLAT_CASE_STREAM}
+            interface = data.get("interface")
+            by_packets = isinstance(interface, dict) and interface.get("type") == "service"
+            # A partner tells a case again when it changes; a data set has each once.
+            mode = {"mode": "changes"} if by_packets else {}
+            data["streams"] = {"cases": FLAT_CASE_STREAM | mode}
         return data
 
     @property

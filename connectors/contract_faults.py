@@ -45,6 +45,11 @@ def _interface_faults(contract: Contract) -> Iterator[tuple[list[str], str]]:
     if carries_password(interface.location):
         name = credential_name(contract.source, "PASSWORD")
         yield ["interface", "location"], f"carries a password; keep it as the secret {name}"
+    if interface.keep_archive is not None and (
+        interface.type != "files" or interface.format == "mail"
+    ):
+        # A mail that comes again is known by the archive.
+        yield ["interface", "keep_archive"], "belongs only to files with logs"
     if interface.type != "files":
         if interface.format is not None:
             yield ["interface", "format"], "belongs only to a file interface"
@@ -110,15 +115,19 @@ def _cursor_faults(place: list[str], stream: Stream) -> Iterator[tuple[list[str]
 
 
 def _case_faults(contract: Contract) -> Iterator[tuple[list[str], str]]:
-    for key in ("dates", "map", "org", "zone"):
+    for key in ("dates", "map", "zone"):
         if getattr(contract, key) is None:
             yield [key], "is required by 'shape: cases'"
-    if contract.interface.type != "files":
-        yield ["interface"], "flat data sets come as files"
+    if contract.interface.type not in {"files", "service"}:
+        yield ["interface"], "cases by a mapping come as files or by the service"
+    if contract.map and contract.map.unit is None and contract.org is None:
+        yield ["org"], "is required by 'shape: cases', unless 'map' names a 'unit'"
+    if contract.map and contract.map.unit is not None and contract.org is not None:
+        yield ["org"], "belongs to 'map.org'; the units of 'map.unit' are those of another source"
     if contract.file is not None and not contract.file.header:
         yield ["file", "header"], "flat data sets are mapped by name and need a header row"
-    if contract.map and contract.org and len(contract.map.org) != len(contract.org.levels):
-        count = len(contract.org.levels)
+    count = len(contract.org.levels) if contract.org else 0
+    if contract.map and count and len(contract.map.org) not in {0, count}:
         yield ["map", "org"], f"must name one column for each of the {count} org levels"
 
 
@@ -131,6 +140,10 @@ def _stream_faults(place: list[str], stream: Stream) -> Iterator[tuple[list[str]
         name = getattr(stream, field)
         if name is not None and name not in columns:
             yield [*place, field], f"unknown column '{name}'{suggest(name, columns)}"
+    told = stream.branch_column
+    if told is not None and told not in {"_branch", *stream.key}:
+        hint = suggest(told, stream.key)
+        yield [*place, "branch_column"], f"'{told}' is no column of the key{hint}"
     dated = stream.business_date_from
     if dated in columns and columns[dated].type not in {"date", "timestamp"}:
         yield [*place, "business_date_from"], f"'{dated}' must be a date or a timestamp"

@@ -1,4 +1,4 @@
-"""Flat data sets (`shape: cases`): their rows become typed cases by the mapping of the contract.
+"""Cases by a mapping (`shape: cases`): rows of a data set, or records of packets, become cases.
 
 An impossible date (it cannot be parsed, lies outside the plausible window, or before the creation)
 becomes null and is named in `date_flag` as `<field>:<reason>`, comma-joined. A row without a usable
@@ -23,6 +23,8 @@ from connectors.local_time import to_utc
 from connectors.sql_text import literal, quoted
 from connectors.validation import reject_repeated_keys
 
+_STREAM = "cases"
+_CODED = ("kind", "channel", "status")
 _EVENT_FIELDS = ("created_at", "first_reply_at", "resolved_at", "closed_at")
 
 
@@ -59,8 +61,11 @@ def type_cases(
     texts["score"] = text(mapping.score) if mapping.score else "cast(null as varchar)"
     texts["text"] = text(mapping.text.column) if mapping.text else "cast(null as varchar)"
     texts["category_path"] = _path([text(column) for column in mapping.category])
-    texts["org_path"] = _path([text(column) for column in mapping.org])
-    for field in ("kind", "channel", "status"):
+    nothing = "cast(null as varchar)"
+    texts["org_path"] = _path([text(column) for column in mapping.org]) or nothing
+    texts["unit_code"] = text(mapping.unit) if mapping.unit else nothing
+    texts["reporter_phone"] = text(mapping.phone) if mapping.phone else nothing
+    for field in _CODED:
         texts[field] = _mapped(getattr(mapping, field), places, nulls)
     texts["attributes"] = _attributes(mapping, places, nulls)
     local = {
@@ -83,6 +88,7 @@ def type_cases(
     )
     joined = f"nullif(concat_ws(',', {reasons}), '')" if reasons else "cast(null as varchar)"
     created = literal(mapping.created)
+    required = "".join(_required(field, getattr(mapping, field), places, nulls) for field in _CODED)
     connection.execute(
         f"""
         create or replace table typed as
@@ -103,7 +109,7 @@ def type_cases(
             {values["resolved_at"]} as resolved_at,
             {values["closed_at"]} as closed_at,
             {values["due_at"]} as due_at,
-            kind, category_path, channel, org_path, status,
+            kind, category_path, channel, org_path, unit_code, reporter_phone, status,
             case when regexp_full_match(score, '-?[0-9]+') then try_cast(score as integer) end
                 as score,
             "text", attributes, {joined} as date_flag,
@@ -111,12 +117,16 @@ def type_cases(
                 when flaw is not null then '|' || flaw
                 when len(fields) <> {len(places)} then '|wrong_field_count'
                 when case_no is null then {literal(mapping.case_no + "|missing_value")}
+                when op = 'D' then null
                 when "text created" is null then {created} || '|missing_value'
                 when "flag created" is not null then {created} || '|' || "flag created"
+                {required}
             end as _fault
         from flagged
         """
     )
+    if contract.streams[_STREAM].mode == "changes":
+        return
     reject_repeated_keys(connection, ["case_no"])
     connection.execute(
         f"update typed set _fault = {literal(mapping.case_no + '|duplicate_key')} "
@@ -188,18 +198,31 @@ def _mapped(mapped: Mapped | None, places: dict[str, int], nulls: Sequence[str])
     return f"case trim({text}) {branches} else {default} end" if branches else default
 
 
+def _required(
+    field: str, mapped: Mapped | None, places: dict[str, int], nulls: Sequence[str]
+) -> str:
+    """SQL branches of what rejects a row that lacks a required code, or whose map lacks it."""
+    if mapped is None or mapped.column is None or not mapped.required:
+        return ""
+    text, column = field_text(places[mapped.column], nulls), literal(mapped.column)
+    return (
+        f" when {text} is null then {column} || '|missing_value'"
+        f" when {quoted(field)} is null then {column} || '|value_not_allowed'"
+    )
+
+
 def _attributes(mapping: CaseMap, places: dict[str, int], nulls: Sequence[str]) -> str:
     """SQL of a JSON object of what no part of the mapping takes over, without nulls."""
     entries: list[tuple[str, str]] = []
     used = set(mapping.columns()) | set(mapping.drop)
     for name, place in places.items():
         text = field_text(place, nulls)
-        if name not in used:
+        if name not in used and (mapping.attributes is None or name in mapping.attributes):
             entries.append((name, text))
         elif name in (*mapping.category, *mapping.org):
             # The path spells this name differently, so the original is kept beside it.
             entries.append((name, f"case when contains({text}, '/') then {text} end"))
-    for field in ("kind", "channel", "status"):
+    for field in _CODED:
         mapped: Mapped | None = getattr(mapping, field)
         if mapped is not None and mapped.column is not None and mapped.default is None:
             text = field_text(places[mapped.column], nulls)

@@ -20,8 +20,8 @@ from connectors.landing import Delivery, Landing, delivery_of, quarantine_rows
 from connectors.ledger_rows import Batch, Confirmation
 from connectors.quarantining.kept_records import as_json
 from connectors.schema_change import Header
-from connectors.service_records import Records, wrong_sums
-from connectors.validation import Rejected, count_sums, type_records
+from connectors.service_records import Records, agreed_columns, wrong_sums
+from connectors.validation import Rejected, count_sums
 
 INTERFACE = "service"
 _AT_ONCE = 20
@@ -39,6 +39,8 @@ def land_service(landing: Landing) -> Iterator[Delivery]:
             _confirm(landing, batch)
     if not path.exists():
         _require(landing, 0)
+        for name in landing.contract.streams:
+            note_drained(landing, name)
         return
     with Inbox(path) as inbox:
         _require(landing, inbox.packets.last_seq())
@@ -84,12 +86,16 @@ def _require(landing: Landing, last_seq: int) -> None:
 
 def _land(landing: Landing, delivered: DeliveredBatch) -> Delivery:
     stream = landing.contract.streams[delivered.stream]
-    records = Records.from_bytes(zlib.decompress(landing.pii.unseal(delivered.payload)))
+    content = zlib.decompress(landing.pii.unseal(delivered.payload))
+    # The contract may have gained columns since the packet was accepted.
+    records = Records.from_bytes(content).with_columns(
+        agreed_columns(landing.contract, delivered.stream)
+    )
     records.lay_out(landing.connection)
     header = Header({}, {}, ())
     fault: RefusedDelivery | None = None
     try:
-        header = records.header(stream)
+        header = records.header(landing.contract, delivered.stream)
     except RefusedDelivery as refused:
         fault = refused
     for finding in header.findings:
@@ -101,15 +107,14 @@ def _land(landing: Landing, delivered: DeliveredBatch) -> Delivery:
             detail=finding.detail,
             now=landing.now,
         )
-    type_records(
+    records.type(
         landing.connection,
-        stream,
+        landing.contract,
+        delivered.stream,
         header.places,
-        width=len(records.columns),
-        nulls=(),
         zone=landing.contract.zone or landing.zone,
     )
-    batch, rejected = _drafted(landing, delivered)
+    batch, rejected = _drafted(landing, delivered, records)
     kept = {
         item.record_no: as_json(
             records.texts[item.record_no - 1],
@@ -138,11 +143,15 @@ def _land(landing: Landing, delivered: DeliveredBatch) -> Delivery:
     return delivery_of(batch)
 
 
-def _drafted(landing: Landing, delivered: DeliveredBatch) -> tuple[Batch, list[Rejected]]:
+def _drafted(
+    landing: Landing, delivered: DeliveredBatch, records: Records
+) -> tuple[Batch, list[Rejected]]:
+    mapped = landing.contract.map is not None
+    columns = records.columns if mapped else landing.contract.streams[delivered.stream].columns
     batch, rejected = drafted_batch(
         landing,
         delivered.stream,
-        list(landing.contract.streams[delivered.stream].columns),
+        list(columns),
         batch_id=delivered.batch_id,
         interface=INTERFACE,
         place=delivered.client,

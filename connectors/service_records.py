@@ -14,6 +14,7 @@ from connectors.codes import sentence
 from connectors.contract import Contract, Stream
 from connectors.errors import RefusedDelivery
 from connectors.files.exchange import sums_agree
+from connectors.flat_cases import locate_mapped_columns, type_cases
 from connectors.formats.delimited import add_records, create_record_table
 from connectors.intake.submission import FieldFault
 from connectors.schema_change import Header, resolve_header
@@ -33,9 +34,11 @@ class Records:
     texts: tuple[tuple[str | None, ...], ...]
 
     @classmethod
-    def of(cls, records: Sequence[Mapping[str, Any]], stream: Stream) -> Records:
-        """Take records as JSON gave them; values become texts, what is left out is null."""
-        wanted = [column.from_ or name for name, column in stream.columns.items()]
+    def of(cls, records: Sequence[Mapping[str, Any]], wanted: Sequence[str]) -> Records:
+        """Take records as JSON gave them; values become texts, what is left out is null.
+
+        The columns of `wanted` are always there.
+        """
         named = dict.fromkeys(name for record in records for name in record)
         others = [name for name in named if name not in wanted and name != OPERATION]
         columns = (*wanted, *others)
@@ -44,6 +47,15 @@ class Records:
             tuple(str(record.get(OPERATION) or "I") for record in records),
             tuple(tuple(_text(record.get(name)) for name in columns) for record in records),
         )
+
+    def with_columns(self, wanted: Sequence[str]) -> Records:
+        """These records with the columns of `wanted` they lack, empty, behind their own."""
+        lacking = tuple(name for name in wanted if name not in self.columns)
+        if not lacking:
+            return self
+        empty = (None,) * len(lacking)
+        texts = tuple((*row, *empty) for row in self.texts)
+        return Records((*self.columns, *lacking), self.operations, texts)
 
     def to_bytes(self) -> bytes:
         """One fixed spelling, of which the content's hash is made."""
@@ -73,9 +85,43 @@ class Records:
             ],
         )
 
-    def header(self, stream: Stream) -> Header:
+    def header(self, contract: Contract, name: str) -> Header:
         """Where each column of the contract stands; raises RefusedDelivery."""
-        return resolve_header(self.columns, stream)
+        if contract.map is None:
+            return resolve_header(self.columns, contract.streams[name])
+        unknown = set(self.columns) - set(contract.map.agreed())
+        if unknown:
+            raise RefusedDelivery(
+                "wrong_header",
+                f"the records have {len(unknown)} columns that the contract does not know",
+                offset=0,
+            )
+        return Header(locate_mapped_columns(self.columns, contract), {}, ())
+
+    def type(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        contract: Contract,
+        name: str,
+        places: Mapping[str, int],
+        *,
+        zone: str,
+    ) -> None:
+        """Make the table `typed` from the table `record` of these records by the contract."""
+        if contract.map is not None:
+            type_cases(connection, contract, locate_mapped_columns(self.columns, contract))
+            return
+        width = len(self.columns)
+        stream = contract.streams[name]
+        type_records(connection, stream, places, width=width, nulls=(), zone=zone)
+
+
+def agreed_columns(contract: Contract, name: str) -> tuple[str, ...]:
+    """The columns that records of a stream are agreed to have, as a packet names them."""
+    if contract.map is not None:
+        return contract.map.agreed()
+    columns = contract.streams[name].columns
+    return tuple(column.from_ or name for name, column in columns.items())
 
 
 def _text(value: Any) -> str | None:
@@ -99,11 +145,10 @@ def trial_faults(
     with duckdb.connect() as connection:
         records.lay_out(connection)
         try:
-            places = records.header(stream).places
+            places = records.header(contract, name).places
         except RefusedDelivery as refused:
             return [field_fault("records", "query", said=refused.reason)]
-        width = len(records.columns)
-        type_records(connection, stream, places, width=width, nulls=(), zone=zone)
+        records.type(connection, contract, name, places, zone=zone)
         faults = [_record_fault(item) for item in rejected_records(connection, places)]
         wrong = wrong_sums(connection, stream, sums) if not faults else ""
     return [*faults, *([field_fault("sums", "wrong_sum", said=wrong)] if wrong else [])]

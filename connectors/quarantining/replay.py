@@ -233,6 +233,8 @@ class _Replay:
         stream = as_spelt(self._stream, given)
         if self._header is not None:
             names = self._header
+        elif contract.map is not None:
+            names = list(contract.map.agreed())
         else:
             names = [column.from_ or name for name, column in stream.columns.items()]
         own = {column.from_ or name: name for name, column in stream.columns.items()}

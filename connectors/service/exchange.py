@@ -24,7 +24,7 @@ from connectors.ledger_rows import Batch, Export
 from connectors.service.operation import MOST_LISTED, MOST_RECORDS
 from connectors.service.packet import Packet, Params
 from connectors.service.refusal import PacketRefused
-from connectors.service_records import Records, trial_faults
+from connectors.service_records import Records, agreed_columns, trial_faults
 
 _MOST_SHOWN = 100
 _NUMBER = re.compile(r"(?=.{1,40}\Z)-?[0-9]+(\.[0-9]+)?")
@@ -80,7 +80,7 @@ class Exchange:
             params.fault("rows", "count", count=len(records))
         params.require()
         assert contract is not None and stream is not None and records is not None
-        found = Records.of(records, contract.streams[stream])
+        found = Records.of(records, agreed_columns(contract, stream))
         if trial:
             faults = trial_faults(found, contract, stream, sums, zone=contract.zone or self.zone)
             if faults:

@@ -25,6 +25,7 @@ def test_every_shipped_contract_loads_and_examples_are_off_unless_chosen() -> No
         "letters",
         "mail",
         "monitoring",
+        "partner_feedback",
         "survey",
         "wechat",
     ]

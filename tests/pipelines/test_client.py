@@ -7,15 +7,12 @@ from pathlib import Path
 from connectors.inbox import Inbox
 from tests.journeys.product import Product
 
-SOURCES = {"HUIYIN_SOURCES": "intake,partner_feedback"}
-
 
 def test_a_key_is_given_for_permissions_and_sources_that_exist_only(tmp_path: Path) -> None:
     product = Product(tmp_path / "home")
     key = product.run(
         *("client", "add", "partner", "--permission", "deliver", "--permission", "query"),
         *("--source", "partner_feedback", "--test"),
-        **SOURCES,
     ).strip()
     assert key.startswith("hyk_")
     (client,) = product.json("client", "list")
@@ -29,7 +26,7 @@ def test_a_key_is_given_for_permissions_and_sources_that_exist_only(tmp_path: Pa
         ("--permission", "deliver"),
         ("--permission", "deliver", "--source", "hotline"),
     ):
-        told = product.run("client", "add", "x", *wrong, expect=2, **SOURCES)
+        told = product.run("client", "add", "x", *wrong, expect=2)
         assert "Traceback" not in told
     assert len(product.json("client", "list")) == 1
 

@@ -18,6 +18,8 @@ final as (
         category_path,
         channel,
         org_path,
+        unit_code as org_unit_id,
+        reporter_phone as reporter_key,
         status,
         score,
         text,
