@@ -27,8 +27,10 @@ class TidyReport:
 
     `given_up` are files that no build needs any more and that go after their grace, `records` how
     many kept records were deleted, `emptied` batches of the service whose records the inbox gave
-    up, `forgotten` answers of its that nobody asks for any more, `busy` the sources that were being
-    landed meanwhile, `failures` those whose files could not be compacted, with the reason.
+    up, `forgotten` answers of its that nobody asks for any more, `archived` how many files were
+    deleted from the archives of partners' folders, `exported` how many contents of our exports,
+    `busy` the sources that were being landed meanwhile, `failures` those whose files could not be
+    compacted or deleted, with the reason.
     """
 
     expired: tuple[str, ...]
@@ -38,6 +40,8 @@ class TidyReport:
     removed: tuple[str, ...]
     emptied: int
     forgotten: int
+    archived: int
+    exported: int
     busy: tuple[str, ...]
     failures: Mapping[str, str]
 
@@ -54,8 +58,10 @@ class TidyReport:
         yield f"删除文件 files removed: {len(self.removed)}"
         yield f"收件箱清空的批次 batches emptied in the inbox: {self.emptied}"
         yield f"收件箱忘记的应答 answers forgotten in the inbox: {self.forgotten}"
+        yield f"从归档删除的文件 files deleted from archives: {self.archived}"
+        yield f"删除的导出留底 kept contents of exports deleted: {self.exported}"
         for source in self.busy:
-            yield f"{source}: 正在落地，下次再合并 / being landed, compacted next time"
+            yield f"{source}: 正在落地，下次再整理 / being landed, tidied next time"
         yield from self.failures.values()
 
 
@@ -70,6 +76,7 @@ def tidy(
     from connectors.compaction import CompactionFailed, compact, remove_replaced_files
     from connectors.errors import LandingBusy, LandingFailed
     from connectors.retention import expire
+    from cubes.errors import DeclarationError
 
     home, settings = installation.home, installation.settings
     real_now = datetime.now(UTC)
@@ -114,6 +121,11 @@ def tidy(
                 failures[source] = str(error)
             except LandingFailed as error:
                 failures[source] = str(error)
+        archived = _tidy_archives(installation, ledger, busy, failures, dry_run=dry_run)
+        try:
+            exported = _tidy_exports(installation, ledger, dry_run=dry_run)
+        except (DeclarationError, OSError) as error:
+            exported, failures["exports"] = 0, str(error)
     return TidyReport(
         expired=tuple(batch.batch_id for batch in expiry.batches),
         given_up=expiry.files,
@@ -122,8 +134,60 @@ def tidy(
         removed=tuple(removed),
         emptied=emptied,
         forgotten=forgotten,
+        archived=archived,
+        exported=exported,
         busy=tuple(busy),
         failures=failures,
+    )
+
+
+def _tidy_archives(
+    installation: Installation,
+    ledger: Ledger,
+    busy: list[str],
+    failures: dict[str, str],
+    *,
+    dry_run: bool,
+) -> int:
+    """Delete partners' files that are kept no longer; one place out of reach stops no other."""
+    from connectors.errors import ConnectorError, LandingBusy
+    from connectors.files.archive_keeping import expire_archive
+
+    gone = 0
+    for source, contract in installation.contracts.items():
+        try:
+            gone += len(
+                expire_archive(
+                    contract,
+                    home=installation.home.path,
+                    ledger=ledger,
+                    now=installation.now(),
+                    zone=installation.settings.timezone,
+                    secret=installation.secret,
+                    dry_run=dry_run,
+                )
+            )
+        except LandingBusy:
+            if source not in busy:
+                busy.append(source)
+        except (ConnectorError, OSError) as error:
+            failures.setdefault(source, str(error))
+    return gone
+
+
+def _tidy_exports(installation: Installation, ledger: Ledger, *, dry_run: bool) -> int:
+    from connectors.exporting.keeping import expire_contents
+    from connectors.exporting.ledger import ExportLedger
+    from pipelines.exchange import exports_of
+
+    return len(
+        expire_contents(
+            exports_of(installation),
+            ExportLedger(ledger.rows),
+            home=installation.home.path,
+            now=installation.now(),
+            dry_run=dry_run,
+        )
     )
 
 

@@ -86,7 +86,8 @@ class ExportDeclaration(Part):
     """One export with everything agreed about it.
 
     `unit` bounds the rows to a unit and those below it, null is everything. `example: true` belongs
-    to the demo. `confirm_within` is how long after the delivery the partner's confirmation is late.
+    to the demo. `confirm_within` is how long after the delivery the partner's confirmation is late,
+    `keep` how long its content stays here after the confirmation or, without one, after that time.
     """
 
     export: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
@@ -101,6 +102,7 @@ class ExportDeclaration(Part):
     file: FileLayout | None = None
     schedule: ExportSchedule = ExportSchedule()
     confirm_within: str = Field(default="1 days", pattern=r"^\d+ (minutes|hours|days)$")
+    keep: str | None = Field(default=None, pattern=r"^\d+ days$")
     grain: str
     key: tuple[str, ...] = Field(min_length=1)
     columns: Annotated[dict[str, ExportColumn], AfterValidator(_declared_names)] = Field(

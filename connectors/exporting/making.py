@@ -177,9 +177,12 @@ def kept_content(
     is_whole = kept.is_file() and kept.stat().st_size == made.bytes
     if is_whole and (by_size or hash_file(kept) == made.sha256):
         return kept
+    what = "is gone or was changed"
+    if declaration.keep and made.status != "announced" and not kept.exists():
+        what = f"is gone: it stays for {declaration.keep} after the confirmation"
     raise ExportMismatch(
-        f"Delivering {made.place} (export {made.export_id}) failed: the content kept for it is "
-        "gone or was changed. Trying again does not help; export that day anew: huiyin exchange "
+        f"Delivering {made.place} (export {made.export_id}) failed: the content kept for it "
+        f"{what}. Trying again does not help; export that day anew: huiyin exchange "
         f"export {made.export} --date {made.business_date} --again."
     )
 

@@ -17,6 +17,7 @@ import duckdb
 
 from connectors.contract import Contract
 from connectors.errors import RefusedDelivery, RelandingRefused
+from connectors.files.archive_keeping import archive_days, is_kept_no_longer
 from connectors.files.batch import land_file
 from connectors.files.confirmation import ARCHIVE, archived_names
 from connectors.files.exchange import content_id, hash_file, later_batch_id
@@ -27,6 +28,7 @@ from connectors.ledger_rows import Batch, Confirmation, QuarantineRow
 from connectors.pii_store import PiiStore
 from connectors.places.place import Place, Secret, no_secret, open_place
 from connectors.quarantining.quarantine import QuarantinedRecord, discard
+from connectors.retention import EXPIRED
 from connectors.staging import clear_staging
 
 _NAMES_TRIED = 20
@@ -66,10 +68,11 @@ def reland(
     ):
         _forget_lost_files(ledger, home, source)
         batch = _chosen(ledger, contract, batch_id)
+        is_expired = is_kept_no_longer(contract, batch, now=now, zone=zone)
         clear_staging(home, source)
         landing = Landing(contract, home, _Unrefusing(ledger.path), pii, connection, now, zone, at)
         try:
-            landed = _land_again(landing, place, batch)
+            landed = _land_again(landing, place, batch, is_expired=is_expired)
         finally:
             landing.ledger.close()
         _give_up_again(ledger, batch, landed, now)
@@ -83,6 +86,10 @@ def _chosen(ledger: Ledger, contract: Contract, batch_id: str) -> Batch:
     batch = ledger.batch(batch_id)
     if batch is None or batch.source != contract.source:
         raise _refused(batch_id, f"source '{contract.source}' has no such batch")
+    if batch.code == EXPIRED:
+        raise _refused(
+            batch_id, f"it has expired ({batch.reason}); neither it nor its file is kept"
+        )
     if batch.status != "loaded" or batch.interface != "files" or batch.sequence is None:
         raise _refused(batch_id, "only a loaded batch of a file with its log can be landed again")
     if batch.stream not in contract.streams:
@@ -90,11 +97,20 @@ def _chosen(ledger: Ledger, contract: Contract, batch_id: str) -> Batch:
     return batch
 
 
-def _land_again(landing: Landing, place: Place, batch: Batch) -> Batch:
+def _land_again(landing: Landing, place: Place, batch: Batch, *, is_expired: bool) -> Batch:
     parts = [batch.source, batch.stream, batch.branch, batch.business_date.isoformat()]
     first = content_id(parts, batch.content_sha256)
     same = FileLedger(landing.ledger, batch.source).of_content(first)
     name = _archived(place, batch, [one.batch_id for one in same])
+    if name is None:
+        days = archive_days(landing.contract, batch.stream)
+        raise _refused(
+            batch.batch_id,
+            f"its file {batch.place} was deleted from the archive, where it was kept for {days} "
+            f"days ('keep', 'keep_archive' in the contract); the source would have to send it anew"
+            if is_expired
+            else f"its file {batch.place} is neither archived nor in the folder",
+        )
     # What was announced before a kill is finished under its id.
     left = next((one for one in same if one.status == "announced"), None)
     draft = replace(
@@ -117,8 +133,9 @@ def _land_again(landing: Landing, place: Place, batch: Batch) -> Batch:
         place.release(name)
 
 
-def _archived(place: Place, batch: Batch, ids: Sequence[str]) -> str:
-    """Where content lies that landed under `ids`: in the archive, or still in the folder itself."""
+def _archived(place: Place, batch: Batch, ids: Sequence[str]) -> str | None:
+    """Where content lies that landed under `ids`: in the archive, or still in the folder itself;
+    None if nowhere."""
     kept = [
         f"{ARCHIVE}/{name}"
         for one in ids
@@ -131,7 +148,7 @@ def _archived(place: Place, batch: Batch, ids: Sequence[str]) -> str:
         place.release(name)
         if same:
             return name
-    raise _refused(batch.batch_id, f"its file {batch.place} is neither archived nor in the folder")
+    return None
 
 
 class _Unrefusing(Ledger):

@@ -120,6 +120,10 @@ class Place(ABC):
         """Rename within the place; FileExistsError if `to` is taken. `flush` makes it durable."""
 
     @abstractmethod
+    def remove(self, name: str) -> None:
+        """Delete a file; one that is not there is none to delete. `flush` makes it durable."""
+
+    @abstractmethod
     def flush(self) -> None:
         """Make renames of this place durable."""
 
@@ -331,6 +335,20 @@ class LocalPlace(Place):
             target.parent.mkdir()
             source.rename(target)
         self._renamed |= {source.parent, target.parent}
+
+    def remove(self, name: str) -> None:
+        """Delete a file; one that is not there is none to delete."""
+        path = self.folder / checked_name(name)
+        try:
+            path.unlink()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise SourceUnreachable(
+                f"Deleting {shown_name(name)} in {self.location} failed: {error.strerror}. Trying "
+                "again helps once we may delete there."
+            ) from error
+        self._renamed.add(path.parent)
 
     def flush(self) -> None:
         """Make renames of this place durable."""

@@ -292,6 +292,18 @@ class RemotePlace(Place):
         with self._writing(f"Moving {shown_name(name)}"):
             self._attempt(f"Moving {shown_name(name)}", once)
 
+    def remove(self, name: str) -> None:
+        """Delete a file; one that is not there is none to delete."""
+        checked_name(name)
+        doing = f"Deleting {shown_name(name)}"
+
+        def once() -> None:
+            with suppress(FileNotFoundError):
+                self._remove(name)
+
+        with self._writing(doing):
+            self._attempt(doing, once)
+
     def flush(self) -> None:
         """Whether renames are durable is up to the server."""
 

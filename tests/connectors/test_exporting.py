@@ -15,6 +15,7 @@ from connectors.errors import ExportMismatch, SourceUnreachable
 from connectors.exporting.confirmation import Answer, settle, watch_exports
 from connectors.exporting.declaration import ExportDeclaration
 from connectors.exporting.desk import ExportDesk
+from connectors.exporting.keeping import expire_contents
 from connectors.exporting.ledger import ExportLedger
 from connectors.exporting.making import Content, deliver_export, kept_path, make_export
 from connectors.ledger import Ledger
@@ -383,6 +384,40 @@ def test_content_changed_behind_our_back_is_not_delivered(exchange: Exchange) ->
     with pytest.raises(ExportMismatch, match="was changed"):
         exchange.deliver(declared(), made)
     assert not (exchange.home / "out").exists()
+
+
+def test_the_content_of_an_export_goes_when_it_was_kept_long_enough_after_its_answer(
+    exchange: Exchange,
+) -> None:
+    keeping = declared(keep="10 days")
+    made = exchange.deliver(keeping, exchange.make(keeping))
+    kept = kept_path(exchange.home, "figures", made.place)
+
+    def expired(days: float, **changes: bool) -> list[Path]:
+        now = NOW + timedelta(days=days)
+        declarations = {"figures": keeping}
+        return expire_contents(
+            declarations, exchange.exports, home=exchange.home, now=now, **changes
+        )
+
+    # Without an answer the time runs from the day after the delivery, when it was due.
+    assert expired(10.9) == [] and expired(11.1, dry_run=True) == [kept] and kept.exists()
+    read_log(exchange, made)
+    exchange.watch(keeping)
+    assert expired(10) == [] and expired(10.1) == [kept]
+    assert not kept.exists() and expired(10.1) == []
+    assert [one.status for one in exchange.exports.exports()] == ["confirmed"]
+    with pytest.raises(ExportMismatch, match="stays for 10 days after the confirmation"):
+        exchange.deliver(keeping, exchange.exports.exports()[0])
+
+
+def test_the_content_of_what_was_not_delivered_stays(exchange: Exchange) -> None:
+    keeping = declared(keep="1 days")
+    made = exchange.make(keeping)
+    later = NOW + timedelta(days=99)
+    given = {"figures": keeping}
+    assert expire_contents(given, exchange.exports, home=exchange.home, now=later) == []
+    assert exchange.deliver(keeping, made).status == "delivered"
 
 
 def test_an_export_without_rows_is_a_delivery_of_no_rows(exchange: Exchange) -> None:

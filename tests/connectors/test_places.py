@@ -77,6 +77,19 @@ def test_a_move_makes_its_folder_and_never_overwrites(partner: Partner) -> None:
         assert place.names() == ["a"]
 
 
+def test_a_file_is_deleted_once_and_the_others_stay(partner: Partner) -> None:
+    with partner.open() as place:
+        place.write("a", b"1")
+        place.write("b", b"2")
+        place.move("a", "archive/a")
+        for _ in range(2):
+            place.remove("archive/a")
+        place.flush()
+        assert not place.exists("archive/a") and place.names() == ["b"]
+        with pytest.raises(ValueError, match="no name inside a folder"):
+            place.remove("../b")
+
+
 def test_a_name_that_is_not_there_is_told_as_such(partner: Partner) -> None:
     with partner.open() as place:
         assert place.names() == [] and not place.exists("a")
@@ -187,3 +200,6 @@ def test_an_object_store_is_a_place_too(tmp_path: Path) -> None:
         with pytest.raises(FileExistsError):
             place.move("a", "archive/a")
         assert place.names() == ["a"] and place.read("archive/a", 3) == b"123"
+        for _ in range(2):
+            place.remove("archive/a")
+        assert not place.exists("archive/a") and place.names() == ["a"]

@@ -244,6 +244,20 @@ def test_tidying_tells_what_it_would_do_and_does_it(shop: Shop) -> None:
     assert tidy(shop.open(), say=lambda _: None).compacted == ()
 
 
+def test_tidying_deletes_archived_files_that_are_kept_no_longer(shop: Shop) -> None:
+    shop.write_contract(lambda stream: stream.update(keep="35 days"))
+    name = shop.send([row(1)]).name
+    shop.run("ingest")
+    archive = shop.path / "exchange" / "shop" / "archive"
+    shop.environment["HUIYIN_CLOCK"] = "fixed:2026-05-10T09:00:00+08:00"
+    told = "从归档删除的文件 files deleted from archives: 3"
+    assert told in shop.run("exchange", "tidy", "--dry-run").stdout
+    assert (archive / name).exists()
+    assert told in shop.run("exchange", "tidy").stdout
+    assert list(archive.iterdir()) == []
+    assert tidy(shop.open(), say=lambda _: None).archived == 0
+
+
 def test_a_history_of_thousands_is_cut_with_a_note(shop: Shop) -> None:
     shop.send([row(1)])
     shop.run("ingest")

@@ -27,6 +27,7 @@ from pipelines.export_checks import open_exports
 from pipelines.installation import Installation
 from pipelines.lock import build_lock
 from pipelines.resources import InstallationResource
+from pipelines.tidying import tidy
 from tests.connectors.service.conftest import publish_marts
 from tests.connectors.service.test_exports import FIGURES
 
@@ -248,6 +249,18 @@ def test_dagster_warns_of_a_failed_export_at_the_published_snapshot(
     (told,) = done.get_asset_check_evaluations()
     assert (told.passed, told.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert "good 2026-03-30 (unmade_export)" in (told.description or "")
+
+
+def test_tidying_deletes_contents_that_are_kept_no_longer(partners: Partners) -> None:
+    partners.declare("good", keep="10 days")
+    (made,) = partners.round().delivered
+    late = partners.open("fixed:2026-04-12T09:00:00+08:00")
+    assert tidy(late, say=lambda _: None, dry_run=True).exported == 1
+    report = tidy(late, say=lambda _: None)
+    assert report.exported == 1
+    assert "删除的导出留底 kept contents of exports deleted: 1" in report.lines()
+    assert not (partners.home / "exports" / "good" / made.place).exists()
+    assert (partners.home / "out" / made.place).exists()
 
 
 def test_an_export_of_an_unknown_query_is_a_fault_of_its_file(partners: Partners) -> None:
