@@ -309,11 +309,16 @@ _TEXTS = 3
 
 def _why(figures: Mapping[str, Any], say: Words) -> str:
     known = [
-        f"{label} {figures[name]}"
+        f"{label} {_short(figures[name])}"
         for name, label in say.figures.items()
         if figures.get(name) is not None
     ]
     return ", ".join(known)
+
+
+def _short(figure: Any) -> str:
+    """A figure with as many decimals as a reader compares."""
+    return f"{round(figure, 3):,}" if isinstance(figure, int | float) else str(figure)
 
 
 def _sending(installation: Installation, outcome: Outcome, say: Words, language: Language) -> Group:
