@@ -46,7 +46,7 @@ def arrivals(
     if contract.interface.format == "mail":
         return mail_arrivals(contract, home, secret)
     if contract.interface.type == "files":
-        return _files(contract, home, ledger, secret)
+        return _files(contract, home, ledger, now, secret)
     if contract.interface.type == "table":
         return _tables(contract, home, now, worker or ledger.home_id(), secret)
     if contract.interface.type == "extract":
@@ -54,7 +54,9 @@ def arrivals(
     return ()
 
 
-def _files(contract: Contract, home: Path, ledger: Ledger, secret: Secret) -> tuple[str, ...]:
+def _files(
+    contract: Contract, home: Path, ledger: Ledger, now: datetime, secret: Secret
+) -> tuple[str, ...]:
     location, source = contract.interface.location, contract.source
     with open_place(location, home, secret=secret, owner=source) as place:
         listing = list_files(place)
@@ -64,18 +66,23 @@ def _files(contract: Contract, home: Path, ledger: Ledger, secret: Secret) -> tu
         new += [
             waiting.name
             for waiting in listing.files
-            if not _is_settled(waiting, contract, ledger, history, place)
+            if not _is_settled(waiting, contract, ledger, history, place, now)
         ]
     return tuple(sorted(new))
 
 
 def _is_settled(
-    waiting: Waiting, contract: Contract, ledger: Ledger, history: FileLedger, place: Place
+    waiting: Waiting,
+    contract: Contract,
+    ledger: Ledger,
+    history: FileLedger,
+    place: Place,
+    now: datetime,
 ) -> bool:
     """Whether a landing would pass the file by; the cases are those of `files.landing`."""
     name = waiting.name
     if waiting.log_bytes is None:
-        return _noted(history, "missing_log", name)
+        return waiting.may_still_get_log(now) or _noted(history, "missing_log", name)
     try:
         log = parse_send_log(waiting.log_bytes)
     except RefusedDelivery as refusal:

@@ -17,7 +17,8 @@ ConnectorError
 └── PseudonymUnknown         no value is kept for a pseudonym
 
 Faults in declarations are `cubes.errors.DeclarationError`. Every class states in `retryable`
-whether the same call can succeed later without a change. No message carries a personal value.
+whether the same call can succeed later without a change, and in `code` its word of `codes.yml` if
+it can end the landing of a source. No message carries a personal value.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ class ConnectorError(Exception):
     """Base of all errors raised by `connectors`."""
 
     retryable: bool = False
+    code: str | None = None
 
 
 class StoreError(ConnectorError):
@@ -37,12 +39,14 @@ class LandingBusy(ConnectorError):
     """Another process is landing the same source in this home."""
 
     retryable = True
+    code = "landing_busy"
 
 
 class LandingFailed(ConnectorError):
     """The disk, the engine or a store failed under a landing; what was finished before stays."""
 
     retryable = True
+    code = "landing_failed"
 
 
 class RefusedDelivery(ConnectorError):
@@ -51,6 +55,8 @@ class RefusedDelivery(ConnectorError):
     `code` is the word for the ledger, `reason` one sentence without personal values, `offset`
     the byte in the file at which reading stopped (None when the fault has no place).
     """
+
+    code: str
 
     def __init__(self, code: str, reason: str, *, offset: int | None = None) -> None:
         self.code = code
@@ -66,6 +72,7 @@ class SourceUnreachable(ConnectorError):
     """The folder or database of a source cannot be reached."""
 
     retryable = True
+    code = "source_unreachable"
 
 
 class RelandingRefused(ConnectorError):
@@ -79,13 +86,19 @@ class FileStillChanges(SourceUnreachable):
 class CredentialsRefused(ConnectorError):
     """The credentials of a source are missing, or its server does not accept them."""
 
+    code = "credentials_refused"
+
 
 class HostKeyRefused(ConnectorError):
     """An ssh server shows a host key that is not the known one; nothing was sent to it."""
 
+    code = "host_key_refused"
+
 
 class InterfaceMismatch(ConnectorError):
     """A table or its location is not what its contract and the interface agree on."""
+
+    code = "interface_mismatch"
 
 
 class ExportMismatch(ConnectorError):

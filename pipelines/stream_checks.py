@@ -13,6 +13,7 @@ from statistics import median
 from typing import Literal
 from zoneinfo import ZoneInfo
 
+from connectors.codes import hint, sentence
 from connectors.contract import Contract
 from connectors.files.exchange import sums_agree
 from connectors.ledger_rows import Batch, ExchangeEvent
@@ -38,19 +39,34 @@ class Finding:
     facts: Facts = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Unread:
+    """Why a source cannot be read: the word of `codes.yml` and the sentence of the error."""
+
+    code: str
+    detail: str
+
+    def told(self, language: str) -> str:
+        """What the code says and what to do, then the detail, which is English."""
+        says, advice = sentence(self.code, language), hint(self.code, language)
+        if language == "zh":
+            return f"{says}（{self.code}）。{advice}。{self.detail}"
+        return f"{says[:1].upper()}{says[1:]} ({self.code}): {advice}. {self.detail}"
+
+
 def freshness(
     health: Mapping[str, object],
     *,
     expected: date | None,
     due: str | None,
     last_arrival: datetime | None,
-    unreachable: str | None,
+    unread: Unread | None,
     zone: str,
 ) -> Finding:
     """Whether a stream is complete through the day that is due.
 
     `health` is the stream's part of `source_health`; `expected` None means that nothing is agreed,
-    `due` the agreed time of day, `unreachable` why the source cannot be looked at now.
+    `due` the agreed time of day, `unread` why the source cannot be read now.
     """
     through = _date(health.get("complete_through"))
     missing = [str(day) for day in _listed(health.get("missing"))]
@@ -62,8 +78,8 @@ def freshness(
     }
     if due:
         facts["due by"] = due
-    if unreachable is not None:
-        return Finding(False, "error", f"来源现在读不到：{unreachable}", unreachable, facts)
+    if unread is not None:
+        return Finding(False, "error", unread.told("zh"), unread.told("en"), facts)
     if expected is None:
         return Finding(
             True,

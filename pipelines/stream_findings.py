@@ -9,12 +9,15 @@ from zoneinfo import ZoneInfo
 
 from connectors.contract import Stream
 from connectors.delivery_calendar import expected_day
+from connectors.errors import ConnectorError, SourceUnreachable
 from connectors.ledger_rows import Batch
+from connectors.source_trouble import last_trouble
 from pipelines.completeness import source_health
 from pipelines.installation import Installation
 from pipelines.stream_checks import (
     WINDOW_DAYS,
     Finding,
+    Unread,
     freshness,
     reconciliation,
     volume,
@@ -55,12 +58,11 @@ def landed_in_all(installation: Installation, source: str) -> dict[str, Landed]:
 def stream_findings(installation: Installation, source: str) -> dict[str, dict[str, Finding]]:
     """The findings by stream and by name of the check, as things stand at this moment."""
     from connectors.arrivals import arrivals
-    from connectors.errors import ConnectorError
 
     contract = installation.contracts[source]
     zone, now = installation.settings.timezone, installation.now()
     yesterday = now.astimezone(ZoneInfo(zone)).date() - timedelta(days=1)
-    unreachable = None
+    unread = None
     with installation.ledger() as ledger:
         try:
             arrivals(
@@ -72,9 +74,12 @@ def stream_findings(installation: Installation, source: str) -> dict[str, dict[s
                 zone=zone,
             )
         except ConnectorError as error:
-            unreachable = str(error)
+            unread = Unread(str(error.code or SourceUnreachable.code), str(error))
         batches = ledger.batches(source=source)
         events = ledger.exchange_events(unresolved=True, source=source)
+        if unread is None and (trouble := last_trouble(events)) is not None:
+            # The look above does not read: a table may lack a column, an extract is not asked.
+            unread = Unread(trouble.code, trouble.detail)
         last_reads = ledger.last_reads()
         waiting = {
             batch.batch_id: len(ledger.quarantine(batch_id=batch.batch_id, state="waiting"))
@@ -109,7 +114,7 @@ def stream_findings(installation: Installation, source: str) -> dict[str, dict[s
                 expected=expected if agreed else None,
                 due=due,
                 last_arrival=max(arrived, default=None),
-                unreachable=unreachable,
+                unread=unread,
                 zone=zone,
             ),
             "volume": volume(

@@ -234,6 +234,23 @@ class _Check:
                 f"the log says stream '{told}', the contract knows {known}",
                 f"日志的 stream 是“{told}”，合同只有 {known}",
             )
+        stream = self._contract.streams.get(log.stream)
+        if stream is not None and stream.branches and log.branch not in stream.branches:
+            listed, told = ", ".join(stream.branches), _shown(log.branch)
+            yield Finding(
+                shown,
+                "unknown_branch",
+                f"the log says branch '{told}', the contract lists {listed}",
+                f"日志的 branch 是“{told}”，合同只有 {listed}",
+            )
+        ours, theirs = self._contract.version, log.contract_version
+        if None not in (ours, theirs) and theirs != ours:
+            yield Finding(
+                shown,
+                "contract_version_differs",
+                f"the log says version {theirs}, the contract is version {ours}",
+                f"日志说的版本是 {theirs}，合同是 {ours}",
+            )
         today = self._now.astimezone(ZoneInfo(self._contract.zone or self._zone)).date()
         if log.business_date > today:
             yield lying(

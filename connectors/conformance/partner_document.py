@@ -68,6 +68,8 @@ def describe_as_json(contract: Contract) -> dict[str, Any]:
 
 
 def _overview(contract: Contract, say: Words) -> Iterator[tuple[str, str]]:
+    if contract.version:
+        yield say("版本", "Version"), contract.version
     yield say("负责人", "Owner"), contract.owner
     yield say("方式", "Kind"), say.of(INTERFACES, contract.interface.type)
     yield say("位置", "Place"), f"`{contract.interface.location}`"
@@ -126,6 +128,7 @@ def _files(contract: Contract, say: Words) -> list[str]:
         "sha256": "…",
         "result": "ok",
         "code": None,
+        "message": None,
         "reason": None,
         "read_at": "2026-03-31T06:05:00+08:00",
     }
@@ -145,8 +148,10 @@ def _files(contract: Contract, say: Words) -> list[str]:
             f"3. Write `{name}{SEND_LOG}` last; the file is not read without it.",
         ),
         say(
-            f"4. 我们读完后写 `{name}{READ_LOG}`；`result` 为 ok、partial 或 refused。",
-            f"4. We answer with `{name}{READ_LOG}`; its `result` is ok, partial or refused.",
+            f"4. 我们读完后写 `{name}{READ_LOG}`；`result` 为 ok、partial 或 refused，"
+            "`message` 是代码的中英文说明。",
+            f"4. We answer with `{name}{READ_LOG}`; its `result` is ok, partial or refused, its "
+            "`message` says the code in Chinese and English.",
         ),
         "",
         *_markdown_table(
@@ -205,6 +210,8 @@ def _stream(contract: Contract, name: str, stream: Stream, say: Words) -> list[s
         (say("主键", "Key"), ", ".join(f"`{one}`" for one in _in_file(contract, name, stream.key))),
         (say("方式", "Mode"), modes[stream.mode]),
     ]
+    if stream.branches:
+        facts.append((say("分支", "Branches"), ", ".join(f"`{one}`" for one in stream.branches)))
     if stream.delivery is not None:
         days = {"daily": say("每天", "every day"), "working": say("工作日", "working days")}
         facts.append(
@@ -318,11 +325,13 @@ def _example_row(contract: Contract, stream: str) -> Mapping[str, str | None]:
 
 
 def _example_log(contract: Contract, stream: str) -> dict[str, Any]:
+    branches = contract.streams[stream].branches or ("main",)
+    version = {"contract_version": contract.version} if contract.version else {}
     return {
         "file": f"{stream}_{_EXAMPLE_DAY:%Y%m%d}_0001{suffix_of(contract)}",
         "source": contract.source,
         "stream": stream,
-        "branch": "main",
+        "branch": branches[0],
         "business_date": _EXAMPLE_DAY.isoformat(),
         "covers_from": _EXAMPLE_DAY.isoformat(),
         "sequence": 1,
@@ -331,6 +340,7 @@ def _example_log(contract: Contract, stream: str) -> dict[str, Any]:
         "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
         "sums": dict.fromkeys(contract.streams[stream].control.sums, "30.00"),
         "sent_at": "2026-03-31T05:00:00+08:00",
+        **version,
     }
 
 

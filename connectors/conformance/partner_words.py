@@ -58,6 +58,7 @@ LOG_FIELDS = {
     "sha256": ("文件的 SHA-256（小写十六进制）", "SHA-256 of the file in hex"),
     "sums": ("控制合计，十进制文本", "control totals as decimal texts"),
     "sent_at": ("发送时间，带时区", "the moment it was sent, with its offset"),
+    "contract_version": ("可选：所按的合同版本", "optional: the version of this agreement"),
 }
 
 
@@ -78,6 +79,8 @@ _OUR_OWN = {
     *("dropped_column", "expired", "export_refused", "missing_read_log", "new_column"),
     *("no_business_date", "read_log_disagrees", "replayed", "unfetched_delivery", "unknown_stream"),
     *("undelivered_export", "unmade_export", "unread_rows", "unreadable_read_log"),
+    *("branches_share_keys", "credentials_refused", "host_key_refused", "landing_busy"),
+    *("landing_failed", "source_unreachable"),
 }
 _OF_FORMATS = {
     "bad_quoting": {"delimited"},
@@ -104,9 +107,9 @@ _OF_FORMATS = {
 _OF_FILES = {
     *("broken_encoding", "changed_file", "duplicate_batch", "empty_file", "lying_log"),
     *("missing_file", "missing_log", "sequence_gap", "sequence_rewind", "unreadable_log"),
-    *("wrong_header", "wrong_sum", "reject_limit"),
+    *("wrong_header", "wrong_sum", "reject_limit", "contract_version_differs", "unknown_branch"),
 }
-_OF_TABLES = {"unknown_flag", "unknown_operation", "deletion"}
+_OF_TABLES = {"interface_mismatch", "unknown_flag", "unknown_operation", "deletion"}
 _OF_PACKED = {"broken_archive", "too_much_unpacked"}
 _OF_CASES = {"before_created", "out_of_window", "unparsable"}
 

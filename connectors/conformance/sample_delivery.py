@@ -59,6 +59,7 @@ def write_sample(
         business_date=day,
         covers_from=day,
         sequence=sequence,
+        branch=next(iter(contract.streams[stream].branches), "main"),
     )
     return [path, path.with_name(path.name + SEND_LOG)]
 

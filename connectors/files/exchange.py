@@ -11,13 +11,14 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from connectors.codes import sentence
 from connectors.contract import Contract
 from connectors.errors import RefusedDelivery
 from connectors.files.reading import read_typed
@@ -27,10 +28,12 @@ from connectors.validation import count_sums, local_date, quoted
 
 SEND_LOG = ".send.log"
 READ_LOG = ".read.log"
+LOG_GRACE = timedelta(minutes=10)
 _LARGEST_LOG = 1024 * 1024
 _CLOCK_STEP_NS = 2_000_000_000
 _LARGEST_NUMBER = 2**63 - 1
 _LONGEST_SUM_NAME = 128
+_LONGEST_VERSION = 64
 _YEARS_SENT = range(1970, 9999)
 _AGREED_NAME = re.compile(
     r"(?P<stream>[a-z][a-z0-9_]*)_(?P<date>\d{8})_(?P<sequence>\d{4})(\.\w+){1,2}"
@@ -39,7 +42,10 @@ _AGREED_NAME = re.compile(
 
 @dataclass(frozen=True)
 class SendLog:
-    """What the sender says about a file; `rows` counts data records without the header."""
+    """What the sender says about a file; `rows` counts data records without the header.
+
+    `contract_version` is the version of the contract it was written by, if the sender says so.
+    """
 
     file: str
     source: str
@@ -53,6 +59,7 @@ class SendLog:
     sha256: str
     sums: Mapping[str, str]
     sent_at: datetime
+    contract_version: str | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +77,14 @@ class Waiting:
         clocks of places are told in whole seconds."""
         log = self.log_stamp
         return log is not None and self.stamp.mtime_ns > log.mtime_ns + _CLOCK_STEP_NS
+
+    def may_still_get_log(self, now: datetime) -> bool:
+        """Whether the file is so new that its log may be on its way: a log comes last.
+
+        The age is taken without its sign, so a file that a wrong clock dates after `now` is not
+        waited for until that day comes.
+        """
+        return abs(now.timestamp() - self.stamp.mtime_ns / 1e9) < LOG_GRACE.total_seconds()
 
     @property
     def log_sha256(self) -> str:
@@ -165,6 +180,7 @@ def parse_send_log(raw: bytes) -> SendLog:
         "sha256": parsed("sha256", str.lower),
         "sums": sums,
         "sent_at": parsed("sent_at", _moment),
+        "contract_version": _version(given.get("contract_version")),
     }
     if not faults and log["covers_from"] > log["business_date"]:
         faults.append("covers_from")
@@ -172,6 +188,15 @@ def parse_send_log(raw: bytes) -> SendLog:
         named = ", ".join(dict.fromkeys(faults))
         raise RefusedDelivery("unreadable_log", f"the send log has no usable {named}")
     return SendLog(**log)
+
+
+def _version(given: object) -> str | None:
+    """A version as its sender writes it; what is no text is shown as JSON, and agrees with none."""
+    if given is None:
+        return None
+    text = given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)
+    plain = "".join(one if one.isprintable() else "\ufffd" for one in text[:_LONGEST_VERSION])
+    return plain or None
 
 
 def _moment(text: str) -> datetime:
@@ -234,7 +259,10 @@ def sums_agree(declared: Mapping[str, str], counted: Mapping[str, str]) -> list[
 def write_read_log(
     place: Place, batch: Batch, *, result: str, now: datetime, at_once: bool = True
 ) -> None:
-    """Confirm a delivery to its sender: `result` is ok, partial or refused."""
+    """Confirm a delivery to its sender: `result` is ok, partial or refused.
+
+    `message` says the code in both languages, `reason` in English what was found.
+    """
     body = {
         "file": batch.place,
         "batch_id": batch.batch_id,
@@ -245,10 +273,16 @@ def write_read_log(
         "sha256": batch.content_sha256,
         "result": result,
         "code": batch.code,
+        "message": code_message(batch.code),
         "reason": batch.reason,
         "read_at": now.isoformat(),
     }
     place.write(f"{batch.place}{READ_LOG}", _json(body), at_once=at_once)
+
+
+def code_message(code: str | None) -> dict[str, str] | None:
+    """What a code says, by language, as a read log carries it; None without a code."""
+    return {language: sentence(code, language) for language in ("zh", "en")} if code else None
 
 
 def send_log_bytes(log: SendLog) -> bytes:
@@ -258,6 +292,8 @@ def send_log_bytes(log: SendLog) -> bytes:
         "covers_from": log.covers_from.isoformat(),
         "sent_at": log.sent_at.isoformat(),
     }
+    if log.contract_version is None:
+        body.pop("contract_version")
     return _json(body)
 
 
@@ -313,6 +349,7 @@ def announce(
         sha256=typed.reading.sha256,
         sums=sums,
         sent_at=now,
+        contract_version=contract.version,
     )
     with LocalPlace(path.parent, create=False) as place:
         place.write(f"{path.name}{SEND_LOG}", send_log_bytes(log))

@@ -81,6 +81,7 @@ class _FileLanding:
         self._confirmer = FileConfirmer(place, landing.ledger, now=landing.now, at=landing.at)
         self._unread: dict[str, list[int]] = defaultdict(list)
         self._branches: dict[str, set[str]] = defaultdict(set)
+        self._loaded: dict[str, set[str]] = {}
 
     def run(self) -> Iterator[Delivery]:
         listing = list_files(self._place)
@@ -100,6 +101,8 @@ class _FileLanding:
         for waiting in listing.files:
             if waiting.log_bytes is None:
                 self._remember_unread(waiting.name)
+                if waiting.may_still_get_log(self._now):
+                    continue
                 yield from self._note("missing_log", waiting.name, "no send log is there yet")
                 continue
             try:
@@ -227,10 +230,12 @@ class _FileLanding:
             elif known is not None and not self._place.exists(f"{known.place}{READ_LOG}"):
                 write_read_log(self._place, known, result="refused", now=self._now)
             return
-        yield from self._sequence_gaps(batch)
         try:
+            self._check_branch(batch)
+            yield from self._sequence_gaps(batch)
             batch = self._check(batch, item)
             yield from self._clock(item.log)
+            yield from self._version(item.log)
             batch = land_file(self._landing, content.path, batch)
         except RefusedDelivery as refusal:
             if not content.certain:
@@ -243,6 +248,7 @@ class _FileLanding:
         else:
             self._confirmer.add(batch, item.waiting.stamp)
             yield delivery_of(batch)
+            yield from self._shared_keys(batch)
         self._settle(item.log)
 
     def _leave(self, item: _Announced, content: _Content) -> None:
@@ -306,6 +312,8 @@ class _FileLanding:
         sequence = batch.sequence or 0
         before = self._history.sequence_before(batch.stream, batch.branch, sequence)
         branches = self._history.branches(batch.stream) | self._branches[batch.stream]
+        # One that is not listed is refused, so a name cannot be a delivery of it.
+        branches &= set(self._contract.streams[batch.stream].branches or branches)
         explained = self._unread[batch.stream] if branches <= {batch.branch} else []
         runs = skipped_numbers(before, sequence, explained)
         for detail in gap_details(runs, batch.branch):
@@ -319,6 +327,15 @@ class _FileLanding:
             )
             if new:
                 yield self._seen("sequence_gap", batch.stream, batch.place, None, detail)
+
+    def _check_branch(self, batch: Batch) -> None:
+        listed = self._contract.streams[batch.stream].branches
+        if listed and batch.branch not in listed:
+            raise RefusedDelivery(
+                "unknown_branch",
+                f"its branch {batch.branch} is none of {', '.join(listed)}, which the contract "
+                "lists",
+            )
 
     def _check(self, batch: Batch, item: _Announced) -> Batch:
         """Refuse what is wrong before reading; find the loaded batch that this one corrects."""
@@ -380,22 +397,63 @@ class _FileLanding:
     def _clock(self, log: SendLog) -> Iterator[Delivery]:
         """Note a sender's clock that cannot be right; a delivery with a right one settles it."""
         detail = clock_skew(log, now=self._now, zone=self._zone)
+        yield from self._doubt("clock_skew", log, detail, day=log.business_date, file=log.file)
+
+    def _version(self, log: SendLog) -> Iterator[Delivery]:
+        """Note a log of another version of the contract, once; one of ours settles it."""
+        ours, theirs = self._contract.version, log.contract_version
+        if ours is None or theirs is None:
+            return
+        detail = f"the send log says version {theirs}, ours is {ours}" if theirs != ours else None
+        yield from self._doubt("contract_version_differs", log, detail)
+
+    def _doubt(
+        self,
+        code: str,
+        log: SendLog,
+        detail: str | None,
+        *,
+        day: date | None = None,
+        file: str | None = None,
+    ) -> Iterator[Delivery]:
+        """Note something about what a branch sends; without a detail settle what was noted."""
         if detail is None:
-            for event in self._history.open_clock_events(log.stream, log.branch):
+            for event in self._history.open_branch_events(code, log.stream, log.branch):
                 self._ledger.resolve_event(event.event_id, now=self._now)
             return
         new = self._ledger.note_event(
-            "clock_skew",
+            code,
             source=log.source,
             stream=log.stream,
             branch=log.branch,
-            business_date=log.business_date,
-            file=log.file,
+            business_date=day,
+            file=file,
             detail=detail,
             now=self._now,
         )
         if new:
-            yield self._seen("clock_skew", log.stream, log.file, log.business_date, detail)
+            yield self._seen(code, log.stream, log.file, log.business_date, detail)
+
+    def _shared_keys(self, batch: Batch) -> Iterator[Delivery]:
+        """Note, once, that branches which number alike would replace each other's records."""
+        code = "branches_share_keys"
+        stream = self._contract.streams[batch.stream]
+        noted = self._history.open_branch_events(code, batch.stream, "main")
+        if stream.branch_column is not None:
+            for event in noted:
+                self._ledger.resolve_event(event.event_id, now=self._now)
+            return
+        if batch.stream not in self._loaded:
+            self._loaded[batch.stream] = self._history.loaded_branches(batch.stream)
+        branches = self._loaded[batch.stream]
+        branches.add(batch.branch)
+        if noted or len(branches) < 2:
+            return
+        detail = f"{', '.join(sorted(branches))} deliver, the key is {', '.join(stream.key)}"
+        self._ledger.note_event(
+            code, source=batch.source, stream=batch.stream, detail=detail, now=self._now
+        )
+        yield self._seen(code, batch.stream, batch.place, None, detail)
 
     def _settle(self, log: SendLog) -> None:
         """Settle events that this delivery answers: its log came, or its number did."""

@@ -81,6 +81,15 @@ class FileLedger:
         )
         return {str(row[0]) for row in rows}
 
+    def loaded_branches(self, stream: str) -> set[str]:
+        """Branches of which a delivery of a stream was ever loaded."""
+        rows = self._rows.execute(
+            "select distinct branch from batch where source = ? and stream = ? "
+            "and status in ('loaded', 'superseded')",
+            [self._source, stream],
+        )
+        return {str(row[0]) for row in rows}
+
     def numbers_between(self, stream: str, branch: str, low: int, high: int) -> int:
         """How many numbers from `low` to `high` a branch has sent, refused ones too."""
         row = self._rows.execute(
@@ -125,13 +134,13 @@ class FileLedger:
             [self._source, stream],
         )
 
-    def open_clock_events(self, stream: str, branch: str) -> list[ExchangeEvent]:
-        """Unsettled doubts about the clock of a branch."""
+    def open_branch_events(self, code: str, stream: str, branch: str) -> list[ExchangeEvent]:
+        """Unsettled events of a branch with this code, such as a doubt about its clock."""
         return self._rows.select(
             ExchangeEvent,
-            "select * from exchange_event where source = ? and code = 'clock_skew' "
+            "select * from exchange_event where source = ? and code = ? "
             "and stream = ? and branch = ? and resolved_at is null",
-            [self._source, stream, branch],
+            [self._source, code, stream, branch],
         )
 
     def open_events_of(self, file: str, codes: Sequence[str]) -> list[ExchangeEvent]:

@@ -57,7 +57,7 @@ def simulate(
     steps = Steps(installation.settings.log_format)
     if next_day:
         with steps.step("simulate"):
-            moment = deliver_next_day(installation)
+            moment = deliver_next_day(installation, say=steps.say)
         print_text(f"{moment.isoformat()}")
         return
     installation = prepare_home(installation)
@@ -92,11 +92,25 @@ def ingest(
             f"{len(landed)} 批 batches, {sum(d.loaded for d in landed):,} 条 records, "
             f"{rejected} 条隔离 quarantined, {refused} 批拒收或不读 refused or not read"
         )
-    for error in report.failures.values():
-        print_error(f"{error}")
+    for name, error in report.failures.items():
+        print_error(_not_read(name, error))
     if report.failures:
         return max(exit_code_of(error) for error in report.failures.values())
     return 1 if strict and (rejected or refused) else 0
+
+
+def _not_read(source: str, error: Exception) -> str:
+    """Why a source was not read, in both languages, and the error's own sentence behind it."""
+    from connectors.codes import hint, sentence
+
+    code = getattr(error, "code", None)
+    if not code:
+        return f"{source}: {error}"
+    return (
+        f"{source}: {sentence(code, 'zh')} / {sentence(code, 'en')} ({code})\n"
+        f"  {hint(code, 'zh')} / {hint(code, 'en')}\n"
+        f"  {error}"
+    )
 
 
 def build(

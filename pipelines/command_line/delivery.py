@@ -24,7 +24,7 @@ from pipelines.command_line.output import (
 from pipelines.installation import Installation
 
 if TYPE_CHECKING:
-    from connectors.ledger_rows import Batch
+    from connectors.ledger_rows import Batch, ExchangeEvent
     from pipelines.delivery_history import Entry
 
 _MOST_LISTED = 200
@@ -119,8 +119,8 @@ def deliveries(
     if output is Format.json:
         print_json(
             {
-                "batches": [vars_of(one.batch) for one in found if one.batch],
-                "events": [vars_of(one.event) for one in found if one.event],
+                "batches": [_with_message(one.batch) for one in found if one.batch],
+                "events": [_with_message(one.event) for one in found if one.event],
             }
         )
         return
@@ -137,6 +137,13 @@ def deliveries(
     _tell_hidden(len(found) - len(shown), chinese=chinese)
 
 
+def _with_message(one: Batch | ExchangeEvent) -> dict[str, Any]:
+    """A batch or event for programs, with what its code says."""
+    from connectors.files.exchange import code_message
+
+    return vars_of(one) | {"message": code_message(one.code)}
+
+
 def _row(entry: Entry, zone: ZoneInfo, *, chinese: bool) -> list[Any]:
     from connectors.codes import sentence
 
@@ -145,6 +152,8 @@ def _row(entry: Entry, zone: ZoneInfo, *, chinese: bool) -> list[Any]:
     about = [entry.place, sentence(entry.code, language), f"({entry.code})" if entry.code else ""]
     if batch is not None and batch.rejected:
         about.append(f"隔离 {batch.rejected}" if chinese else f"{batch.rejected} rejected")
+    if batch is not None and batch.status == "refused" and batch.reason:
+        about.append(batch.reason)
     if event is not None and event.code not in _PLAIN_EVENTS:
         about.append(event.detail)
     name = f"{entry.source}.{entry.stream}" if entry.stream else entry.source

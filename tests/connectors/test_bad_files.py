@@ -194,6 +194,16 @@ def test_numbers_out_of_range_and_with_too_many_decimals_are_quarantined(home: H
     ]
 
 
+def test_a_number_at_its_maximum_lands_and_one_above_it_is_quarantined(home: Home) -> None:
+    lines = [row(1, amount="100.00"), row(2, amount="100.01"), row(3, amount="99.99")]
+    columns = {"amount": {"max": 100}}
+    delivery = deliver(home, text(*lines).encode(), rows=3, amount="300.00", columns=columns)
+    assert (delivery.code, delivery.loaded, delivery.rejected) == ("malformed_row", 2, 1)
+    assert [fault[0] for fault in faults(home)] == [2]
+    assert [fault[3:] for fault in faults(home)] == [("amount", "above_maximum")]
+    assert [str(one[0]) for one in home.rows("amount")] == ["99.99", "100.00"]
+
+
 def test_dates_that_do_not_exist_are_quarantined_and_words_are_no_dates(home: Home) -> None:
     lines = [row(1, at="20260230080000"), row(2, at="infinity"), row(3)]
     delivery = deliver(home, text(*lines).encode(), rows=3, amount="30.00")

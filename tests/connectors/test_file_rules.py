@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import multiprocessing
 import os
@@ -16,6 +17,7 @@ import pytest
 
 from connectors.arrivals import arrivals
 from connectors.errors import LandingBusy, SourceUnreachable
+from connectors.files.exchange import parse_send_log, send_log_bytes
 from connectors.landing import land_source
 from connectors.ledger import Ledger
 from connectors.pii_store import PiiStore
@@ -44,7 +46,8 @@ def test_each_branch_counts_for_itself_and_their_deliveries_are_a_union(home: Ho
     home.send([home.row(2)], sequence=1, day="2026-03-28", branch="west", name="w1.txt")
     home.send([home.row(3)], sequence=2, day="2026-03-29", branch="east", name="e2.txt")
     home.send([home.row(4)], sequence=4, day="2026-03-29", branch="west", name="w4.txt")
-    assert codes(home) == ["None", "None", "None", "None", "sequence_gap", "sequence_gap"]
+    landed = ["None", "None", "None", "None"]
+    assert codes(home) == [*landed, "branches_share_keys", "sequence_gap", "sequence_gap"]
     gaps = [event.detail for event in home.ledger.exchange_events(code="sequence_gap")]
     assert gaps == [f"sequence {number} of branch west has not come" for number in (2, 3)]
     assert home.rows("sale_no, _branch") == [
@@ -58,8 +61,105 @@ def test_each_branch_counts_for_itself_and_their_deliveries_are_a_union(home: Ho
 def test_the_same_content_of_two_branches_is_two_deliveries(home: Home) -> None:
     home.send([home.row(1)], branch="east", name="e1.txt")
     home.send([home.row(1)], branch="west", name="w1.txt")
-    assert codes(home) == ["None", "None"]
+    assert codes(home) == ["None", "None", "branches_share_keys"]
     assert len(home.rows()) == 2
+
+
+def test_branches_whose_key_may_be_the_same_are_told_once_until_the_contract_says(
+    home: Home,
+) -> None:
+    home.send([home.row(1)], sequence=1, branch="east", name="e1.txt")
+    assert codes(home) == ["None"]
+    home.send([home.row(1)], sequence=1, branch="west", name="w1.txt")
+    home.land()
+    (event,) = home.ledger.exchange_events(unresolved=True)
+    assert (event.code, event.stream) == ("branches_share_keys", "sales")
+    assert event.detail == "east, west deliver, the key is sale_no"
+    home.send([home.row(2)], sequence=1, branch="north", name="n1.txt")
+    assert codes(home) == ["None"]
+    home.contract = changed(home, branch_column="_branch")
+    home.send([home.row(3)], sequence=2, branch="east", name="e2.txt")
+    assert codes(home) == ["None"]
+    assert home.ledger.exchange_events(unresolved=True) == []
+
+
+def test_a_branch_that_the_contract_does_not_list_is_refused(home: Home) -> None:
+    home.contract = changed(home, branches=["east", "west"], branch_column="_branch")
+    home.send([home.row(1)], sequence=1, branch="east", name="e1.txt")
+    path = home.send([home.row(1)], sequence=7, branch="estt", name="x.txt")
+    assert codes(home) == ["None", "unknown_branch"]
+    assert home.rows("_branch") == [("east",)] and new(home) == ()
+    answer = home.read_log(path)
+    assert answer["message"]["zh"] == "合同没有列出这个分支"
+    assert answer["reason"] == "its branch estt is none of east, west, which the contract lists"
+    assert home.ledger.exchange_events() == []
+
+
+def test_a_branch_column_is_one_of_the_key(home: Home) -> None:
+    with pytest.raises(DeclarationError, match="'note' is no column of the key"):
+        changed(home, branch_column="note")
+    assert changed(home, branch_column="sale_no").streams["sales"].branch_column == "sale_no"
+
+
+def changed(home: Home, **stream: Any) -> Any:
+    """The shop's contract with other words in its stream."""
+    declaration = copy.deepcopy(SHOP)
+    declaration["streams"]["sales"].update(stream)
+    return load_one(home.path / "sources", declaration)
+
+
+# What a log says of the contract
+
+
+def test_a_log_of_another_version_of_the_contract_is_told_once_and_lands(home: Home) -> None:
+    home.contract = load_one(home.path / "sources", {**SHOP, "version": "2026-04"})
+    home.send([home.row(1)], sequence=1, day="2026-03-28", contract_version="2025-11")
+    home.send([home.row(2)], sequence=2, day="2026-03-29", contract_version="2025-11")
+    assert codes(home) == ["None", "None", "contract_version_differs"]
+    (event,) = home.ledger.exchange_events(unresolved=True)
+    assert event.detail == "the send log says version 2025-11, ours is 2026-04"
+    home.send([home.row(3)], sequence=3)
+    home.land()
+    assert home.ledger.exchange_events(unresolved=True) == [event], "a log may say nothing of it"
+    home.send([home.row(4)], sequence=4, contract_version="2026-04")
+    home.land()
+    assert home.ledger.exchange_events(unresolved=True) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [(2, "2"), (1.5, "1.5"), ("", None), (None, None), ([1], "[1]"), ("一\n二", "一\ufffd二")],
+)
+def test_a_version_of_any_shape_refuses_no_log(home: Home, given: Any, read: str | None) -> None:
+    path = home.send([home.row(1)], contract_version=given)
+    log = parse_send_log(Path(f"{path}.send.log").read_bytes())
+    assert log.contract_version == read
+    assert ("contract_version" in json.loads(send_log_bytes(log))) == (read is not None)
+
+
+# A file before its log
+
+
+@pytest.mark.parametrize(
+    ("minutes", "told"),
+    [(0, False), (9.9, False), (10.1, True), (-9, False), (-11, True), (-400_000, True)],
+)
+def test_a_file_without_its_log_is_told_when_the_log_is_no_more_on_its_way(
+    home: Home, minutes: float, told: bool
+) -> None:
+    """Minutes since the file was written; below none it lies in what is the future here."""
+    path = home.send([home.row(1)])
+    log = Path(f"{path}.send.log")
+    held = log.read_bytes()
+    log.unlink()
+    written = NOW.timestamp() - minutes * 60
+    os.utime(path, (written, written))
+    assert new(home) == ((path.name,) if told else ())
+    assert codes(home) == (["missing_log"] if told else [])
+    log.write_bytes(held)
+    assert new(home) == (path.name,)
+    assert codes(home) == ["None"]
+    assert home.ledger.exchange_events(unresolved=True) == []
 
 
 def test_a_lower_number_for_a_later_date_is_a_rewind(home: Home) -> None:
@@ -164,10 +264,11 @@ def test_a_gap_is_not_explained_by_a_file_without_log_where_branches_send(home: 
     held = log.read_bytes()
     log.unlink()
     home.send([home.row(3)], sequence=3, branch="east", name="e3.txt")
-    assert codes(home) == ["None", "None", "None", "missing_log", "sequence_gap"]
+    landed = ["None", "None", "None"]
+    assert codes(home) == [*landed, "branches_share_keys", "missing_log", "sequence_gap"]
     log.write_bytes(held)
     home.land()
-    (gap,) = home.ledger.exchange_events(unresolved=True)
+    gap, _ = home.ledger.exchange_events(unresolved=True)
     assert gap.detail == "sequence 2 of branch east has not come"
 
 

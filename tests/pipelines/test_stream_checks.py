@@ -10,7 +10,7 @@ import pytest
 from connectors.contract import DeliverySchedule
 from connectors.delivery_calendar import expected_day
 from connectors.ledger_rows import Batch, ExchangeEvent
-from pipelines.stream_checks import Finding, freshness, reconciliation, volume
+from pipelines.stream_checks import Finding, Unread, freshness, reconciliation, volume
 
 ZONE = "Asia/Shanghai"
 NOW = datetime(2026, 3, 31, 1, 0, tzinfo=UTC)
@@ -49,7 +49,7 @@ def fresh(through: str | None, missing: list[str] | None = None, **more: Any) ->
         "expected": DAY,
         "due": "06:30",
         "last_arrival": NOW,
-        "unreachable": None,
+        "unread": None,
         "zone": ZONE,
     }
     return freshness({"complete_through": through, "missing": missing or []}, **given | more)
@@ -68,10 +68,14 @@ def test_a_stream_of_which_nothing_came_is_not_fresh_unless_nothing_was_agreed()
     assert fresh(None, expected=None, due=None).passed
 
 
-def test_a_source_that_cannot_be_looked_at_is_an_error_with_its_reason() -> None:
-    found = fresh("2026-03-30", unreachable="the database is down")
+def test_a_source_that_cannot_be_read_is_an_error_told_in_both_languages() -> None:
+    down = Unread("source_unreachable", "the database is down")
+    found = fresh("2026-03-30", unread=down)
     assert (found.passed, found.severity) == (False, "error")
-    assert "the database is down" in found.zh
+    assert found.zh.startswith("来源现在读不到（source_unreachable）。检查网络")
+    assert found.zh.endswith("the database is down")
+    assert found.en.startswith("The source cannot be read now (source_unreachable): check the")
+    assert found.en.endswith("the database is down")
 
 
 def days(count: Callable[[date], int], length: int = 28) -> dict[date, int]:
