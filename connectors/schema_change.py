@@ -9,7 +9,7 @@ another may be missing unless the contract is frozen.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -47,15 +47,11 @@ def resolve_header(header: Sequence[str] | None, stream: Stream) -> Header:
     if header is None:
         return Header({name: place for place, name in enumerate(stream.columns, 1)}, {}, ())
     names = [name.strip() for name in header]
+    missing = missing_columns(names, stream)
     wanted = {column.from_ or name: name for name, column in stream.columns.items()}
     places = {wanted[name]: place for place, name in enumerate(names, 1) if name in wanted}
     unknown = {place: name for place, name in enumerate(names, 1) if name not in wanted}
     frozen = stream.schema_change == "freeze"
-    missing = [
-        column.from_ or name
-        for name, column in stream.columns.items()
-        if name not in places and (frozen or column.required or name in stream.key)
-    ]
     faults = []
     if len(set(names)) < len(names):
         faults.append("a column stands twice in the header")
@@ -72,6 +68,16 @@ def resolve_header(header: Sequence[str] | None, stream: Stream) -> Header:
         return Header(places, {}, told)
     told = tuple(ColumnFinding("new_column", f"it landed as {name}") for name in extra)
     return Header(places, extra, told)
+
+
+def missing_columns(names: Collection[str], stream: Stream) -> list[str]:
+    """What a delivery calls the columns of `stream` that must be among `names` and are not."""
+    frozen = stream.schema_change == "freeze"
+    return [
+        column.from_ or name
+        for name, column in stream.columns.items()
+        if (frozen or column.required or name in stream.key) and (column.from_ or name) not in names
+    ]
 
 
 def _named(unknown: dict[int, str], stream: Stream) -> dict[str, int]:

@@ -6,9 +6,11 @@ untested; the extra `oracle` brings its driver: `.uv/bin/uv sync --extra oracle`
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Context, Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -39,6 +41,8 @@ _PACKAGES = {
 # Words of the databases for what no repetition mends: a missing right, table or column.
 _NOT_AGREED_SQLSTATES = {"42501", "42P01", "42703", "3F000", "42804", "42883"}
 _NOT_AGREED_NUMBERS = {1044, 1054, 1142, 1143, 1146, 1227, 1290, 1366}
+_PLAIN_NUMBER = re.compile(r"[+-]?[0-9]+([.][0-9]+)?")
+_EXACT = Context(prec=200)
 _TRY_AGAIN = {"40001", "40P01", 1205, 1213}
 
 
@@ -102,9 +106,27 @@ def _open_sqlite(url: sa.URL, home: Path, read_only: bool) -> sa.Engine:
         )
         # Text that is not UTF-8 rejects one row, not the table.
         connection.text_factory = lambda raw: raw.decode("utf-8", errors="surrogateescape")
+        connection.create_aggregate("exact_sum", 1, _ExactSum)
         return connection
 
     return sa.create_engine(url.set(database=str(path)), creator=connect, hide_parameters=True)
+
+
+class _ExactSum:
+    """The sum of numbers by the digits that reading shows; SQLite itself adds floats up."""
+
+    def __init__(self) -> None:
+        self._sum = Decimal(0)
+
+    def step(self, value: Any, /) -> None:
+        """Take one value; what is not written as a plain number does not count."""
+        text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+        if _PLAIN_NUMBER.fullmatch(text):
+            self._sum = _EXACT.add(self._sum, Decimal(text))
+
+    def finalize(self) -> Any:
+        """The sum as a decimal text."""
+        return format(self._sum, "f")
 
 
 def _create_engine(url: sa.URL, password: str | None, read_only: bool) -> sa.Engine:

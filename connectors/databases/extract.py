@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy import types
 
 from connectors.contract import Cursor, Stream
+from connectors.databases.control_totals import Totals, declared_totals, total_columns
 from connectors.databases.table_columns import TableColumn, find_table
 from connectors.databases.table_reading import load_records, told_rows
 from connectors.errors import InterfaceMismatch
@@ -27,8 +28,9 @@ _PARTS = "YmdHMSf"
 class ExtractTable:
     """One ordinary table of a source, read by the contract of one stream.
 
-    `zone` is meant where a column of timestamps states none. Every method raises SourceUnreachable
-    or InterfaceMismatch when the database fails.
+    `zone` is meant where a column of timestamps states none. `stream` is the contract's in the
+    spellings in which values come, `extra` columns that land beside its own: the table's names by
+    ours. Every method raises SourceUnreachable or InterfaceMismatch when the database fails.
     """
 
     def __init__(self, engine: sa.Engine, name: str, stream: Stream, *, zone: str) -> None:
@@ -41,8 +43,12 @@ class ExtractTable:
         self._engine = engine
         self._cursor = stream.cursor
         self._zone = zone
-        self._found = find_table(engine, self.name, stream.columns)
+        parts = (stream.cursor, stream.deleted)
+        needed = [part.column for part in parts if part is not None]
+        self._found = find_table(engine, self.name, stream, needed=needed)
         self.stream = self._found.stream_as_told(stream)
+        self.extra = self._found.extra
+        self.findings = self._found.findings
         if self._cursor is not None:
             self._require_order(self._cursor)
 
@@ -54,8 +60,8 @@ class ExtractTable:
         fetch_size: int,
         rows_per_second: int | None,
         sleep: Callable[[float], None] = time.sleep,
-    ) -> int:
-        """Make the table `told` from the rows and count them.
+    ) -> tuple[int, Totals]:
+        """Make the table `told` from the rows; their count and what the database says of them.
 
         `since` is a cursor's value as `position` gives it: rows from its window on are read, and
         those without a value, which no window holds. Without it the whole table is read.
@@ -66,17 +72,20 @@ class ExtractTable:
             query = query.where(
                 sa.or_(column.column >= self._bound(column, since), column.column.is_(None))
             )
-        return load_records(
+        control = self.stream.control.sums
+        told = load_records(
             connection,
             self._engine,
             query,
             width=len(self._found.columns),
+            totals=total_columns(self._found, self._engine.url.get_backend_name(), control),
             doing="Reading rows at",
             fetch_size=fetch_size,
             read_only=True,
             rows_per_second=rows_per_second,
             sleep=sleep,
         )
+        return told.rows, declared_totals(told.totals, self._found, control)
 
     def position(
         self, connection: duckdb.DuckDBPyConnection, since: str | None, now: datetime

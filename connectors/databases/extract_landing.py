@@ -19,15 +19,17 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from connectors.contract import Contract, Stream
+from connectors.databases.control_totals import Reconciliation, Totals, counted_totals
 from connectors.databases.database import open_database
 from connectors.databases.extract import ExtractTable
 from connectors.databases.table_landing import (
     drafted_batch,
     forget_told,
+    note_findings,
     raise_together,
+    refusal_of,
     rejected_bytes,
     type_told,
-    within_limit,
 )
 from connectors.databases.table_reading import content_hash
 from connectors.databases.unchanged_rows import leave_out_unchanged
@@ -36,6 +38,7 @@ from connectors.landing import Delivery, Landing, delivery_of, quarantine_rows
 from connectors.ledger_rows import Batch
 from connectors.places.place import Secret, no_secret
 from connectors.sql_text import literal
+from connectors.validation import FIRST_REJECTED
 
 EVERY = timedelta(hours=1)
 _BRANCH = "main"
@@ -133,7 +136,7 @@ class _Extract:
         """Read and land; None if the table holds nothing that is not landed or refused already."""
         landing, interface = self._landing, self._landing.contract.interface
         since = self._last.value if self._last else None
-        rows = self._table.load(
+        rows, declared = self._table.load(
             landing.connection,
             since=since,
             fetch_size=interface.fetch_size,
@@ -141,14 +144,15 @@ class _Extract:
             sleep=sleep,
         )
         landing.at("read")
-        delivery = self._land_rows(rows, since)
+        delivery = self._land_rows(rows, declared, since)
         landing.ledger.note_look(landing.contract.source, self._name, now=landing.now)
         forget_told(landing)
         return delivery
 
-    def _land_rows(self, rows: int, since: str | None) -> Delivery | None:
+    def _land_rows(self, rows: int, declared: Totals, since: str | None) -> Delivery | None:
         landing = self._landing
-        columns = [f"c{place}" for place in range(len(self._stream.columns))]
+        width = len(self._stream.columns) + len(self._table.extra)
+        columns = [f"c{place}" for place in range(width)]
         content = content_hash(landing.connection, columns)
         before = self._loaded_whole() if self._stream.mode == "full" else None
         if before is None and rows == 0:
@@ -160,26 +164,31 @@ class _Extract:
         predecessor = before.batch_id if before else self._last.batch_id if self._last else None
         batch_id = self._batch_id(since, content, predecessor)
         known = landing.ledger.batch(batch_id)
-        if known is not None and known.status == "refused" and known.log_sha256:
+        is_refused = known is not None and known.status == "refused" and bool(known.log_sha256)
+        if is_refused and known is not None and known.code != "wrong_sum":
             # The table still holds what was refused; until it changes there is nothing to say.
             return None
-        type_told(landing, self._name, self._table.stream, self._operation())
+        extra = self._table.extra
+        type_told(landing, self._name, self._table.stream, self._operation(), extra=tuple(extra))
+        reconciled = Reconciliation(declared, *self._count(rows))
         position = self._table.position(landing.connection, since, landing.now)
         highest = self._table.highest(landing.connection)
         if known is not None and known.status in {"loaded", "superseded"}:
             self._note_read(position, batch_id, highest)
             return None
-        if self._stream.mode != "full":
+        if self._stream.mode != "full" and reconciled.fault is None:
             rows = leave_out_unchanged(
                 landing,
                 self._name,
                 self._table.stream,
+                extra=extra,
                 window=self._table.window(since),
                 beyond=self._table.beyond(since, "highest"),
             )
             if rows == 0:
                 self._note_read(position)
                 return None
+            reconciled = reconciled.without(*self._count(rows))
         batch, rejected = drafted_batch(
             landing,
             self._name,
@@ -190,26 +199,33 @@ class _Extract:
             content_sha256=content,
             rows=rows,
         )
-        batch = replace(batch, log_sha256=content)
+        batch = reconciled.noted(replace(batch, log_sha256=content))
         if self._stream.mode == "full":
             batch = self._as_whole(batch, before)
-        if not within_limit(self._stream, batch):
-            reason = f"{batch.rejected} of {rows} rows break the contract"
+        refusal = refusal_of(self._stream, batch, reconciled)
+        if refusal is not None:
+            if is_refused:
+                # The table still differs from what it says of itself: that was told before.
+                return None
             refused = landing.ledger.refuse(
-                replace(batch, code="reject_limit", reason=reason, supersedes=None),
-                quarantine_rows(batch_id, rejected),
+                replace(batch, code=refusal.code, reason=refusal.reason, supersedes=None),
+                quarantine_rows(batch_id, rejected[:FIRST_REJECTED]),
             )
             landing.at("refused")
             return delivery_of(refused)
         try:
-            kept = rejected_bytes(landing, self._stream, self._table.stream)
-            batch = landing.land(batch, rejected, kept)
+            kept = rejected_bytes(landing, self._stream, self._table.stream, extra)
+            batch = landing.land(batch, rejected, kept, tuple(extra))
         except RefusedDelivery:
             refused_or_none = landing.ledger.batch(batch_id)
             return delivery_of(refused_or_none) if refused_or_none else None
+        note_findings(landing, self._name, self._table.findings)
         self._note_read(position, batch_id, highest)
         landing.at("cursor")
         return delivery_of(batch)
+
+    def _count(self, rows: int) -> tuple[Totals, bool]:
+        return counted_totals(self._landing.connection, self._stream, rows)
 
     def _note_read(
         self, position: str | None, batch_id: str | None = None, highest: str | None = None

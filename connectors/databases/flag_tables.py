@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 import sqlalchemy as sa
@@ -21,6 +21,7 @@ from sqlalchemy import types
 from sqlalchemy.exc import SQLAlchemyError
 
 from connectors.contract import Stream
+from connectors.databases.control_totals import Totals, declared_totals, total_columns
 from connectors.databases.database import explained, helps_at_once
 from connectors.databases.table_columns import find_table
 from connectors.databases.table_reading import SeenRows, load_records, told_rows
@@ -40,21 +41,33 @@ _ATTEMPTS = 5
 _ERRORS_AT_ONCE = 500
 
 
+class ReadClaim(NamedTuple):
+    """The rows of a claim that were read, and what the database says of them."""
+
+    rows: int
+    content_sha256: str
+    declared: Totals
+
+
 class FlagTable:
     """One flag table, read by one worker.
 
     `worker` names the reader; two readers of one table must have different names, and a reader
-    keeps its name over restarts, so that it finds the claims it left behind. Every method raises
-    SourceUnreachable or InterfaceMismatch when the database fails.
+    keeps its name over restarts, so that it finds the claims it left behind. `stream` is the
+    contract's in the spellings in which values come, `extra` columns that land beside its own: the
+    table's names by ours. Every method raises SourceUnreachable or InterfaceMismatch when the
+    database fails.
     """
 
     def __init__(self, engine: sa.Engine, stream_name: str, stream: Stream, *, worker: str) -> None:
         self.name = stream.table or f"ifc_{stream_name}"
         self._engine = engine
         self._tag = hashlib.sha256(worker.encode()).hexdigest()[:8]
-        self._found = find_table(engine, self.name, stream.columns, FLAGS)
+        self._found = find_table(engine, self.name, stream, flags=FLAGS)
         self._table = self._found.table
         self.stream = self._found.stream_as_told(stream)
+        self.extra = self._found.extra
+        self.findings = self._found.findings
 
     def left_behind(self, *, now: datetime, stale_after: timedelta) -> list[str]:
         """Tokens of claims that nobody works on, in the order of their rows.
@@ -168,40 +181,44 @@ class FlagTable:
         *,
         fetch_size: int,
         rows_per_second: int | None,
-    ) -> tuple[int, str]:
+    ) -> ReadClaim:
         """Make the table `told` from the rows of a claim, as they stand now.
 
-        Returns their count and the hash of their content. Raises InterfaceMismatch when
-        rows have no numbers of their own.
+        Raises InterfaceMismatch when rows have no numbers of their own.
         """
         flags = self._table.c
         query = told_rows(self._engine, self._found, number=flags.ifc_seq, op=flags.ifc_op).where(
             flags.ifc_batch == token, flags.ifc_status == READING
         )
         rows = SeenRows(len(self._found.columns))
-        count = load_records(
+        control = self.stream.control.sums
+        told = load_records(
             connection,
             self._engine,
             query,
             width=len(self._found.columns),
+            totals=total_columns(self._found, self._engine.url.get_backend_name(), control),
             doing="Reading claimed rows at",
             fetch_size=fetch_size,
             rows_per_second=rows_per_second,
             look=rows.look,
         )
-        if rows.has_own_numbers(count):
-            return count, rows.content_hash()
+        read = ReadClaim(
+            told.rows, rows.content_hash(), declared_totals(told.totals, self._found, control)
+        )
+        if rows.has_own_numbers(told.rows):
+            return read
         row = connection.execute(
             "select count(distinct try_cast(number as bigint)) from told "
             "where regexp_full_match(number, '-?[0-9]+([.]0*)?')"
         ).fetchone()
-        if row is None or row[0] != count:
+        if row is None or row[0] != told.rows:
             raise InterfaceMismatch(
                 f"Reading the flag table {self.name} failed: ifc_seq must be a number of its own "
                 "in every row. Trying again helps once the source system has numbered its rows; "
                 "none of these was landed."
             )
-        return count, rows.content_hash()
+        return read
 
     def mark(self, token: str, errors: Mapping[int, str], *, now: datetime) -> int:
         """Mark the rows of a claim done, those in `errors` (by ifc_seq) as errors with reason.

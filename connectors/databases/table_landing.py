@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
 from connectors.column_rules import ColumnRules
 from connectors.contract import Stream
+from connectors.databases.control_totals import Reconciliation, counted_totals
 from connectors.databases.database import open_database
 from connectors.databases.flag_tables import FlagTable
-from connectors.errors import InterfaceMismatch
+from connectors.errors import InterfaceMismatch, RefusedDelivery
 from connectors.landing import Delivery, Landing, delivery_of, quarantine_rows
 from connectors.ledger_rows import Batch, Confirmation
 from connectors.places.place import Secret, no_secret
-from connectors.quarantining.kept_records import as_json, spellings
+from connectors.quarantining.kept_records import as_json, kept_names, spellings
+from connectors.schema_change import ColumnFinding
 from connectors.validation import (
     FIRST_REJECTED,
     MOST_REJECTED,
@@ -136,14 +138,16 @@ def _land_claim(landing: Landing, table: FlagTable, name: str, token: str) -> De
     stream = landing.contract.streams[name]
     interface = landing.contract.interface
     columns = list(stream.columns)
-    rows, content_sha256 = table.load(
+    read = table.load(
         landing.connection,
         token,
         fetch_size=interface.fetch_size,
         rows_per_second=interface.rows_per_second,
     )
     landing.at("read")
-    type_told(landing, name, table.stream)
+    type_told(landing, name, table.stream, extra=tuple(table.extra))
+    counted, readable = counted_totals(landing.connection, stream, read.rows)
+    reconciled = Reconciliation(read.declared, counted, readable)
     batch, rejected = drafted_batch(
         landing,
         name,
@@ -151,16 +155,19 @@ def _land_claim(landing: Landing, table: FlagTable, name: str, token: str) -> De
         batch_id=token,
         interface="table",
         place=table.name,
-        content_sha256=content_sha256,
-        rows=rows,
+        content_sha256=read.content_sha256,
+        rows=read.rows,
     )
-    if within_limit(stream, batch):
-        batch = landing.land(batch, rejected, rejected_bytes(landing, stream, table.stream))
+    batch = reconciled.noted(batch)
+    refusal = refusal_of(stream, batch, reconciled)
+    if refusal is None:
+        kept = rejected_bytes(landing, stream, table.stream, table.extra)
+        batch = landing.land(batch, rejected, kept, tuple(table.extra))
+        note_findings(landing, name, table.findings)
     else:
-        reason = f"{batch.rejected} of {rows} rows break the contract"
         batch = landing.ledger.refuse(
-            replace(batch, code="reject_limit", reason=reason),
-            quarantine_rows(token, rejected),
+            replace(batch, code=refusal.code, reason=refusal.reason),
+            quarantine_rows(token, rejected[:FIRST_REJECTED]),
         )
         landing.at("refused")
     forget_told(landing)
@@ -168,14 +175,38 @@ def _land_claim(landing: Landing, table: FlagTable, name: str, token: str) -> De
     return delivery_of(batch)
 
 
-def type_told(landing: Landing, name: str, stream: Stream, op: str = "op") -> None:
+def refusal_of(stream: Stream, batch: Batch, reconciled: Reconciliation) -> RefusedDelivery | None:
+    """Why a batch that was read must not land, if it must not."""
+    fault = reconciled.fault
+    if not within_limit(stream, batch) and batch.declared_rows == batch.rows:
+        reason = f"{batch.rejected} of {batch.rows} rows break the contract"
+        return RefusedDelivery("reject_limit", reason)
+    return fault
+
+
+def note_findings(landing: Landing, name: str, findings: Sequence[ColumnFinding]) -> None:
+    """Note what the columns of a table mean, once its rows have landed."""
+    for finding in findings:
+        landing.ledger.note_event(
+            finding.code,
+            source=landing.contract.source,
+            stream=name,
+            detail=finding.detail,
+            now=landing.now,
+        )
+
+
+def type_told(
+    landing: Landing, name: str, stream: Stream, op: str = "op", *, extra: Sequence[str] = ()
+) -> None:
     """Make `typed` from the rows of `told`; one without a number is numbered as it came.
 
     `stream` is the contract's in the spellings in which the values come, `op` SQL of a record's
-    operation; whatever is none of I, U and D rejects its row.
+    operation; whatever is none of I, U and D rejects its row. Columns of `extra` come behind those
+    of the contract, as texts.
     """
     connection = landing.connection
-    values = {column: f"c{place}" for place, column in enumerate(stream.columns)}
+    values = {column: f"c{place}" for place, column in enumerate([*stream.columns, *extra])}
     nul = " or ".join(f"contains({value}, chr(0))" for value in values.values())
     connection.execute(
         f"""
@@ -229,15 +260,17 @@ def forget_told(landing: Landing) -> None:
     landing.connection.execute("drop table if exists typed")
 
 
-def rejected_bytes(landing: Landing, stream: Stream, told: Stream) -> dict[int, bytes]:
+def rejected_bytes(
+    landing: Landing, stream: Stream, told: Stream, extra: Mapping[str, str]
+) -> dict[int, bytes]:
     """What is kept of the rejected records of `typed`, by number.
 
-    `told` is `stream` in the spellings in which the values came, which are kept with them.
+    `told` is `stream` in the spellings in which the values came, which are kept with them; `extra`
+    are columns that land beside those of the contract, the table's names by ours.
     """
+    names = kept_names(stream, extra)
     return {
-        number: as_json(
-            texts, list(stream.columns), op=op, flaw=flaw, spellings=spellings(stream, told)
-        )
+        number: as_json(texts, names, op=op, flaw=flaw, spellings=spellings(stream, told))
         for number, texts, op, flaw in landing.connection.execute(
             "select record_no, fields, op, flaw from record where record_no in "
             "(select _record_no from typed where _fault is not null)"

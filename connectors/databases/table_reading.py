@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 import numpy as np
@@ -29,11 +29,36 @@ Sleep = Callable[[float], None]
 Look = Callable[[pa.RecordBatch], None]
 
 
+# How a session of databases that are read in blocks sees one state of them in all its queries.
+_SNAPSHOTS = {"sqlite": "begin", "oracle": "set transaction read only"}
+
+
 def no_look(batch: pa.RecordBatch) -> None:
     """Look at nothing."""
 
 
 _NUMBER, _OP, _FLAW = "number", "op", "flaw"
+
+
+class Told(NamedTuple):
+    """What a database told: how many rows came, and its answer to what was asked beside them."""
+
+    rows: int
+    totals: Sequence[str | None]
+
+
+class _Queries(NamedTuple):
+    """The queries of one reading, answered from one snapshot; the totals come first."""
+
+    totals: sa.Select[Any]
+    rows: sa.Select[Any]
+    width: int
+
+    @property
+    def schemas(self) -> tuple[pa.Schema, pa.Schema]:
+        """The schemas of the answers."""
+        names = [f"t{place}" for place in range(len(self.totals.selected_columns))]
+        return pa.schema([(name, pa.string()) for name in names]), _schema(self.width)
 
 
 def told_rows(
@@ -74,25 +99,28 @@ def load_records(
     query: sa.Select[Any],
     *,
     width: int,
+    totals: Sequence[sa.ColumnElement[Any]],
     doing: str,
     fetch_size: int,
     read_only: bool = False,
     rows_per_second: int | None = None,
     sleep: Sleep = time.sleep,
     look: Look = no_look,
-) -> int:
-    """Make the table `told` of `connection` from a query of `told_rows` and return its rows.
+) -> Told:
+    """Make the table `told` of `connection` from a query of `told_rows`.
 
-    While a batch is put there the next is read; `look` sees each in its order, on another thread.
-    Raises SourceUnreachable or InterfaceMismatch when the database fails, however far it came; the
-    rows read until then are of no use to anybody.
+    `totals` are aggregates of the same rows that the database is asked in the same snapshot. While
+    a batch is put there the next is read; `look` sees each in its order, on another thread. Raises
+    SourceUnreachable or InterfaceMismatch when the database fails, however far it came; the rows
+    read until then are of no use to anybody.
     """
     backend = engine.url.get_backend_name()
     read = {"postgresql": _adbc, "mariadb": _unbuffered, "mysql": _unbuffered}.get(backend, _blocks)
     connection.register("_told", _schema(width).empty_table())
     connection.execute("create or replace table told as select * from _told")
     rows = 0
-    batches = read(engine, query, width, fetch_size, read_only)
+    asked = query.with_only_columns(*totals, maintain_column_froms=True)
+    batches = read(engine, _Queries(asked, query, width), fetch_size, read_only)
 
     def read_next() -> pa.RecordBatch | None:
         batch = _next(batches, doing, engine)
@@ -102,6 +130,8 @@ def load_records(
 
     with ThreadPoolExecutor(1) as reader:
         try:
+            answer = reader.submit(_next, batches, doing, engine).result()
+            assert answer is not None
             coming = reader.submit(read_next)
             while (batch := coming.result()) is not None:
                 if rows_per_second:
@@ -114,7 +144,7 @@ def load_records(
             # The thread that opened the session closes it.
             reader.submit(batches.close).result()
     connection.unregister("_told")
-    return rows
+    return Told(rows, [column[0].as_py() for column in answer.columns])
 
 
 class SeenRows:
@@ -198,17 +228,20 @@ def _schema(width: int) -> pa.Schema:
 
 
 def _adbc(
-    engine: sa.Engine, query: sa.Select[Any], width: int, _fetch_size: int, read_only: bool
+    engine: sa.Engine, queries: _Queries, _fetch_size: int, read_only: bool
 ) -> Generator[pa.RecordBatch, None, None]:
     import adbc_driver_postgresql.dbapi as adbc
 
     # Sessions of ADBC take a URL; without a paramstyle of formats the percent sign stays single.
     dialect = postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call]
-    statement = str(query.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+    asked, statement = (
+        str(query.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+        for query in (queries.totals, queries.rows)
+    )
     url = engine.url.set(drivername="postgresql").update_query_dict(
         {"connect_timeout": "10", "application_name": "huiyin", "client_encoding": "utf8"}
     )
-    schema = _schema(width)
+    totals, schema = queries.schemas
     with (
         closing(adbc.connect(url.render_as_string(hide_password=False))) as session,
         closing(session.cursor()) as cursor,
@@ -223,7 +256,10 @@ def _adbc(
         cursor.fetchall()
         # The session's own statements were one transaction; what they set holds from the next on.
         session.commit()
+        cursor.execute("set transaction isolation level repeatable read")
         cursor.execute("set statement_timeout to 0")
+        cursor.execute(asked)
+        yield _batch_of(cursor.fetchall(), totals)
         cursor.execute(statement)
         for batch in cursor.fetch_record_batch():
             yield _as_text(batch, schema)
@@ -246,14 +282,21 @@ def _as_text(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
 
 
 def _unbuffered(
-    engine: sa.Engine, query: sa.Select[Any], width: int, fetch_size: int, _read_only: bool
+    engine: sa.Engine, queries: _Queries, fetch_size: int, _read_only: bool
 ) -> Generator[pa.RecordBatch, None, None]:
     from pymysql.cursors import SSCursor
 
-    statement = str(query.compile(engine, compile_kwargs={"literal_binds": True}))
-    schema = _schema(width)
+    asked, statement = (
+        str(query.compile(engine, compile_kwargs={"literal_binds": True}))
+        for query in (queries.totals, queries.rows)
+    )
+    totals, schema = queries.schemas
     with _raw(engine) as session:
         cursor = session.cursor(SSCursor)
+        cursor.execute("set transaction isolation level repeatable read")
+        cursor.execute("start transaction with consistent snapshot")
+        cursor.execute(asked, ())
+        yield _batch_of(cursor.fetchall(), totals)
         # The arguments, though none, make one percent sign of the compiled two.
         cursor.execute(statement, ())
         while rows := cursor.fetchmany(fetch_size):
@@ -272,11 +315,16 @@ def _raw(engine: sa.Engine) -> Iterator[Any]:
 
 
 def _blocks(
-    engine: sa.Engine, query: sa.Select[Any], width: int, fetch_size: int, _read_only: bool
+    engine: sa.Engine, queries: _Queries, fetch_size: int, _read_only: bool
 ) -> Generator[pa.RecordBatch, None, None]:
-    schema = _schema(width)
-    with engine.connect().execution_options(yield_per=fetch_size) as session:
-        for rows in session.execute(query).partitions():
+    totals, schema = queries.schemas
+    begin = _SNAPSHOTS.get(engine.url.get_backend_name())
+    with engine.connect() as session:
+        if begin is not None:
+            session.exec_driver_sql(begin)
+        yield _batch_of(session.execute(queries.totals).all(), totals)
+        found = session.execution_options(yield_per=fetch_size).execute(queries.rows)
+        for rows in found.partitions():
             yield _batch_of(rows, schema)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
 
-from connectors.contract import Stream
+from connectors.contract import Column, Stream
 from connectors.landing import Landing
-from connectors.quarantining.kept_records import as_json, spellings
+from connectors.quarantining.kept_records import as_json, kept_names, spellings
 from connectors.scrubbing import scrub
 from connectors.sql_text import quoted
 from connectors.validation import MOST_REJECTED, count_rejected
@@ -17,17 +18,24 @@ _AT_ONCE = 10_000
 
 
 def leave_out_unchanged(
-    landing: Landing, name: str, told: Stream, *, window: str, beyond: str = "false"
+    landing: Landing,
+    name: str,
+    told: Stream,
+    *,
+    extra: Mapping[str, str],
+    window: str,
+    beyond: str = "false",
 ) -> int:
     """Take rows that landed before out of `typed` and return how many are left.
 
     A row is left out when the latest version of its key among the landed rows of `window` (SQL over
     raw columns) is the same in every column, and a faulty one when it waits in quarantine as it is.
     `beyond` is SQL over the `highest` of a batch: whether none of its rows is of the window.
-    `told` is the stream in the spellings in which its values came.
+    `told` is the stream in the spellings in which its values came, `extra` are columns that land
+    beside its own: the table's names by ours.
     """
-    _leave_out_landed(landing, name, _loaded(landing, name, beyond), window)
-    _leave_out_quarantined(landing, name, told)
+    _leave_out_landed(landing, name, _loaded(landing, name, beyond), window, list(extra))
+    _leave_out_quarantined(landing, name, told, extra)
     row = landing.connection.execute("select count(*) from typed").fetchone()
     assert row is not None
     return int(row[0])
@@ -69,12 +77,24 @@ def _loaded(landing: Landing, name: str, beyond: str) -> list[_Landed]:
     return [one for one in landed if one.batch_id not in outdated]
 
 
-def _leave_out_landed(landing: Landing, name: str, batches: list[_Landed], window: str) -> None:
+def _leave_out_landed(
+    landing: Landing, name: str, batches: list[_Landed], window: str, extra: list[str]
+) -> None:
     paths = sorted({str(landing.home / batch.path) for batch in batches})
     if not paths:
         return
     connection, stream = landing.connection, landing.contract.streams[name]
-    columns = [quoted(column) for column in stream.columns]
+    columns = [quoted(column) for column in (*stream.columns, *extra)]
+    known = {
+        row[0]
+        for row in connection.execute(
+            "describe select * from read_parquet(?, union_by_name = true)", [paths]
+        ).fetchall()
+    }
+    landed = [
+        quoted(column) if column in known else f"cast(null as varchar) as {quoted(column)}"
+        for column in (*stream.columns, *extra)
+    ]
     order = pa.table(
         {
             "batch_id": pa.array([batch.batch_id for batch in batches], pa.string()),
@@ -86,7 +106,7 @@ def _leave_out_landed(landing: Landing, name: str, batches: list[_Landed], windo
     connection.execute(
         f"""
         create or replace temp table landed as
-        select {", ".join(columns)}, _op
+        select {", ".join(landed)}, _op
         from read_parquet(?, union_by_name = true) raw
         join _loaded_order on _loaded_order.batch_id = raw._batch_id
         where {window}
@@ -97,7 +117,7 @@ def _leave_out_landed(landing: Landing, name: str, batches: list[_Landed], windo
         [paths],
     )
     connection.unregister("_loaded_order")
-    _make_shown(landing, stream)
+    _make_shown(landing, stream, extra)
     same = " and ".join(
         f"shown.{column} is not distinct from landed.{column}" for column in columns
     )
@@ -109,11 +129,12 @@ def _leave_out_landed(landing: Landing, name: str, batches: list[_Landed], windo
     connection.execute("drop table landed")
 
 
-def _make_shown(landing: Landing, stream: Stream) -> None:
+def _make_shown(landing: Landing, stream: Stream, extra: list[str]) -> None:
     """Make the view `shown` of good rows of `typed` as raw would have them, without persons."""
     connection = landing.connection
     columns, joins = [], []
-    for number, (name, column) in enumerate(stream.columns.items()):
+    beside = {name: Column(type="string", scrub=True) for name in extra}
+    for number, (name, column) in enumerate({**stream.columns, **beside}.items()):
         if not column.pii and not column.scrub:
             columns.append(f"typed.{quoted(name)}")
             continue
@@ -139,7 +160,9 @@ def _make_shown(landing: Landing, stream: Stream) -> None:
     )
 
 
-def _leave_out_quarantined(landing: Landing, name: str, told: Stream) -> None:
+def _leave_out_quarantined(
+    landing: Landing, name: str, told: Stream, extra: Mapping[str, str]
+) -> None:
     """Leave out faulty rows that wait in quarantine, byte for byte as they are kept."""
     connection, stream = landing.connection, landing.contract.streams[name]
     if not 0 < count_rejected(connection) <= MOST_REJECTED:
@@ -148,7 +171,7 @@ def _leave_out_quarantined(landing: Landing, name: str, told: Stream) -> None:
         "select record_no, fields, op, flaw from record where record_no in "
         "(select _record_no from typed where _fault is not null)"
     )
-    spelt, columns = spellings(stream, told), list(stream.columns)
+    spelt, columns = spellings(stream, told), kept_names(stream, extra)
     known: list[int] = []
     while some := faulty.fetchmany(_AT_ONCE):
         records = [

@@ -77,6 +77,15 @@ def as_json(
     return json.dumps(record, ensure_ascii=False).encode()
 
 
+def kept_names(stream: Stream, extra: Mapping[str, str]) -> list[str]:
+    """The names under which the values of a table's row are kept.
+
+    `extra` are columns that land beside those of the contract: the table's names by ours.
+    """
+    own = [name if name not in stream.columns else landed for landed, name in extra.items()]
+    return [*stream.columns, *own]
+
+
 def spellings(stream: Stream, told: Stream) -> dict[str, dict[str, Any]]:
     """How the values of `told` are spelt where that is not what the contract's stream says."""
     return {

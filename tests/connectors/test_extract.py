@@ -243,7 +243,7 @@ def test_reading_keeps_to_the_agreed_pace(home: Home, peer: Peer) -> None:
     import duckdb
 
     with duckdb.connect() as connection:
-        rows = table.load(
+        rows, _ = table.load(
             connection, since=None, fetch_size=10, rows_per_second=50, sleep=slept.append
         )
     engine.dispose()
