@@ -26,10 +26,12 @@ CLOCK = datetime.fromisoformat("2026-03-31T09:00:00+08:00")
 SEED = 20260331
 _SOURCES = (
     *("billing", "call_centre", "cdr", "chat", "crm", "hall", "hotline", "hr", "intake"),
-    *("letters", "mail", "monitoring", "survey", "wechat"),
+    *("letters", "mail", "monitoring", "partner_feedback", "survey", "wechat"),
 )
 _MORNING = time(9, 0)
 DEMO_MANAGER = "demo-manager"
+# Partners who call the service: the second is where the shipped export is to be fetched.
+_FRANCHISE, _COCKPIT = "franchise", "city_cockpit"
 _DEMO_PHONE = "13900000000"
 
 Say = Callable[[str], None]
@@ -57,13 +59,17 @@ def prepare_home(installation: Installation) -> Installation:
 
 
 def simulate_sources(installation: Installation, *, scale: float, seed: int, say: Say) -> None:
-    """Let the simulator write every source's interface and its truth into the home."""
+    """Let the simulator write every source's interface and its truth into the home.
+
+    The one that delivers by packets sends them to the service, which runs for that time.
+    """
     from connectors.simulator import simulate
 
     simulate(installation.home.path, seed=seed, scale=scale, progress=say)
+    _send_packets(installation, say=say)
 
 
-def deliver_next_day(installation: Installation) -> datetime:
+def deliver_next_day(installation: Installation, *, say: Say) -> datetime:
     """Deliver one more simulated day and move the home's clock to 09:00 of the day after it."""
     from connectors.simulator import simulate_next_day
 
@@ -86,7 +92,86 @@ def deliver_next_day(installation: Installation) -> datetime:
             "started_at": datetime.now(UTC).isoformat() if is_running else None,
         },
     )
+    _send_packets(_reopened(installation), say=say)
     return moment
+
+
+def _send_packets(installation: Installation, *, say: Say) -> None:
+    """Let the simulated franchise send what it keeps, if there is something."""
+    from connectors.simulator import Service, send_packets, waiting_packets
+    from pipelines.service import open_service
+
+    home = installation.home.path
+    if not waiting_packets(home):
+        return
+    key = _partner_key(installation, _FRANCHISE, ("deliver",), ("partner_feedback",))
+    if key is None:
+        say(f"{_FRANCHISE}: its key was given to somebody else, its packets wait")
+        return
+    with open_service(installation) as address:
+        sent = send_packets(home, Service(address, key))
+    say(f"{_FRANCHISE}: {sent} packets accepted by the service")
+
+
+def _take_exports(installation: Installation, *, say: Say) -> None:
+    """Let the simulated cockpit of the city fetch and confirm what waits for it."""
+    from connectors.exporting.ledger import AWAITED, ExportLedger
+    from connectors.simulator import Service, take_exports
+    from pipelines.exchange import exports_of
+    from pipelines.service import open_service
+
+    own = {
+        name
+        for name, one in exports_of(installation).items()
+        if (one.interface.type, one.interface.location) == ("service", _COCKPIT)
+    }
+    with installation.ledger() as ledger:
+        waiting = ExportLedger(ledger.rows).exports(status=AWAITED)
+    if own.isdisjoint(made.export for made in waiting):
+        return
+    key = _partner_key(installation, _COCKPIT, ("confirm",), ())
+    if key is None:
+        say(f"{_COCKPIT}: its key was given to somebody else, its exports wait")
+        return
+    with open_service(installation) as address:
+        taken = take_exports(Service(address, key), now=installation.now())
+    say(f"{_COCKPIT}: {taken} exports fetched and confirmed")
+
+
+def _partner_key(
+    installation: Installation,
+    label: str,
+    permissions: tuple[str, ...],
+    sources: tuple[str, ...],
+) -> str | None:
+    """The key that a simulated partner keeps on its side, given to it when it has none.
+
+    None if somebody else is the client of that label.
+    """
+    from connectors.inbox import ApiClient, Inbox, key_hash
+    from pipelines.intake import require_inbox
+    from pipelines.service import new_key
+
+    path = installation.home.simulator / "keys" / label
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(new_key(), encoding="utf-8")
+    key = path.read_text(encoding="utf-8")
+    client = ApiClient(
+        client_id=f"client-{label}",
+        key_hash=key_hash(key),
+        label=label,
+        unit_id=None,
+        permissions=permissions,
+        created_at=installation.now(),
+        disabled_at=None,
+        sources=sources,
+    )
+    require_inbox(installation)
+    with Inbox(installation.home.inbox) as inbox:
+        is_own = inbox.client_of(key) is not None or inbox.add_client(client)
+    return key if is_own else None
 
 
 @dataclass(frozen=True)
@@ -153,14 +238,11 @@ def exchange_with_partners(installation: Installation, *, say: Say) -> list[Expo
 
     with installation.snapshot() as snapshot:
         last = date.fromisoformat(snapshot.info["business_date"])
-    names = [
-        name
-        for name, declaration in exports_of(installation).items()
-        if declaration.interface.type != "service"
-    ]
+    names = list(exports_of(installation))
     for days in (2, 1, 0):
         export_now(installation, names, last - timedelta(days=days), again=False)
     answer_exports(installation.home.path, now=installation.now())
+    _take_exports(installation, say=say)
     report = exchange(installation, say=say)
     if report.failures:
         raise PipelineError("\n".join(report.failures))

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import datetime
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from pipelines.intake import intake_desk, pii_store, published_tag
+from pipelines.processes.ports import base_url, listener
 
 if TYPE_CHECKING:
     from connectors.intake.guard import Application
@@ -15,6 +20,7 @@ if TYPE_CHECKING:
 
 # One engine serves all queries of the process; a few at once keep the machine answering.
 _QUERIES_AT_ONCE = 4
+_THIS_MACHINE, _ANY_FREE = "127.0.0.1", 0
 
 
 def service_application(installation: Installation) -> Application:
@@ -74,3 +80,36 @@ def service_application(installation: Installation) -> Application:
         now=installation.now,
     )
     return make_application(desk)
+
+
+def new_key() -> str:
+    """A key for a client that nobody has had; it is told once and kept as a hash."""
+    return f"hyk_{secrets.token_urlsafe(32)}"
+
+
+@contextmanager
+def open_service(installation: Installation) -> Iterator[str]:
+    """Serve on a free port of this machine for the length of a block; gives the address.
+
+    Raises what `service_application` raises.
+    """
+    import uvicorn
+
+    bound = listener(_THIS_MACHINE, _ANY_FREE)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            service_application(installation),
+            log_config=None,
+            ws="none",
+            access_log=False,
+            server_header=False,
+        )
+    )
+    thread = Thread(target=server.run, kwargs={"sockets": [bound]}, name="service")
+    thread.start()
+    try:
+        yield base_url(_THIS_MACHINE, bound.getsockname()[1])
+    finally:
+        server.should_exit = True
+        thread.join()
+        bound.close()

@@ -3,7 +3,15 @@
 It imports nothing else of ours, so that an error in reading cannot agree with one in writing.
 """
 
-from .errors import DamagedState, NotSimulated, OtherSimulation, SimulatorError, WrongSetting
+from .calling import Service, send_packets, take_exports, waiting_packets
+from .errors import (
+    DamagedState,
+    NotSimulated,
+    OtherSimulation,
+    PacketNotTaken,
+    SimulatorError,
+    WrongSetting,
+)
 from .partner import Answered, answer_exports
 from .simulation import simulate, simulate_next_day
 from .truth import Truth
@@ -13,10 +21,15 @@ __all__ = [
     "DamagedState",
     "NotSimulated",
     "OtherSimulation",
+    "PacketNotTaken",
+    "Service",
     "SimulatorError",
     "Truth",
     "WrongSetting",
     "answer_exports",
+    "send_packets",
     "simulate",
     "simulate_next_day",
+    "take_exports",
+    "waiting_packets",
 ]

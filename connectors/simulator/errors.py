@@ -4,7 +4,8 @@ SimulatorError
 ├── WrongSetting        seed or scale cannot be used
 ├── OtherSimulation     the home holds a simulation of another seed or scale
 ├── NotSimulated        the next day was asked for before the first delivery
-└── DamagedState        the simulator's own state file cannot be read
+├── DamagedState        the simulator's own state file cannot be read
+└── PacketNotTaken      the service did not take a partner's packet
 """
 
 
@@ -28,3 +29,9 @@ class NotSimulated(SimulatorError):
 
 class DamagedState(SimulatorError):
     """`simulator/state.json` or `simulator/truth.json` is not what the simulator wrote."""
+
+
+class PacketNotTaken(SimulatorError):
+    """The service could not be reached, or refused a packet."""
+
+    retryable = True

@@ -12,7 +12,7 @@ A fact is `{"mart", "measure", "where", "value"}`: `select <measure> from marts.
   day), the answer resolves. Chat: further words of the customer are `reporter_message`, those of
   robot (automatic) and agent `public_reply`, the last message resolves and closes. Mails: automatic
   ones make no event, our own are `public_reply` or, with 办结 in the subject, `resolved`, those of
-  others `reporter_message`.
+  others `reporter_message`. A case of the franchise has at most one event of each kind.
 """
 
 from collections import Counter
@@ -31,7 +31,7 @@ from .surveys import CHANGED_ROUND
 from .world import World
 
 Fact = dict[str, Any]
-_CHANNELS = ("chat", "letters", "mail", "wechat")
+_CHANNELS = ("chat", "letters", "mail", "partner_feedback", "wechat")
 _EVENT_TYPES = {
     "HF": "public_reply",
     "XX": "reporter_message",

@@ -27,6 +27,7 @@ def gather(world: World, plan: Plan) -> Feedback:
         *letter_cases(world.letters),
         *thread_cases(world.threads),
         *session_cases([s for s in world.sessions if s.day != LYING_DAY]),
+        *world.referrals,
     ]
     limit = (world.through + 1) * DAY_S
     events = {

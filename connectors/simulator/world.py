@@ -13,6 +13,7 @@ from .calls import Calls, answer_phones, planted_values
 from .chats import Session, chat
 from .customers import Customers, register
 from .days import DAY_S
+from .franchise import pass_on
 from .hotline import Case, Event, answer_calls
 from .letters import Letter, open_letters
 from .mails import Thread, receive
@@ -51,6 +52,7 @@ class World:
     submissions: list[Submission]
     sessions: list[Session]
     threads: list[Thread]
+    referrals: list[Case]
     mentions: list[Mention]
     answers: list[Answer]
     team_days: list[TeamDay]
@@ -102,6 +104,7 @@ def make_world(seed: int, scale: float, through: int, progress: Progress) -> Wor
         submissions=submissions,
         sessions=chat(seed, scale, through, customers, staff),
         threads=threads,
+        referrals=pass_on(seed, scale, through, customers),
         mentions=hear(seed, scale, through, staff),
         answers=ask(seed, scale, through, customers),
         team_days=count_heads(seed, through),

@@ -66,6 +66,7 @@ def add(
     例 / example: huiyin client add "营业厅 3" --unit SC06 --permission submit
     """
     from connectors.inbox import ApiClient, key_hash
+    from pipelines.service import new_key
 
     installation = open_installation(context)
     label = label.strip()
@@ -75,7 +76,7 @@ def add(
     _require_permissions(installation, chosen)
     _require_sources(installation, source or [], chosen)
     _require_unit(installation, unit)
-    key = _new_key()
+    key = new_key()
     added = ApiClient(
         client_id=f"client-{secrets.token_hex(6)}",
         key_hash=key_hash(key),
@@ -161,8 +162,9 @@ def renew(
     例 / example: huiyin client renew "营业厅 3"
     """
     from connectors.inbox import key_hash
+    from pipelines.service import new_key
 
-    key = _new_key()
+    key = new_key()
     with _inbox(open_installation(context)) as inbox:
         if not inbox.renew_client(label, key_hash(key)):
             raise typer.BadParameter(
@@ -170,10 +172,6 @@ def renew(
                 param_hint="LABEL",
             )
     print_text(key)
-
-
-def _new_key() -> str:
-    return f"hyk_{secrets.token_urlsafe(32)}"
 
 
 @contextmanager

@@ -163,6 +163,7 @@ def read_channels(home: Path) -> Channels:
         for row in file.rows:
             rows[tuple(row[name] for name in KEYS[file.log["stream"]])] = row
     found.matters = [*_letter_matters(found), *_wechat(found), *_chat(found), *_threads(mails)]
+    found.matters += _franchise(home)
     return found
 
 
@@ -226,6 +227,27 @@ def _chat(found: Channels) -> Iterator[Matter]:
         if row["is_last"]:
             steps += [Step(at, "JJ", "agent"), Step(at, "BJ", "system", True)]
     yield from matters.values()
+
+
+def _franchise(home: Path) -> Iterator[Matter]:
+    """The last word of the packets about each case."""
+    rows: dict[str, Row] = {}
+    for path in sorted((home / "simulator/franchise").glob("feedback-????????.json")):
+        params = json.loads(path.read_text(encoding="utf-8"))["params"]
+        assert params["rows"] == len(params["records"]) > 0
+        rows |= {row["case_no"]: row for row in params["records"]}
+    codes = {"complaint": "TS", "inquiry": "ZX", "suggestion": "JY", "praise": "BY"}
+    steps = {"replied_at": "HF", "resolved_at": "JJ", "closed_at": "BJ"}
+    for row in rows.values():
+        matter = Matter("partner_feedback", row["case_no"],
+                        datetime.fromisoformat(row["created_at"]),
+                        codes[row["kind_code"]], row["unit_code"])  # fmt: skip
+        matter.steps += [
+            Step(datetime.fromisoformat(row[name]), code, "agent")
+            for name, code in steps.items()
+            if name in row
+        ]
+        yield matter
 
 
 def _threads(mails: list[EmailMessage]) -> Iterator[Matter]:

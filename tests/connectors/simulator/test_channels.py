@@ -189,7 +189,7 @@ def test_cases_and_events_of_each_channel_are_those_of_the_facts(
     words = {"HF": "public_reply", "XX": "reporter_message", "JJ": "resolved", "BJ": "closed",
              "MY": "voted"}  # fmt: skip
     cases, events = facts(truth, "fct_case"), facts(truth, "fct_feedback_event")
-    for source in ("chat", "letters", "mail", "wechat"):
+    for source in ("chat", "letters", "mail", "partner_feedback", "wechat"):
         own = [m for m in channels.matters if m.source == source]
         assert cases["count(*)", f"source = '{source}'"] == len(own) > 0
         types = Counter(words[s.code] for m in own for s in m.steps) | Counter(created=len(own))
