@@ -187,16 +187,16 @@ def reconciliation(
     }
     zh, en = [], []
     if refused:
-        named = _some([f"{batch.place}（{batch.code}）" for batch in refused])
-        zh.append(f"拒收 {len(refused)} 批：{named}")
-        en.append(f"{len(refused)} refused: {_some([f'{b.place} ({b.code})' for b in refused])}")
+        named = [(batch.place, batch.code) for batch in refused]
+        zh.append(f"拒收 {len(refused)} 批：{_named(named, 'zh')}")
+        en.append(f"{len(refused)} refused: {_named(named, 'en')}")
     if differing:
         zh.append(f"{len(differing)} 批申报与清点不符")
         en.append(f"{len(differing)} batches differ from what was declared")
     if open_events:
-        named = _some([f"{event.file or event.stream}: {event.code}" for event in open_events])
-        zh.append(f"交换中有 {len(open_events)} 件未了：{named}")
-        en.append(f"{len(open_events)} open in the exchange: {named}")
+        named = [(event.file or event.stream, event.code) for event in open_events]
+        zh.append(f"交换中有 {len(open_events)} 件未了：{_named(named, 'zh')}")
+        en.append(f"{len(open_events)} open in the exchange: {_named(named, 'en')}")
     if quarantined:
         zh.append(f"隔离 {quarantined} 行，等待处理")
         en.append(f"{quarantined} rows wait in quarantine")
@@ -235,6 +235,18 @@ def due_text(contract: Contract, stream: str, *, language: str) -> str:
     }
     when = "working day" if delivery and delivery.calendar == "working" else "day"
     return words[kind] + (f", due by {delivery.by} each {when}" if delivery else ", as it comes")
+
+
+def _named(coded: Sequence[tuple[str, str | None]], language: str) -> str:
+    """Things with their codes, and what these say."""
+    return _some(
+        [
+            f"{name}：{sentence(code, language)}（{code}）"
+            if language == "zh"
+            else f"{name}: {sentence(code, language)} ({code})"
+            for name, code in coded
+        ]
+    )
 
 
 def _some(names: Sequence[str]) -> str:

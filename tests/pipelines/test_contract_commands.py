@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from connectors.contract import load_contract
 from pipelines.command_line.application import application
 from pipelines.command_line.failure import run
+from tests.connectors.conftest import SHOP, load_one
 
 CLOCK = "fixed:2026-03-31T09:00:00+08:00"
 Command = Callable[..., tuple[int, str, str]]
@@ -115,6 +117,32 @@ def test_the_document_comes_in_both_languages_and_for_programs(huiyin: Command) 
     assert code == 0 and json.loads(out)["interface"]["format"] == "spreadsheet"
     code, _, err = huiyin("contract", "describe", "letters", "--format", "pdf")
     assert code == 2 and "markdown | json" in err
+
+
+def test_the_version_and_the_branches_of_a_contract_reach_the_partner(
+    huiyin: Command, tmp_path: Path
+) -> None:
+    agreed = copy.deepcopy(SHOP) | {"version": "2026-04"}
+    agreed["streams"]["sales"] |= {"branches": ["east", "west"]}
+    load_one(tmp_path / "home" / "site" / "connectors" / "sources", agreed)
+    _, chinese, _ = huiyin("contract", "describe", "shop", "--language", "zh")
+    assert "- 版本: 2026-04\n" in chinese and "- 分支: `east`, `west`\n" in chinese
+    assert '"contract_version": "2026-04"' in chinese and '"branch": "east"' in chinese
+    _, english, _ = huiyin("contract", "describe", "shop", "--language", "en")
+    assert "- Version: 2026-04\n" in english and "- Branches: `east`, `west`\n" in english
+    huiyin("contract", "sample", "shop", "--into", tmp_path / "out")
+    path = tmp_path / "out/sales_20260330_0001.txt"
+    log = Path(f"{path}.send.log")
+    body = json.loads(log.read_text())
+    assert (body["contract_version"], body["branch"]) == ("2026-04", "east")
+    assert huiyin("contract", "check", path)[0] == 0
+    log.write_text(json.dumps(body | {"contract_version": "2025-11", "branch": "estt"}))
+    code, out, _ = huiyin("contract", "check", path, "--format", "json")
+    found = {one["code"]: one["detail_zh"] for one in json.loads(out)["findings"]}
+    assert code == 1 and found == {
+        "contract_version_differs": "日志说的版本是 2025-11，合同是 2026-04",
+        "unknown_branch": "日志的 branch 是“estt”，合同只有 east, west",
+    }
 
 
 @pytest.mark.parametrize(

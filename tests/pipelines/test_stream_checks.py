@@ -156,6 +156,8 @@ def test_batches_that_were_counted_as_declared_agree() -> None:
 def test_a_refusal_is_an_error_until_its_number_is_loaded() -> None:
     refused = batch(2, status="refused", code="wrong_sum", business_date=date(2026, 3, 29))
     found = reconciled(batch(1), refused)
+    assert "申报的合计与清点不符（wrong_sum）" in found.zh
+    assert "a declared sum differs from the counted one (wrong_sum)" in found.en
     assert (found.passed, found.severity) == (False, "error")
     assert "f2" in found.zh and "wrong_sum" in found.en
     assert reconciled(batch(1), refused, replace(refused, batch_id="b3", status="loaded")).passed
