@@ -77,7 +77,8 @@ class Words:
 
 _OUR_OWN = {
     *("dropped_column", "expired", "export_refused", "missing_read_log", "new_column"),
-    *("no_business_date", "read_log_disagrees", "replayed", "unfetched_delivery", "unknown_stream"),
+    *("no_business_date", "read_log_disagrees", "replayed", "resumed_claim"),
+    *("unfetched_delivery", "unknown_stream"),
     *("undelivered_export", "unmade_export", "unread_rows", "unreadable_read_log"),
     *("branches_share_keys", "credentials_refused", "host_key_refused", "landing_busy"),
     *("landing_failed", "source_unreachable"),

@@ -87,9 +87,12 @@ class FlagTable:
             return [
                 str(token).rstrip()
                 for token, claimed_at in session.execute(query)
-                if is_token(token)
-                and (str(token).startswith(self._tag) or _seen(claimed_at) <= limit)
+                if is_token(token) and (self.is_own(str(token)) or _seen(claimed_at) <= limit)
             ]
+
+    def is_own(self, token: str) -> bool:
+        """Whether this worker made a claim."""
+        return token.startswith(self._tag)
 
     def claim(self, *, limit: int, ordinal: int, now: datetime) -> str | None:
         """Claim up to `limit` new rows and return their token, or None if there is none.

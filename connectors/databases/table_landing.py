@@ -63,7 +63,12 @@ def land_tables(
 def _land_table(landing: Landing, table: FlagTable, name: str, limit: int) -> Iterator[Delivery]:
     source, ledger = landing.contract.source, landing.ledger
     for token in table.left_behind(now=landing.now, stale_after=STALE_AFTER):
-        yield _land_claim(landing, table, name, token)
+        _note_resumed(landing, table, name, token)
+        delivery = _land_claim(landing, table, name, token)
+        _settle_resumed(landing, table)
+        yield delivery
+    # One of before may have been marked by a process that died before it could settle this.
+    _settle_resumed(landing, table)
     _confirm_marked(landing, table, name)
     while True:
         ordinal = ledger.count_batches(source, name)
@@ -128,6 +133,29 @@ def _note_unknown_flags(landing: Landing, table: FlagTable, name: str) -> Iterat
         yield Delivery(
             source, name, None, table.name, None, None, 0, 0, 0, "waiting", "unknown_flag", detail
         )
+
+
+def _note_resumed(landing: Landing, table: FlagTable, name: str, token: str) -> None:
+    """Note that a reader died, or was too slow, before a claim was marked."""
+    whose = "this reader" if table.is_own(token) else "another reader"
+    landing.ledger.note_event(
+        "resumed_claim",
+        source=landing.contract.source,
+        stream=name,
+        batch_id=token,
+        file=table.name,
+        detail=f"{whose} left the claim {token} unfinished",
+        now=landing.now,
+    )
+
+
+def _settle_resumed(landing: Landing, table: FlagTable) -> None:
+    """Settle what was noted of claims that are marked by now."""
+    for event in landing.ledger.exchange_events(
+        unresolved=True, source=landing.contract.source, code="resumed_claim"
+    ):
+        if event.file == table.name:
+            landing.ledger.resolve_event(event.event_id, now=landing.now)
 
 
 def _land_claim(landing: Landing, table: FlagTable, name: str, token: str) -> Delivery:

@@ -21,6 +21,7 @@ from connectors.databases.flag_tables import FlagTable
 from connectors.databases.table_landing import ROWS_PER_CLAIM, claim_limit
 from connectors.databases.table_reading import SeenRows
 from connectors.errors import InterfaceMismatch, SourceUnreachable
+from pipelines.delivery_history import Choice, history
 from tests.connectors.conftest import Home
 from tests.connectors.partner_tables import (
     flags,
@@ -144,6 +145,12 @@ def test_a_claim_left_behind_is_resumed_under_its_token(home: Home, peer: Peer, 
     results = {one.batch_id: one.result for one in home.ledger.confirmations()}
     assert results == {first.batch_id: "partial", second.batch_id: "ok"}
     assert land(home, contract) == []
+    # Rows that were marked before the end are nothing to take up again.
+    told = history(home.ledger, Choice(code="resumed_claim"))
+    assert [(one.place, one.status) for one in told] == (
+        [] if step == "marked" else [(peer.table("ifc_sales"), "settled")]
+    )
+    assert [one.event and one.event.batch_id for one in told] == [token for _ in told]
 
 
 def test_a_home_that_was_moved_resumes_its_claims(
