@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import yaml
 
@@ -13,11 +14,15 @@ _FILE = Path(__file__).with_suffix(".yml")
 
 @dataclass(frozen=True)
 class Code:
-    """One code: its sentence and what to do about it, by language ('zh', 'en')."""
+    """One code: its sentence and what to do about it, by language ('zh', 'en').
+
+    Of severity `info` is what asks nobody to do anything.
+    """
 
     name: str
     says: dict[str, str]
     hint: dict[str, str]
+    severity: Literal["info", "warning"] = "warning"
 
 
 @cache
@@ -25,7 +30,12 @@ def known_codes() -> dict[str, Code]:
     """Every code of `codes.yml` by name, in its order."""
     given = yaml.safe_load(_FILE.read_text(encoding="utf-8"))
     return {
-        name: Code(name, {"zh": text["zh"], "en": text["en"]}, text["hint"])
+        name: Code(
+            name,
+            {"zh": text["zh"], "en": text["en"]},
+            text["hint"],
+            text.get("severity", "warning"),
+        )
         for name, text in given.items()
     }
 
@@ -42,3 +52,9 @@ def hint(code: str | None, language: str) -> str:
     """What to do about a code; empty for one that is not known."""
     known = known_codes().get(code or "")
     return known.hint[language] if known else ""
+
+
+def asks_for_care(code: str | None) -> bool:
+    """Whether somebody has to look at what the code says; one that is not known is looked at."""
+    known = known_codes().get(code or "")
+    return known is None or known.severity != "info"

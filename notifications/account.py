@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -206,19 +206,27 @@ def _sync_contacts(connection: Connection, wanted: _Wanted, now: datetime) -> No
 
 @dataclass(frozen=True)
 class Recipient:
-    """An active account that can be reached, with the units it answers for."""
+    """An active account that can be reached, with the units it answers for.
+
+    `roles` are the units of each of its roles.
+    """
 
     account_id: str
     contact_id: str
     position: str
     units: frozenset[str]
+    roles: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def units_of(self, role: str | None) -> frozenset[str]:
+        """The units it answers for, in one role or in any."""
+        return self.units if role is None else self.roles.get(role, frozenset())
 
 
 def recipients(connection: Connection) -> dict[str, Recipient]:
     """Return every active account that has a contact and at least one unit."""
-    units: dict[str, set[str]] = defaultdict(set)
+    units: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for row in connection.execute(sa.select(role_assignment)):
-        units[row.account_id].add(row.unit_id)
+        units[row.account_id][row.role].add(row.unit_id)
     query = (
         sa.select(account.c.account_id, account.c.position, contact.c.contact_id)
         .join(contact, contact.c.account_id == account.c.account_id)
@@ -227,7 +235,11 @@ def recipients(connection: Connection) -> dict[str, Recipient]:
     )
     return {
         row.account_id: Recipient(
-            row.account_id, row.contact_id, row.position, frozenset(units[row.account_id])
+            row.account_id,
+            row.contact_id,
+            row.position,
+            frozenset().union(*units[row.account_id].values()),
+            {role: frozenset(of) for role, of in units[row.account_id].items()},
         )
         for row in connection.execute(query)
         if units[row.account_id]

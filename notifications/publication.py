@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 from zoneinfo import ZoneInfo
 
 from pydantic import Field
@@ -157,6 +157,12 @@ class Freshness(Declared):
     otherwise: str | None = None
 
 
+SNAPSHOT: Literal["snapshot"] = "snapshot"
+"""Stands for a freshness: nothing is awaited, the snapshot speaks of itself."""
+
+Awaited = Freshness | Literal["snapshot"]
+
+
 @dataclass(frozen=True)
 class SourceState:
     """Up to which local date a source is complete without a gap, and its incomplete days.
@@ -222,8 +228,21 @@ class Publication:
             is_working_day=is_working_day,
         )
 
-    def needed(self, freshness: Freshness) -> tuple[str, ...]:
+    @property
+    def whole_units(self) -> frozenset[str]:
+        """The units that stand for the whole: itself, and the top unit where there is only one."""
+        tops = self.org.children(WHOLE)
+        return frozenset({WHOLE, *(tops if len(tops) == 1 else ())})
+
+    def member_name(self, member: str, language: Language) -> str:
+        """What people call a member: a source by its label, any other by itself."""
+        state = self.sources.get(member)
+        return member if state is None or state.label is None else state.label.text(language)
+
+    def needed(self, freshness: Awaited) -> tuple[str, ...]:
         """The sources of this installation to wait for; none means that it has none that fits."""
+        if not isinstance(freshness, Freshness):
+            return ()
         named = tuple(name for name in freshness.sources if name in self.sources)
         return named or tuple(
             sorted(
@@ -233,8 +252,10 @@ class Publication:
             )
         )
 
-    def is_complete(self, freshness: Freshness, day: date) -> bool:
+    def is_complete(self, freshness: Awaited, day: date) -> bool:
         """Whether every needed source is complete for `day` and the snapshot reaches it."""
+        if not isinstance(freshness, Freshness):
+            return day == self.business_date
         needed = self.needed(freshness)
         return (
             bool(needed)
@@ -249,7 +270,7 @@ class Publication:
         }
         return tuple(sorted(day for day in listed if first <= day <= last))
 
-    def newest_complete(self, freshness: Freshness, until: date) -> date | None:
+    def newest_complete(self, freshness: Awaited, until: date) -> date | None:
         """The newest day up to `until` that is complete, within the last 31 days."""
         newest = min(until, self.business_date)
         for back in range(31):

@@ -84,6 +84,7 @@ def _rule_problems(catalogue: Catalogue, rule: Rule) -> Iterator[str]:
         return
     cube = catalogue.cube(query.cube or "")
     measures = [rule.measure, rule.volume_measure, rule.contribution_measure]
+    measures += [] if rule.newest is None else [rule.newest]
     yield from _measure_problems("the rule", query, measures)
     if rule.day is not None:
         yield from _day_problems(cube, rule.day)

@@ -21,7 +21,14 @@ from connectors.ledger_rows import Batch
 from cubes.catalogue import Catalogue, check_catalogue
 from cubes.query_macro import create_macros
 from cubes.view import create_views
-from pipelines.build_input import BuildInput, BuildRequest, as_naive, freeze, insert_columns
+from pipelines.build_input import (
+    BuildInput,
+    BuildRequest,
+    Exchange,
+    as_naive,
+    freeze,
+    insert_columns,
+)
 from pipelines.dbt_run import DBT_PROJECT, NodeResult, run_dbt
 from pipelines.errors import BuildFailedError
 from pipelines.home import Home
@@ -51,12 +58,14 @@ def build(
     batches: Sequence[Batch],
     find: Callable[[str], Batch | None],
     *,
+    exchange: Exchange | None = None,
+    matters: Sequence[str] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> BuildReport:
     """Build the marts in `warehouse.duckdb` from the loaded batches.
 
-    `find` looks up any batch ever landed. The caller holds the build lock. Raises BuildFailedError
-    for a structural fault.
+    `find` looks up any batch ever landed; `exchange` and `matters` are as in `freeze`. The caller
+    holds the build lock. Raises BuildFailedError for a structural fault.
     """
     _give_way()
     version = model_version(home, contracts)
@@ -82,6 +91,8 @@ def build(
             finished=last.build_id if last else None,
             home=home.path,
             find=find,
+            exchange=exchange or Exchange(),
+            matters=matters,
         )
     arguments = ["build", "--exclude-resource-type", "unit_test"]
     if full:

@@ -18,8 +18,9 @@ import duckdb
 import pyarrow as pa
 
 from connectors.case_mapping import FLAT_CASE_STREAM
+from connectors.codes import known_codes
 from connectors.contract import Contract, Stream, raw_columns
-from connectors.ledger_rows import Batch, BatchKey
+from connectors.ledger_rows import Batch, BatchKey, ExchangeEvent
 from connectors.validation import literal, quoted
 
 _FLAT = "cases"
@@ -49,6 +50,15 @@ class BuildRequest:
 
 
 @dataclass(frozen=True)
+class Exchange:
+    """What the ledger says of the exchange with other systems when a build freezes it: batches
+    whatever became of them, and events, settled ones too."""
+
+    batches: tuple[Batch, ...] = ()
+    events: tuple[ExchangeEvent, ...] = ()
+
+
+@dataclass(frozen=True)
 class BuildInput:
     """The frozen list: `batches` are current; `new` and `gone` are ids against the last build."""
 
@@ -70,27 +80,31 @@ def freeze(
     finished: str | None,
     home: Path,
     find: Callable[[str], Batch | None],
+    exchange: Exchange = Exchange(),
+    matters: Sequence[str] = (),
 ) -> BuildInput:
     """Write schema `raw` for one build and return what was frozen.
 
     `contracts` are those this installation reads, `declared` all of them, whose raw tables exist
     empty; `batches` are the loaded batches of the former; `built` the ids that the build
     `finished`, the last one that did, read; `find` looks up any batch ever landed, so that gone
-    ones are found again. A batch frozen by a build that never finished counts as built, since its
-    rows may be in the marts.
+    ones are found again; of the `exchange` what concerns these contracts and the partners is
+    written, and `matters` are as in `build_id_of`. A batch frozen by a build that never finished
+    counts as built, since its rows may be in the marts.
     """
     attempted = _attempted(work, finished)
     current = {batch.batch_id for batch in batches}
     new = frozenset(current - built)
     found = [find(batch_id) for batch_id in sorted((built | attempted) - current)]
     gone = [batch for batch in found if batch is not None]
-    build_id = build_id_of(request, batches)
+    build_id = build_id_of(request, batches, matters)
     work.execute("create schema if not exists raw")
     work.execute("begin")
     _write_build(work, request, build_id)
     _write_batches(work, batches, gone, new)
     _write_organisation(work, contracts, request)
     _write_analysts(work, request)
+    _write_exchange(work, contracts, exchange)
     changed = [*(b for b in batches if b.batch_id in new), *gone]
     _write_streams(work, declared, batches, home)
     _write_touched(work, contracts, changed, request.forced_days, home)
@@ -99,8 +113,11 @@ def freeze(
     return BuildInput(request, build_id, tuple(batches), new, ids_of_gone)
 
 
-def build_id_of(request: BuildRequest, batches: Sequence[Batch | BatchKey]) -> str:
-    """Id of a build: derived from its moment, its settings and the batches it reads."""
+def build_id_of(
+    request: BuildRequest, batches: Sequence[Batch | BatchKey], matters: Sequence[str] = ()
+) -> str:
+    """Id of a build: derived from its moment, its settings, the batches it reads and the `matters`
+    of the exchange that somebody has to look at (see `open_matters`)."""
     digest = hashlib.sha256()
     for part in (request.as_of.isoformat(), request.zone, request.calendar, request.currency):
         digest.update(part.encode() + b"\0")
@@ -108,6 +125,8 @@ def build_id_of(request: BuildRequest, batches: Sequence[Batch | BatchKey]) -> s
         digest.update(batch_id.encode() + b"\0")
     if request.analyst_positions or request.analyst_duties:
         digest.update(repr((request.analyst_positions, request.analyst_duties)).encode())
+    if matters:
+        digest.update(repr(sorted(matters)).encode())
     return digest.hexdigest()[:16]
 
 
@@ -249,6 +268,62 @@ def _write_analysts(work: duckdb.DuckDBPyConnection, request: BuildRequest) -> N
         work.execute("insert into raw.analyst_position values (?)", [position])
     for duty in sorted(set(request.analyst_duties)):
         work.execute("insert into raw.analyst_duty values (?, ?)", list(duty))
+
+
+def _write_exchange(
+    work: duckdb.DuckDBPyConnection, contracts: Mapping[str, Contract], exchange: Exchange
+) -> None:
+    """The ledger's batches and events, without a word that a partner wrote into them.
+
+    What is left of a source that is no more read here is left out: nothing would ever settle it.
+    """
+    removed = {batch.source for batch in exchange.batches} - set(contracts)
+    batches = [batch for batch in exchange.batches if batch.source not in removed]
+    events = [event for event in exchange.events if event.source not in removed]
+    work.execute(
+        "create or replace table raw.delivery (batch_id varchar, source varchar, stream varchar, "
+        "branch varchar, interface varchar, business_date date, covers_from date, "
+        "sequence integer, status varchar, code varchar, rows bigint, rows_loaded bigint, "
+        "rejected bigint, supersedes varchar, replays varchar, received_at timestamp, "
+        "loaded_at timestamp)"
+    )
+    same = (
+        "batch_id", "source", "stream", "branch", "interface", "business_date", "covers_from",
+        "sequence", "status", "code", "rows", "rows_loaded", "rejected", "supersedes", "replays",
+    )  # fmt: skip
+    columns: dict[str, Sequence[object]] = {
+        name: [getattr(batch, name) for batch in batches] for name in same
+    }
+    columns["received_at"] = [as_naive(batch.received_at) for batch in batches]
+    columns["loaded_at"] = [b.loaded_at and as_naive(b.loaded_at) for b in batches]
+    insert_columns(work, "raw.delivery", columns)
+    work.execute(
+        "create or replace table raw.exchange_event (event_id bigint, code varchar, "
+        "source varchar, stream varchar, branch varchar, business_date date, batch_id varchar, "
+        "noted_at timestamp, settled_at timestamp)"
+    )
+    told = ("event_id", "code", "source", "stream", "branch", "business_date", "batch_id")
+    columns = {name: [getattr(event, name) for event in events] for name in told}
+    columns["noted_at"] = [as_naive(event.at) for event in events]
+    columns["settled_at"] = [e.resolved_at and as_naive(e.resolved_at) for e in events]
+    insert_columns(work, "raw.exchange_event", columns)
+    work.execute(
+        "create or replace table raw.exchange_code (code varchar, label_zh varchar, "
+        "label_en varchar, hint_zh varchar, hint_en varchar, severity varchar)"
+    )
+    codes = list(known_codes().values())
+    insert_columns(
+        work,
+        "raw.exchange_code",
+        {
+            "code": [code.name for code in codes],
+            "label_zh": [code.says["zh"] for code in codes],
+            "label_en": [code.says["en"] for code in codes],
+            "hint_zh": [code.hint["zh"] for code in codes],
+            "hint_en": [code.hint["en"] for code in codes],
+            "severity": [code.severity for code in codes],
+        },
+    )
 
 
 @dataclass(frozen=True)

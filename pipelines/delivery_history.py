@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
+from connectors.codes import asks_for_care
 from connectors.ledger import Ledger
 from connectors.ledger_rows import Batch, ExchangeEvent
 
@@ -126,6 +127,23 @@ def open_batches(ledger: Ledger, batches: Sequence[Batch]) -> list[Batch]:
         return batch.status == "announced"
 
     return [batch for batch in batches if is_open(batch)]
+
+
+def open_matters(ledger: Ledger) -> tuple[str, ...]:
+    """Ids of what somebody has to look at: events that are not settled, and refused batches."""
+    events = [
+        f"event:{event.event_id}"
+        for event in ledger.exchange_events(unresolved=True)
+        if asks_for_care(event.code)
+    ]
+    refused = [
+        f"batch:{row[0]}"
+        for row in ledger.rows.execute(
+            "select batch_id, code from batch indexed by batch_refused where status = 'refused'"
+        )
+        if asks_for_care(row[1])
+    ]
+    return tuple(sorted(events + refused))
 
 
 def _is_problem(batch: Batch) -> bool:

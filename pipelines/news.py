@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from pipelines.build import definition_version
 from pipelines.build_input import build_id_of
+from pipelines.delivery_history import open_matters
 from pipelines.installation import Installation
 from pipelines.telling import Told, tell
 from pipelines.workflow import build_request, published_information
@@ -21,7 +22,8 @@ _TOLD = "told"
 @dataclass(frozen=True)
 class News:
     """What waits: names of files or tables by source, sources that cannot be looked at with the
-    reason, and whether batches are loaded that the published snapshot lacks.
+    reason, and whether batches are loaded, or events of the exchange noted or settled, that the
+    published snapshot lacks.
 
     `fingerprint` is equal for equal news.
     """
@@ -64,16 +66,17 @@ def news_of(installation: Installation) -> News:
             for batch in ledger.loaded_keys()
             if batch.source in contracts and batch.stream in contracts[batch.source].streams
         ]
+        matters = open_matters(ledger)
     published = published_information(installation)
     version = definition_version(installation.home, contracts)
     request = build_request(installation)
     if published:
         # Time that passes is no news: the build is compared as one of the published moment.
         request = replace(request, as_of=datetime.fromisoformat(published["as_of"]))
-    build_id = build_id_of(request, batches)
+    build_id = build_id_of(request, batches, matters)
     made_of = (published.get("build_id"), published.get("definition_version"))
     unbuilt = made_of != (build_id, version) if published else bool(batches)
-    known = [sorted(offered.items()), sorted(batch.batch_id for batch in batches), version]
+    known = [sorted(offered.items()), sorted(batch.batch_id for batch in batches), version, matters]
     return News(
         offered=offered,
         unreachable=unreachable,

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from connectors.codes import sentence
 from cubes.label import Language
+from notifications.account import WHOLE
 from pipelines.home import read_home
 from pipelines.installation import Installation
 from pipelines.settings import PROJECT_ROOT
@@ -289,7 +290,9 @@ def _alerts(installation: Installation, outcome: Outcome, say: Words, language: 
     rows = [
         [
             event["rule_id"],
-            names.get(event["unit_id"], event["unit_id"]),
+            say.whole
+            if event["unit_id"] == WHOLE
+            else names.get(event["unit_id"], event["unit_id"]),
             event["period"],
             say.kinds.get(event["kind"], event["kind"]),
             _why(event["figures"], say),
@@ -304,7 +307,7 @@ def _alerts(installation: Installation, outcome: Outcome, say: Words, language: 
     return Group(*parts)
 
 
-_TEXTS = 3
+_TEXTS = 4
 
 
 def _why(figures: Mapping[str, Any], say: Words) -> str:

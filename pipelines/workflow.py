@@ -11,7 +11,8 @@ from datetime import UTC, date, datetime
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
-from pipelines.build_input import BuildRequest, build_id_of
+from pipelines.build_input import BuildRequest, Exchange, build_id_of
+from pipelines.delivery_history import open_matters
 from pipelines.errors import BuildFailedError, PublishError
 from pipelines.home import Home
 from pipelines.installation import Installation
@@ -55,10 +56,13 @@ class IngestReport:
 def ingest(installation: Installation, *, say: Say, source: str | None = None) -> IngestReport:
     """Land what the sources offer.
 
-    Bad records, refused batches and a source that cannot be reached never stop the others.
+    Bad records, refused batches and a source that cannot be read never stop the others. What kept
+    a source from being read is an exchange event until a landing of it ends well.
     """
     from connectors.errors import ConnectorError
     from connectors.landing import land_source
+    from connectors.reading_hours import OUTSIDE_HOURS
+    from connectors.source_trouble import note_trouble, settle_trouble
 
     deliveries: list[Delivery] = []
     failures: dict[str, Exception] = {}
@@ -80,8 +84,11 @@ def ingest(installation: Installation, *, say: Say, source: str | None = None) -
                 )
             except ConnectorError as error:
                 failures[name] = error
+                note_trouble(ledger, name, error, now=installation.now())
             else:
                 deliveries.extend(landed)
+                if all(one.code != OUTSIDE_HOURS for one in landed):
+                    settle_trouble(ledger, name, now=installation.now())
         watch(installation, ledger, source=source)
     return IngestReport(tuple(deliveries), failures)
 
@@ -114,8 +121,8 @@ def build_and_publish(
 ) -> PublishReport:
     """Build from the batches loaded now and publish a snapshot, one build at a time.
 
-    With the same batches, moment and definitions as the published snapshot and no forced days,
-    nothing is done. Raises BuildLockedError, BuildFailedError or PublishError.
+    With the same batches, matters of the exchange, moment and definitions as the published snapshot
+    and no forced days, nothing is done. Raises BuildLockedError, BuildFailedError or PublishError.
     """
     from connectors.ledger_rows import CheckResult
     from pipelines.build import build, definition_version
@@ -128,12 +135,16 @@ def build_and_publish(
     with build_lock(home.build_lock, wait_seconds=wait, say=say), installation.ledger() as ledger:
         request = build_request(installation, forced_days)
         contracts = installation.contracts
+        exchange = Exchange(tuple(ledger.batches()), tuple(ledger.exchange_events()))
+        matters = open_matters(ledger)
         batches = [
             batch
-            for batch in ledger.loaded_batches()
-            if batch.source in contracts and batch.stream in contracts[batch.source].streams
+            for batch in exchange.batches
+            if batch.status == "loaded"
+            and batch.source in contracts
+            and batch.stream in contracts[batch.source].streams
         ]
-        build_id = build_id_of(request, batches)
+        build_id = build_id_of(request, batches, matters)
         previous = published_information(installation)
         version = definition_version(home, contracts)
         same = (
@@ -159,6 +170,8 @@ def build_and_publish(
                 installation.catalogue,
                 batches,
                 ledger.batch,
+                exchange=exchange,
+                matters=matters,
                 progress=progress,
             )
         except BuildFailedError as error:

@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
+from cubes.label import Language
 from notifications.account import WHOLE
 from notifications.alert.rule import Rule
 from notifications.alert.state import Observation, measured
@@ -18,6 +19,10 @@ from notifications.template import Value
 _CATCH_UP = 7
 _TENTH = Decimal("0.1")
 _HUNDREDTH = Decimal("0.01")
+_MOST_LISTED = 4
+_BETWEEN: Mapping[Language, str] = {"zh": "", "en": " "}
+_COMMA: Mapping[Language, str] = {"zh": "、", "en": ", "}
+_MORE: Mapping[Language, str] = {"zh": "，另有{more}个", "en": ", and {more} more"}
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,14 @@ class Contributor:
     name: str
     value: Decimal
     change: Decimal | None
+
+
+@dataclass(frozen=True)
+class Moved:
+    """What is behind a figure: the member that moved it most, and all of them, largest first."""
+
+    most: Contributor | None = None
+    members: tuple[Contributor, ...] = ()
 
 
 def periods(rule: Rule, publication: Publication, last: date | None) -> tuple[date, ...]:
@@ -150,17 +163,23 @@ def _observation(
     if rule.day is None:
         row = rows[0] if rows else None
         value = missing if row is None else as_decimal(row, rule.measure, rule.query)
-        return Observation(period, value, None, _volume(rule, row))
+        return Observation(period, value, None, _volume(rule, row), newest=_newest(rule, row))
     by_day = {as_date(row[rule.day]): row for row in rows}
     today = by_day.get(period)
     value = missing if today is None else as_decimal(today, rule.measure, rule.query)
     mean = _mean(by_day, rule.measure, rule, past, missing)
-    return Observation(period, value, mean, _volume(rule, today))
+    return Observation(period, value, mean, _volume(rule, today), newest=_newest(rule, today))
 
 
 def _volume(rule: Rule, row: Mapping[str, Any] | None) -> Decimal | None:
     """The volume of a row; where a complete period has no row there was none."""
     return Decimal(0) if row is None else as_decimal(row, rule.volume_measure, rule.query)
+
+
+def _newest(rule: Rule, row: Mapping[str, Any] | None) -> Decimal | None:
+    if rule.newest is None or row is None:
+        return None
+    return as_decimal(row, rule.newest, rule.query)
 
 
 def _mean(
@@ -177,16 +196,14 @@ def _mean(
     return sum(known, Decimal(0)) / len(known) if known else None
 
 
-def contributor(
-    rule: Rule, publication: Publication, period: date, unit_id: str
-) -> Contributor | None:
-    """Find the member of `explained_by` that moved the unit's figure most; None if there is none.
+def moved_by(rule: Rule, publication: Publication, period: date, unit_id: str) -> Moved:
+    """Find the members of `explained_by` behind the unit's figure, and which moved it most.
 
     Daily figures are ranked by their change against the mean of the same days as the rule's
     comparison, stocks by their size.
     """
     if rule.explained_by is None:
-        return None
+        return Moved()
     by = (rule.explained_by,) if rule.day is None else (rule.explained_by, rule.day)
     scope = None if unit_id == WHOLE else frozenset({unit_id})
     rows = publication.figures(rule.query, {"business_date": period}, scope, by).rows
@@ -206,9 +223,27 @@ def contributor(
         change = None if mean is None else (value - mean).quantize(_TENTH)
         ranked.append(Contributor(name, value, change))
     if not ranked:
-        return None
+        return Moved()
+    largest = sorted(
+        (one for one in ranked if one.value), key=lambda one: (-abs(one.value), one.name)
+    )
     sign = 1 if rule.condition.above is not None else -1
-    return max(ranked, key=lambda one: sign * (one.value if one.change is None else one.change))
+    most = max(ranked, key=lambda one: sign * (one.value if one.change is None else one.change))
+    return Moved(most, tuple(largest))
+
+
+def listed(moved: Moved, publication: Publication, language: Language) -> str | None:
+    """The largest members with their figures in one clause; None if there are none."""
+    if not moved.members:
+        return None
+    space = _BETWEEN[language]
+    shown = [
+        f"{publication.member_name(one.name, language)}{space}{one.value.normalize():f}"
+        for one in moved.members[:_MOST_LISTED]
+    ]
+    more = len(moved.members) - len(shown)
+    text = _COMMA[language].join(shown)
+    return text + _MORE[language].format(more=more) if more else text
 
 
 def _rounded(mean: Decimal) -> Decimal:
@@ -217,13 +252,19 @@ def _rounded(mean: Decimal) -> Decimal:
 
 
 def text_values(
-    rule: Rule, observation: Observation, unit_name: str, mover: Contributor | None
+    rule: Rule,
+    observation: Observation,
+    publication: Publication,
+    unit_id: str,
+    moved: Moved,
+    language: Language,
 ) -> dict[str, Value]:
     """Values for the rule's text, in the names of `TEXT_NAMES`."""
+    mover = moved.most
     ratio = measured(rule.condition.policy(), observation)
     comparison = observation.comparison
     return {
-        "unit": unit_name,
+        "unit": publication.org.name(unit_id, language),
         "period": observation.period,
         "value": observation.value,
         "comparison": None if comparison is None else _rounded(comparison),
@@ -234,4 +275,5 @@ def text_values(
         "contributor": None if mover is None else mover.name,
         "contributor_value": None if mover is None else mover.value,
         "contributor_change": None if mover is None else mover.change,
+        "members": listed(moved, publication, language),
     }

@@ -6,16 +6,17 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from cubes.label import Language
-from notifications.account import Recipient
+from notifications.account import WHOLE, Recipient
 from notifications.alert.evaluation import (
-    Contributor,
-    contributor,
+    Moved,
+    moved_by,
     observe,
     observe_unit,
     periods,
@@ -24,7 +25,7 @@ from notifications.alert.evaluation import (
 from notifications.alert.rule import Rule
 from notifications.alert.state import Observation, Position, Series, Step, evaluate
 from notifications.outbox import NewMessage, enqueue
-from notifications.publication import Org, Publication
+from notifications.publication import SNAPSHOT, Publication
 from notifications.schema import alert_event, alert_state
 from notifications.sms import fit
 from notifications.store import insert_missing, reading
@@ -42,10 +43,13 @@ class Audiences:
     default_language: Language
     signatures: Mapping[Language, str]
 
-    def of_units(self, units: Sequence[str]) -> list[Recipient]:
-        """Recipients responsible for any of the units, each once, in the order of accounts."""
+    def of_units(self, units: Sequence[str], role: str | None = None) -> list[Recipient]:
+        """Recipients responsible for any of the units, each once, in the order of accounts.
+
+        With `role` only those who are so in that role.
+        """
         wanted = set(units)
-        return [one for one in self.recipients.values() if one.units & wanted]
+        return [one for one in self.recipients.values() if one.units_of(role) & wanted]
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ def plan_alerts(
 
     With `watch` only that unit is a series, and only that account is told.
     """
-    if not publication.needed(rule.freshness):
+    if rule.freshness != SNAPSHOT and not publication.needed(rule.freshness):
         return AlertOutcome(rule.rule, (), 0, {"source_not_here": 1})
     with reading(engine) as connection:
         known = _load(connection, rule.rule)
@@ -106,8 +110,8 @@ def plan_alerts(
                 *seen,
                 Observation(publication.business_date, None, health="incomplete"),
             ]
-    movers: dict[str, Contributor | None] = {
-        unit_id: contributor(rule, publication, days[-1], unit_id)
+    movers: dict[str, Moved] = {
+        unit_id: moved_by(rule, publication, days[-1], unit_id)
         for unit_id, seen in observations.items()
         if _evaluate(rule, known.get(unit_id), seen).kind == "fired"
     }
@@ -125,7 +129,7 @@ def _store(
     publication: Publication,
     audiences: Audiences,
     observations: Mapping[str, Sequence[Observation]],
-    movers: Mapping[str, Contributor | None],
+    movers: Mapping[str, Moved],
     now: datetime,
     watch: Watch | None,
 ) -> AlertOutcome:
@@ -145,9 +149,8 @@ def _store(
         key = f"{rule.rule}:{unit_id}:{step.firing_id}:{step.kind}"
         if step.number > 1:
             key = f"{key}:{step.number}"
-        told = _messages(
-            rule, publication, audiences, step, key, unit_id, good, movers.get(unit_id), now, watch
-        )
+        moved = movers.get(unit_id, Moved())
+        told = _messages(rule, publication, audiences, step, key, unit_id, good, moved, now, watch)
         reasons["told" if told else "nobody_to_tell"] += 1
         messages += told
         events.append(
@@ -159,7 +162,7 @@ def _store(
                 "kind": step.kind,
                 "period": good.period.isoformat(),
                 "severity": rule.severity,
-                "figures": _figures(rule, good, publication.org, unit_id, movers.get(unit_id)),
+                "figures": _figures(rule, good, publication, unit_id, moved),
                 "recipients": len(told),
                 "snapshot": publication.tag,
                 "created_at": now,
@@ -186,20 +189,19 @@ def _messages(
     key: str,
     unit_id: str,
     observation: Observation,
-    mover: Contributor | None,
+    moved: Moved,
     now: datetime,
     watch: Watch | None,
 ) -> list[NewMessage]:
-    org = publication.org
     made = []
     told = (
-        audiences.of_units(_audience_units(rule, org, unit_id))
+        audiences.of_units(_audience_units(rule, publication, unit_id), rule.audience.role)
         if watch is None
         else [audiences.recipients[watch.account_id]]
     )
     for one in told:
         language = audiences.languages.get(one.account_id, audiences.default_language)
-        values = text_values(rule, observation, org.name(unit_id, language), mover)
+        values = text_values(rule, observation, publication, unit_id, moved, language)
         lines = rule.text.fired if step.kind == "fired" else rule.text.resolved
         rendered = render_lines(lines, values, language, publication.currency)
         made.append(
@@ -213,7 +215,7 @@ def _messages(
                 body=fit(audiences.signatures[language], rendered, rule.segments),
                 figures={
                     "event": key,
-                    **_figures(rule, observation, org, unit_id, mover, language),
+                    **_figures(rule, observation, publication, unit_id, moved, language),
                 },
                 snapshot=publication.tag,
                 due_at=now,
@@ -224,7 +226,10 @@ def _messages(
     return made
 
 
-def _audience_units(rule: Rule, org: Org, unit_id: str) -> list[str]:
+def _audience_units(rule: Rule, publication: Publication, unit_id: str) -> list[str]:
+    if unit_id == WHOLE:
+        return sorted(publication.whole_units)
+    org = publication.org
     path = org.upwards(unit_id)
     above = path[1 : 1 + rule.audience.ancestors]
     lowest = rule.audience.up_to_level
@@ -234,12 +239,12 @@ def _audience_units(rule: Rule, org: Org, unit_id: str) -> list[str]:
 def _figures(
     rule: Rule,
     observation: Observation,
-    org: Org,
+    publication: Publication,
     unit_id: str,
-    mover: Contributor | None,
+    moved: Moved,
     language: Language = "zh",
 ) -> dict[str, Any]:
-    values = text_values(rule, observation, org.name(unit_id, language), mover)
+    values = text_values(rule, observation, publication, unit_id, moved, language)
     return {name: None if value is None else str(value) for name, value in values.items()}
 
 
@@ -255,6 +260,7 @@ def _load(connection: Connection, rule_id: str) -> dict[str, Series]:
             before=Position(**extra["before"]) if "before" in extra else Position(),
             told=row.told,
             told_firing_id=extra.get("told_firing_id"),
+            told_newest=Decimal(extra["told_newest"]) if "told_newest" in extra else None,
         )
     return found
 

@@ -14,7 +14,7 @@ from cubes.declaration import load_declarations
 from cubes.label import LANGUAGES, Label
 from notifications.alert.state import Observation, Policy, Series, evaluate
 from notifications.declared import Declared
-from notifications.publication import Freshness
+from notifications.publication import SNAPSHOT, Awaited
 from notifications.template import Line, check_lines, required
 
 Outcome = Literal["fires", "resolves", "quiet"]
@@ -31,6 +31,7 @@ TEXT_NAMES = (
     "contributor",
     "contributor_value",
     "contributor_change",
+    "members",
 )
 
 
@@ -91,8 +92,12 @@ class Condition(Declared):
 
 class Audience(Declared):
     """Managers of the unit itself and of up to `ancestors` units above it, none of them higher
-    than `up_to_level` (1 is the top level, 0 the whole)."""
+    than `up_to_level` (1 is the top level, 0 the whole); with `role` only holders of that role.
 
+    What is about the whole is also told at the top unit where there is only one.
+    """
+
+    role: str | None = None
     ancestors: int = Field(default=1, ge=0)
     up_to_level: int = Field(default=0, ge=0)
 
@@ -110,6 +115,7 @@ class GivenPeriod(Declared):
     value: Decimal | None
     comparison: Decimal | None = None
     volume: Decimal | None = None
+    newest: Decimal | None = None
     complete: bool = True
     expect: Outcome
 
@@ -126,7 +132,9 @@ class Rule(Declared):
 
     `day` names the time dimension of daily figures; without it the measure is a stock as of the
     snapshot. `zero` says that a unit without a row had none. `explained_by` splits the figure to
-    find the member that moved it most.
+    find the member that moved it most. `freshness: snapshot` waits for no source: the figure is
+    what each snapshot knows of itself. `newest` is a measure that rises when something new joins
+    what is counted: a series that fires is then told again, and otherwise only once.
     """
 
     rule: str
@@ -134,10 +142,11 @@ class Rule(Declared):
     query: str
     measure: str
     volume: str | None = None
+    newest: str | None = None
     day: str | None = None
     zero: bool = False
     levels: tuple[int, ...] = Field(min_length=1)
-    freshness: Freshness
+    freshness: Awaited
     condition: Condition
     severity: Literal["info", "warning", "critical"]
     audience: Audience
@@ -162,6 +171,8 @@ class Rule(Declared):
     def _holds_together(self) -> Rule:
         if self.condition.against is not None and self.day is None:
             raise ValueError("'against' compares days, so the rule must name its 'day'")
+        if self.freshness == SNAPSHOT and self.day is not None:
+            raise ValueError("'freshness: snapshot' has no past, so the rule cannot name a 'day'")
         for lines in (self.text.fired, self.text.resolved):
             if all(line.priority != 1 for line in lines):
                 raise ValueError("one line of each text must have priority 1")
@@ -194,6 +205,7 @@ class Rule(Declared):
                 given.comparison,
                 given.volume if given.volume is not None else given.value,
                 "good" if given.complete else "incomplete",
+                given.newest,
             )
             step = evaluate(self.condition.policy(), series, [observation])
             series = step.series

@@ -40,7 +40,8 @@ class Observation:
     """What one period says about a series.
 
     `value` is null when it cannot be formed, as a share of nothing; while the `volume` is known
-    that is still an answer. Both are null when nothing is known.
+    that is still an answer. Both are null when nothing is known. `newest` is a number that rises
+    when something new joins what is counted; a series that fires is then told again.
     """
 
     period: date
@@ -48,6 +49,7 @@ class Observation:
     comparison: Decimal | None = None
     volume: Decimal | None = None
     health: Health = "good"
+    newest: Decimal | None = None
 
     @property
     def can_be_decided(self) -> bool:
@@ -58,6 +60,8 @@ class Observation:
     def fingerprint(self) -> str:
         """Version of the period's own data; the comparison's older periods do not count."""
         text = f"{self.period}|{_canonical(self.value)}|{_canonical(self.volume)}"
+        if self.newest is not None:
+            text += f"|{_canonical(self.newest)}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -80,7 +84,7 @@ class Series:
 
     `before` is the position before `period`, so that a corrected period is decided again and not
     counted twice. `told` counts what people were told about the firing: odd means they believe it
-    fires.
+    fires. `told_newest` is what was newest when they were told last that it fires.
     """
 
     position: Position = Position()
@@ -90,10 +94,16 @@ class Series:
     before: Position = Position()
     told: int = 0
     told_firing_id: str | None = None
+    told_newest: Decimal | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The part that has no column of its own in the store."""
-        return {"before": asdict(self.before), "told_firing_id": self.told_firing_id}
+        newest = None if self.told_newest is None else _canonical(self.told_newest)
+        return {
+            "before": asdict(self.before),
+            "told_firing_id": self.told_firing_id,
+            **({} if newest is None else {"told_newest": newest}),
+        }
 
 
 @dataclass(frozen=True)
@@ -171,6 +181,7 @@ def evaluate(policy: Policy, series: Series, observations: Sequence[Observation]
     """
     reason: Reason = "already_decided"
     moved: Reason | None = None
+    newest: Decimal | None = None
     for observation in observations:
         if series.period is not None and observation.period < series.period:
             reason = "older_period"
@@ -193,17 +204,23 @@ def evaluate(policy: Policy, series: Series, observations: Sequence[Observation]
             before=before,
         )
         moved = "corrected" if is_same_period else "decided"
-    return Step(series, reason) if moved is None else _tell(series, moved)
+        newest = observation.newest
+    return Step(series, reason) if moved is None else _tell(series, moved, newest)
 
 
-def _tell(series: Series, reason: Reason) -> Step:
+def _tell(series: Series, reason: Reason, newest: Decimal | None) -> Step:
     is_loud = series.position.state in _LOUD
     believes = series.told % 2 == 1
     if is_loud and not believes:
         is_known = series.position.firing_id == series.told_firing_id
         told = series.told + 1 if is_known else 1
-        series = replace(series, told=told, told_firing_id=series.position.firing_id)
+        series = replace(
+            series, told=told, told_firing_id=series.position.firing_id, told_newest=newest
+        )
         return Step(series, reason, "fired", series.told_firing_id, (told + 1) // 2)
+    if is_loud and newest is not None and newest > (series.told_newest or Decimal(0)):
+        series = replace(series, told=series.told + 2, told_newest=newest)
+        return Step(series, reason, "fired", series.told_firing_id, (series.told + 1) // 2)
     if believes and not is_loud:
         series = replace(series, told=series.told + 1)
         return Step(series, reason, "resolved", series.told_firing_id, series.told // 2)

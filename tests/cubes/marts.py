@@ -67,6 +67,7 @@ def make_marts(connection: duckdb.DuckDBPyConnection) -> None:
     _sales(connection)
     _arrears(connection)
     _usage(connection)
+    _exchange(connection)
     _customers(connection)
     run("use main")
 
@@ -203,6 +204,61 @@ def _arrears(connection: duckdb.DuckDBPyConnection) -> None:
         elif day == date(2026, 3, 29):
             row("k2", COUNTY_B1, day, 60, 0, 60, 0)
         day += timedelta(days=1)
+
+
+def _exchange(connection: duckdb.DuckDBPyConnection) -> None:
+    """Two sources. Hall: 100 + 50 rows of which 5 were rejected and 3 replayed, one batch refused,
+    one superseded, a gap that is open; billing: 40 rows, nothing is open but a repeated file."""
+    run = connection.execute
+    run("create table dim_source (source varchar, label_zh varchar, label_en varchar)")
+    run("insert into dim_source values ('hall', '营业厅', 'Hall'), ('billing', '计费', 'Billing')")
+    run(
+        "create table dim_exchange_code (code varchar, label_zh varchar, label_en varchar, "
+        "hint_zh varchar, hint_en varchar, severity varchar)"
+    )
+    run(
+        "insert into dim_exchange_code values "
+        "('wrong_sum', '合计不符', 'Wrong sum', '重发', 'resend', 'warning'), "
+        "('sequence_gap', '跳号', 'Gap', '补送', 'send it', 'warning'), "
+        "('duplicate_batch', '重复', 'Repeated', '无', 'nothing', 'info')"
+    )
+    run(
+        "create table fct_batch (batch_id varchar, source varchar, stream varchar, "
+        "branch varchar, interface varchar, business_date date, covers_from date, "
+        "sequence integer, status varchar, code varchar, replays_batch_id varchar, "
+        "supersedes_batch_id varchar, row_count bigint, rows_loaded bigint, rows_rejected bigint, "
+        "received_at timestamp, received_on date, loaded_at timestamp, is_delivery boolean, "
+        "is_standing boolean)"
+    )
+    run(
+        "insert into fct_batch select batch_id, source, 'orders', 'main', 'files', day, day, "
+        "sequence, status, code, replays, null, read, loaded, read - loaded, day + 1, day + 1, "
+        "day + 1, replays is null, replays is null and status = 'loaded' from (values "
+        "('h1', 'hall', date '2026-03-29', 1, 'loaded', null, null, 100, 95), "
+        "('h2', 'hall', date '2026-03-30', 2, 'loaded', null, null, 50, 50), "
+        "('h3', 'hall', date '2026-03-30', 3, 'refused', 'wrong_sum', null, 70, 0), "
+        "('h4', 'hall', date '2026-03-28', 4, 'superseded', null, null, 30, 30), "
+        "('h5', 'hall', date '2026-03-29', 1, 'loaded', null, 'h1', 3, 3), "
+        "('b1', 'billing', date '2026-03-30', 1, 'loaded', null, null, 40, 40)) "
+        "as t(batch_id, source, day, sequence, status, code, replays, read, loaded)"
+    )
+    run(
+        "create table fct_exchange_event (event_key varchar, event_kind varchar, code varchar, "
+        "severity varchar, source varchar, stream varchar, branch varchar, business_date date, "
+        "batch_id varchar, noted_at timestamp, noted_on date, noted_s bigint, "
+        "settled_at timestamp, is_open boolean, open_s bigint)"
+    )
+    run(
+        "insert into fct_exchange_event select event_key, event_kind, code, severity, source, "
+        "'orders', 'main', date '2026-03-30', null, noted_at, date '2026-03-31', noted_s, "
+        "noted_at + to_seconds(open_s), open_s is null, open_s from (values "
+        "('batch:h3', 'refusal', 'wrong_sum', 'warning', 'hall', timestamp '2026-03-31', 200, "
+        "null), ('event:1', 'note', 'sequence_gap', 'warning', 'hall', timestamp '2026-03-31', "
+        "100, null), ('event:2', 'note', 'sequence_gap', 'warning', 'billing', "
+        "timestamp '2026-03-31', 300, 3600), ('event:3', 'note', 'duplicate_batch', 'info', "
+        "'billing', timestamp '2026-03-31', 400, null)) as t(event_key, event_kind, code, "
+        "severity, source, noted_at, noted_s, open_s)"
+    )
 
 
 def _usage(connection: duckdb.DuckDBPyConnection) -> None:

@@ -75,7 +75,18 @@ def test_shipped_queries_name_organisation_levels_by_position_only(catalogue: Ca
         assert known is not None and {*query.by, *query.cuts} <= known
 
 
-@pytest.mark.parametrize("name", ["cases", "sales", "arrears", "usage", "customers"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "cases",
+        "sales",
+        "arrears",
+        "usage",
+        "customers",
+        "deliveries",
+        "exchange_events",
+    ],
+)
 def test_every_measure_answers_by_every_name(
     catalogue: Catalogue, marts: duckdb.DuckDBPyConnection, ask: Ask, name: str
 ) -> None:

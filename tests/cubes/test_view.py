@@ -18,7 +18,15 @@ def test_a_view_has_a_row_for_each_fact_and_names_of_all_levels(catalogue: Catal
         assert create_views(catalogue, connection) == [
             f"cube.{name}{language}"
             for language in ("", "_en")
-            for name in ("arrears", "cases", "customers", "sales", "usage")
+            for name in (
+                "arrears",
+                "cases",
+                "customers",
+                "deliveries",
+                "exchange_events",
+                "sales",
+                "usage",
+            )
         ]
         row = connection.execute(
             "select org_l2, org_l2_id, product_family, amount from cube.sales where sale_id = '1'"

@@ -29,6 +29,15 @@ BUILD_TABLES = {
     "batch": "batch_id varchar, source varchar, stream varchar, branch varchar, "
     "business_date date, covers_from date, rows bigint, rejected bigint, received_at timestamp, "
     "loaded_at timestamp, change varchar, sequence integer",
+    "delivery": "batch_id varchar, source varchar, stream varchar, branch varchar, "
+    "interface varchar, business_date date, covers_from date, sequence integer, status varchar, "
+    "code varchar, rows bigint, rows_loaded bigint, rejected bigint, supersedes varchar, "
+    "replays varchar, received_at timestamp, loaded_at timestamp",
+    "exchange_event": "event_id bigint, code varchar, source varchar, stream varchar, "
+    "branch varchar, business_date date, batch_id varchar, noted_at timestamp, "
+    "settled_at timestamp",
+    "exchange_code": "code varchar, label_zh varchar, label_en varchar, hint_zh varchar, "
+    "hint_en varchar, severity varchar",
     "touched_day": "source varchar, stream varchar, business_date date",
     "touched_case": "source varchar, case_no varchar",
     "org_level": "level integer, name varchar, label_zh varchar, label_en varchar",

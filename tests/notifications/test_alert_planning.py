@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from cubes.errors import DeclarationError
+from cubes.label import Label
 from notifications.alert.evaluation import observe
 from notifications.alert.rule import load_rules
 from notifications.publication import Org, SourceState
@@ -309,3 +311,91 @@ def test_missed_days_count_towards_how_long_a_breach_lasts(world: Any) -> None:
         sources={"hotline": SourceState(last)},
     )
     assert "complaints_surge:CD1:2026-04-01:fired" in events(world)
+
+
+EXCHANGE = {"hall": "营业厅", "billing": "计费系统"}
+
+
+def exchange_rule(world: Any) -> dict[str, Any]:
+    """The shipped rule about open matters of the exchange."""
+    return {"open_exchange": world.rules["open_exchange"]}
+
+
+def exchange_tick(world: Any, tag: str, **events: tuple[int, int]) -> int:
+    """Publish a snapshot with open events by source (their number, and the newest's second).
+
+    No source is complete for the day, as is so when deliveries fail. Returns the new messages.
+    """
+    world.warehouse.measures["open_exchange"] = ("open_events", "newest_open")
+    world.warehouse.facts["open_exchange"] = [
+        {"unit": "SC", "source": source, "open_events": number, "newest_open": newest}
+        for source, (number, newest) in events.items()
+    ]
+    sources = {
+        name: SourceState(None, label=Label(zh=label, en=name.title()))
+        for name, label in EXCHANGE.items()
+    }
+    added: int = world.tick(rules=exchange_rule(world), tag=tag, sources=sources).messages_added
+    return added
+
+
+def test_open_matters_of_the_exchange_are_told_at_the_province_though_nothing_is_complete(
+    world: Any,
+) -> None:
+    assert exchange_tick(world, "s1", hall=(0, 0)) == 0
+    assert exchange_tick(world, "s2", hall=(1, 100), billing=(2, 50)) == 1
+    (told,) = world.messages()
+    assert (told.account_id, told.text) == (
+        "P1",
+        "【回音】预警：数据交换有3件未了\n来源：计费系统2、营业厅1\n处理：huiyin deliveries --open",
+    )
+
+
+def test_the_same_open_matters_are_told_once_and_only_a_new_one_tells_again(world: Any) -> None:
+    assert exchange_tick(world, "s1", hall=(2, 100)) == 1
+    assert exchange_tick(world, "s2", hall=(2, 100)) == 0
+    world.day += timedelta(days=1)
+    assert exchange_tick(world, "s3", hall=(1, 100)) == 0
+    # One was settled and another came: their number is the same.
+    assert exchange_tick(world, "s4", hall=(1, 160)) == 1
+    assert exchange_tick(world, "s5", hall=(0, 0)) == 1
+    assert exchange_tick(world, "s6") == 0
+    assert events(world) == [
+        "open_exchange:*:2026-03-30:fired",
+        "open_exchange:*:2026-03-30:fired:2",
+        "open_exchange:*:2026-03-30:resolved:2",
+    ]
+    over = next(one for one in world.messages() if ":resolved" in one.dedupe_key)
+    assert over.text == "【回音】解除：数据交换已无未了事项"
+
+
+def test_a_data_owner_of_the_whole_is_told_in_english_with_the_sources_named(world: Any) -> None:
+    owner = world.roster_row("E6", "*", "data_owner", phone_key="key-E6")
+    world.sync([*world.roster(), owner])
+    world.subscribe("E6", language="en")
+    assert exchange_tick(world, "s1", hall=(1, 100), audit=(1, 90)) == 2
+    told = {one.account_id: one.text for one in world.messages() if one.kind == "alert"}
+    assert set(told) == {"E6", "P1"}
+    assert told["E6"] == (
+        "[Huiyin] ALERT data exchange: 2 open\nSources: audit 1, Hall 1\n"
+        "See: huiyin deliveries --open"
+    )
+
+
+def test_with_several_top_units_only_who_answers_for_the_whole_is_told(world: Any) -> None:
+    whole = world.publication()
+    org = Org(
+        [*whole.org.units.values(), replace(whole.org.units["SC"], unit_id="YN")],
+        whole.org.level_names,
+    )
+    assert replace(whole, org=org).whole_units == {"*"}
+    assert whole.whole_units == {"*", "SC"}
+
+
+def test_a_rule_about_the_snapshot_itself_has_no_past(tmp_path: Path) -> None:
+    text = (ALERTS / "open_exchange.yml").read_text(encoding="utf-8")
+    (tmp_path / "open_exchange.yml").write_text(
+        text.replace("levels: [0]", "levels: [0]\nday: noted.day"), encoding="utf-8"
+    )
+    with pytest.raises(DeclarationError, match="has no past"):
+        load_rules([tmp_path])

@@ -245,4 +245,5 @@ def test_what_a_source_delivers_is_read_from_the_published_snapshot(world: Any) 
         "overdue_cases": ("nyc311",),
         "daily_sales": (),
         "monthly_arrears": (),
+        "open_exchange": (),
     }

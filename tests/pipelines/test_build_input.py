@@ -11,8 +11,18 @@ from typing import Any
 import duckdb
 import pytest
 
-from connectors.ledger_rows import Batch
-from pipelines.build_input import BuildInput, BuildRequest, freeze, insert_columns
+from connectors.contract import SOURCES, load_contracts
+from connectors.ledger import Ledger
+from connectors.ledger_rows import Batch, ExchangeEvent
+from pipelines.build_input import (
+    BuildInput,
+    BuildRequest,
+    Exchange,
+    build_id_of,
+    freeze,
+    insert_columns,
+)
+from pipelines.delivery_history import open_matters
 
 NOW = datetime(2026, 3, 31, 1, tzinfo=UTC)
 # The columns that do not matter here are empty.
@@ -31,6 +41,7 @@ FIRST = replace(
     status="loaded",
 )
 SECOND = replace(FIRST, batch_id="2", place="b.txt", sequence=2)
+SHOP = load_contracts([SOURCES])["hall"].model_copy(update={"source": "shop"})
 ALL: Mapping[str, Batch] = {"1": FIRST, "2": SECOND}
 
 
@@ -114,3 +125,76 @@ def test_a_long_history_is_inserted_by_name_as_it_is() -> None:
         insert_columns(connection, "t", {"day": [], "name": [], "no": []})
         found = connection.execute("select count(*), max(no), max(day), min(name) from t")
         assert found.fetchone() == (count, count - 1, None, "n0")
+
+
+GAP = ExchangeEvent(1, "sequence_gap", "shop", "sales", "main", None, None, None, "", NOW, None)
+
+
+def test_batches_and_events_of_the_ledger_are_frozen_whatever_became_of_them(
+    frozen: Frozen,
+) -> None:
+    refused = replace(FIRST, status="refused", code="wrong_sum", rows=7, loaded_at=None)
+    left = replace(FIRST, batch_id="3", source="removed")
+    late = replace(GAP, event_id=2, source="partner", resolved_at=NOW)
+    with duckdb.connect(str(frozen.folder / "work.duckdb")) as work:
+        freeze(
+            work,
+            BuildRequest(NOW, "Asia/Shanghai", "china", "CNY"),
+            {"shop": SHOP},
+            {},
+            [SECOND],
+            built=frozenset(),
+            finished=None,
+            home=frozen.folder,
+            find=frozen.find,
+            exchange=Exchange(
+                (refused, SECOND, left), (GAP, late, replace(GAP, event_id=3, source="removed"))
+            ),
+        )
+    at = NOW.replace(tzinfo=None)
+    assert frozen.rows("select batch_id, status, code, rows, loaded_at from raw.delivery") == [
+        ("1", "refused", "wrong_sum", 7, None),
+        ("2", "loaded", None, None, at),
+    ]
+    assert frozen.rows("select event_id, source, noted_at, settled_at from raw.exchange_event") == [
+        (1, "shop", at, None),
+        (2, "partner", at, at),
+    ]
+    assert frozen.rows(
+        "select severity, label_en from raw.exchange_code where code = 'duplicate_batch'"
+    ) == [("info", "the same content was landed before")]
+
+
+def test_a_new_matter_of_the_exchange_makes_another_build() -> None:
+    request = BuildRequest(NOW, "Asia/Shanghai", "china", "CNY")
+    quiet, gap = build_id_of(request, [FIRST]), build_id_of(request, [FIRST], ["event:1"])
+    assert len({quiet, gap, build_id_of(request, [FIRST], ["event:2"])}) == 3
+    assert gap == build_id_of(request, [FIRST], ["event:1"])
+
+
+def test_open_matters_are_what_somebody_has_to_look_at(tmp_path: Path) -> None:
+    whole = replace(
+        FIRST,
+        covers_from=FIRST.business_date,
+        content_sha256="",
+        log_sha256="",
+        rows=0,
+        rows_loaded=0,
+        rejected=0,
+        sums={},
+        declared_sums={},
+        code="wrong_sum",
+    )
+    with Ledger(tmp_path / "ledger.db") as ledger:
+
+        def note(code: str) -> None:
+            ledger.note_event(code, source="shop", stream="sales", detail="", now=NOW)
+
+        ledger.refuse(whole)
+        note("late_delivery")
+        note("duplicate_batch")
+        assert open_matters(ledger) == ("batch:1", "event:1")
+        ledger.resolve_event(1, now=NOW)
+        assert open_matters(ledger) == ("batch:1",)
+        note("late_delivery")
+        assert open_matters(ledger) == ("batch:1", "event:3")
