@@ -148,9 +148,9 @@ class Stream(Part):
 
     `branches` are those that must deliver, and no other may; without them, those that ever did.
     `branch_column` is the column of the key that tells branches apart, or `_branch` where models
-    put that column of raw beside the key. `table`, `cursor` and
-    `deleted` belong to an extract. A full delivery with fewer rows than `shrink_limit` of the last
-    one waits for a confirmation.
+    put that column of raw beside the key. `table`, `cursor` and `deleted` belong to an extract, and
+    so does `every`, which is how often it is read: minutes, hours or local days. A full delivery
+    with fewer rows than `shrink_limit` of the last one waits for a confirmation.
     """
 
     label: Label
@@ -170,6 +170,7 @@ class Stream(Part):
     table: str | None = Field(default=None, min_length=1)
     cursor: Cursor | None = None
     deleted: DeletionMark | None = None
+    every: str | None = Field(default=None, pattern=r"^[1-9]\d{0,3}[mhd]$")
     keep: str | None = Field(default=None, pattern=r"^\d+ days$")
 
     @field_validator("columns")

@@ -72,7 +72,7 @@ def _interface_stream_faults(
     place: list[str], stream: Stream, contract: Contract
 ) -> Iterator[tuple[list[str], str]]:
     if contract.interface.type != "extract":
-        for field in ("cursor", "deleted"):
+        for field in ("cursor", "deleted", "every"):
             if getattr(stream, field) is not None:
                 yield [*place, field], "belongs only to 'type: extract'"
         if stream.table is not None and contract.interface.type != "table":

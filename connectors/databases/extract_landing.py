@@ -40,7 +40,8 @@ from connectors.places.place import Secret, no_secret
 from connectors.sql_text import literal
 from connectors.validation import FIRST_REJECTED
 
-EVERY = timedelta(hours=1)
+_HOURLY, _DAILY = "1h", "1d"
+_UNITS = {"m": "minutes", "h": "hours"}
 _BRANCH = "main"
 
 
@@ -76,7 +77,10 @@ def land_extract(
     secret: Secret = no_secret,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[Delivery]:
-    """Read every table of a source and land what is new."""
+    """Read every table of a source and land what is new.
+
+    One whose contract says how often it is read is not read sooner, whoever asks.
+    """
     contract = landing.contract
     engine = open_database(
         contract.interface.location,
@@ -87,7 +91,11 @@ def land_extract(
     )
     faults: list[InterfaceMismatch] = []
     try:
+        last_looks = landing.ledger.last_looks()
         for name, stream in contract.streams.items():
+            last = last_looks.get((contract.source, name))
+            if stream.every is not None and not _is_due(stream, last, landing.now, landing.zone):
+                continue
             try:
                 delivery = _Extract(landing, engine, name, stream).land(sleep)
             except InterfaceMismatch as fault:
@@ -103,22 +111,27 @@ def land_extract(
 def due_extracts(
     contract: Contract, last_looks: Mapping[tuple[str, str], datetime], now: datetime, zone: str
 ) -> Iterator[str]:
-    """The tables to read again: by cursor an hour after the last time, whole ones once a day.
+    """The tables to read again: those whose `every` has passed since the last time.
 
-    `last_looks` says when each stream was last read, whatever became of its rows; `zone` is the
-    operator's. The source itself is not asked, which would cost it as much as reading.
+    Where a contract does not say it, by cursor after an hour, whole ones once a day. `last_looks`
+    says when each stream was last read, whatever became of its rows; `zone` is the operator's. The
+    source itself is not asked, which would cost it as much as reading.
     """
-    local = ZoneInfo(zone)
     for name, stream in contract.streams.items():
-        last = last_looks.get((contract.source, name))
-        if last is None:
-            due = True
-        elif stream.mode == "full":
-            due = now.astimezone(local).date() > last.astimezone(local).date()
-        else:
-            due = now - last >= EVERY
-        if due:
+        if _is_due(stream, last_looks.get((contract.source, name)), now, zone):
             yield stream.table or name
+
+
+def _is_due(stream: Stream, last: datetime | None, now: datetime, zone: str) -> bool:
+    """Whether a table is to be read that was read `last`; days are those of the calendar."""
+    if last is None:
+        return True
+    every = stream.every or (_DAILY if stream.mode == "full" else _HOURLY)
+    count, unit = int(every[:-1]), every[-1]
+    if unit != "d":
+        return now - last >= timedelta(**{_UNITS[unit]: count})
+    local = ZoneInfo(zone)
+    return (now.astimezone(local).date() - last.astimezone(local).date()).days >= count
 
 
 class _Extract:

@@ -294,6 +294,8 @@ def test_a_database_gone_in_the_middle_leaves_nothing_half(home: Home, server: P
         ({"cursor": {"column": "sale"}}, "unknown column 'sale'"),
         ({"mode": "full"}, "either 'full' or has a 'cursor'"),
         ({"table": None}, "needs 'table'"),
+        ({"every": "0m"}, "every"),
+        ({"every": "2 hours"}, "every"),
     ],
 )
 def test_a_contract_says_what_cannot_be_extracted(
@@ -302,6 +304,12 @@ def test_a_contract_says_what_cannot_be_extracted(
     with database_peer("sqlite", home.path) as peer, pytest.raises(DeclarationError) as caught:
         by_cursor(home, peer, **change)
     assert fault in str(caught.value)
+
+
+def test_only_an_extract_says_how_often_it_is_read(home: Home) -> None:
+    with database_peer("sqlite", home.path) as peer, pytest.raises(DeclarationError) as caught:
+        shop(home, peer, every="1h")
+    assert "every: belongs only to 'type: extract'" in str(caught.value)
 
 
 def test_times_that_do_not_sort_as_text_are_no_cursor(home: Home) -> None:
@@ -401,6 +409,30 @@ def test_an_extract_is_due_by_the_clock_and_the_source_is_not_asked(home: Home) 
     assert due(contract, 0.9) == () == due(daily, 14.9)
     # It is nine in the morning; the next day begins fifteen hours later.
     assert due(contract, 1) == ("sales",) == due(daily, 15)
+
+
+def test_an_extract_is_read_as_often_as_its_contract_says_and_not_sooner(home: Home) -> None:
+    with database_peer("sqlite", home.path) as peer:
+        make_table(peer)
+        store(peer, row(1))
+        contract = by_cursor(home, peer, every="15m")
+        every_other_day = whole(home, peer, cursor=None, deleted=None, every="2d")
+        land(home, contract)
+        store(peer, row(2))
+
+        def after(**passed: float) -> dict[str, Any]:
+            return {"now": home.now + timedelta(**passed)}
+
+        def due(which: Any, **passed: float) -> bool:
+            given = {"home": home.path, "ledger": home.ledger, "zone": "Asia/Shanghai"}
+            return arrivals(which, **given, **after(**passed)) == ("sales",)
+
+        assert not due(contract, minutes=14) and due(contract, minutes=15)
+        assert land(home, contract, **after(minutes=14)) == []
+        (delivery,) = land(home, contract, **after(minutes=15))
+        assert delivery.rows == 1
+        # It is nine in the morning: the day after tomorrow begins in 39 hours.
+        assert not due(every_other_day, hours=38.9) and due(every_other_day, hours=39)
 
 
 @pytest.mark.parametrize("kind", ["whole", "cursor"])
