@@ -86,6 +86,15 @@ def kept_names(stream: Stream, extra: Mapping[str, str]) -> list[str]:
     return [*stream.columns, *own]
 
 
+def names_beside(stream: Stream, kept: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The names in the kept rows of a table that land though the contract does not know them."""
+    if stream.schema_change != "evolve":
+        return []
+    known = {*stream.columns, *(column.from_ for column in stream.columns.values())}
+    found = dict.fromkeys(name for one in kept for name in one)
+    return [name for name in found if name not in known and not name.startswith("_")]
+
+
 def spellings(stream: Stream, told: Stream) -> dict[str, dict[str, Any]]:
     """How the values of `told` are spelt where that is not what the contract's stream says."""
     return {

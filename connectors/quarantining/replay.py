@@ -33,6 +33,7 @@ from connectors.quarantining.kept_records import (
     SHARED,
     as_spelt,
     fields_of,
+    names_beside,
     shared_header,
     write_records,
 )
@@ -237,6 +238,8 @@ class _Replay:
             names = list(contract.map.agreed())
         else:
             names = [column.from_ or name for name, column in stream.columns.items()]
+            if contract.interface.type in {"table", "extract"}:
+                names += names_beside(stream, given)
         own = {column.from_ or name: name for name, column in stream.columns.items()}
         texts = [[one.get(name, one.get(own.get(name, name))) for name in names] for one in given]
         ops = [str(one.get("_op", "I")) for one in given]

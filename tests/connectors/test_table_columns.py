@@ -10,6 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from connectors.errors import InterfaceMismatch
+from connectors.quarantining.quarantine import find_records
+from connectors.quarantining.replay import replay
 from tests.connectors.conftest import SHOP, Home
 from tests.connectors.partner_tables import (
     flags,
@@ -93,6 +95,21 @@ def test_a_column_that_no_contract_names_lands_as_scrubbed_text_where_it_evolves
         ("new_column", "it landed as new_colour"),
         ("new_column", "it landed as new_weight"),
     ]
+    columns = copy.deepcopy(SHOP["streams"]["sales"]["columns"])
+    columns["sold_at"].pop("format")
+    columns["amount"].pop("min")
+    (report,) = replay(
+        shop(home, peer, columns=columns, schema_change="evolve"),
+        find_records(home.ledger, source="shop"),
+        home=home.path,
+        ledger=home.ledger,
+        pii=home.pii,
+        now=home.now,
+        zone="Asia/Shanghai",
+    )
+    assert report.replayed == 1
+    replayed = home.rows("sale_no, new_colour, new_weight")[1]
+    assert replayed == ("S2", colour, weight)
 
 
 def test_a_column_that_no_contract_names_is_dropped_and_told_where_it_is_discarded(
