@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from pipelines.command_line.failure import told
 from pipelines.command_line.output import (
     Format,
     FormatOption,
@@ -274,7 +275,7 @@ def _try_out(draft: MappingDraft, path: Path, name: str, chinese: bool, zone: st
         try:
             read = read_typed(path, agreed, "cases", connection, zone=zone)
         except RefusedDelivery as refusal:
-            print_error(str(refusal))
+            print_error(told(refusal))
             return
         row = connection.execute("select count(*) from typed where _fault is null").fetchone()
     assert row is not None

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from pipelines.command_line.delivery import check_stream
+from pipelines.command_line.failure import told
 from pipelines.command_line.output import (
     Format,
     FormatOption,
@@ -93,24 +94,10 @@ def ingest(
             f"{rejected} 条隔离 quarantined, {refused} 批拒收或不读 refused or not read"
         )
     for name, error in report.failures.items():
-        print_error(_not_read(name, error))
+        print_error(f"{name}: {told(error)}")
     if report.failures:
         return max(exit_code_of(error) for error in report.failures.values())
     return 1 if strict and (rejected or refused) else 0
-
-
-def _not_read(source: str, error: Exception) -> str:
-    """Why a source was not read, in both languages, and the error's own sentence behind it."""
-    from connectors.codes import hint, sentence
-
-    code = getattr(error, "code", None)
-    if not code:
-        return f"{source}: {error}"
-    return (
-        f"{source}: {sentence(code, 'zh')} / {sentence(code, 'en')} ({code})\n"
-        f"  {hint(code, 'zh')} / {hint(code, 'en')}\n"
-        f"  {error}"
-    )
 
 
 def build(

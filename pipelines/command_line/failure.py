@@ -34,18 +34,33 @@ def run(application: typer.Typer) -> int:
         return 0
     except Exception as error:
         if is_known(error):
-            sys.stderr.write(f"{error}\n")
+            sys.stderr.write(f"{told(error)}\n")
             return exit_code_of(error)
-        told = surroundings(error)
-        if told is None:
+        cause = surroundings(error)
+        if cause is None:
             raise
         sys.stderr.write(
-            f"The command stopped because the machine or a store failed it: {told}. What was "
+            f"The command stopped because the machine or a store failed it: {cause}. What was "
             "finished before stays; a published snapshot is never half. Trying again helps once "
             "the cause is gone (room on the disk, permission, memory, another process).\n"
         )
         return TEMPORARY
     return outcome if isinstance(outcome, int) else 0
+
+
+def told(error: Exception) -> str:
+    """The error's own sentence, which is English; where it has a code of the ledger, below what
+    the code says and what to do, in both languages."""
+    from connectors.codes import known_codes
+
+    known = known_codes().get(str(getattr(error, "code", None)))
+    if known is None:
+        return str(error)
+    return (
+        f"{known.says['zh']} / {known.says['en']} ({known.name})\n"
+        f"  {known.hint['zh']} / {known.hint['en']}\n"
+        f"  {error}"
+    )
 
 
 def surroundings(error: Exception) -> str | None:

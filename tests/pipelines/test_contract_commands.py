@@ -108,6 +108,21 @@ def test_a_file_with_findings_is_announced_and_told(huiyin: Command, tmp_path: P
     assert code == 1 and "2 findings." in out
 
 
+def test_a_file_that_cannot_be_announced_is_told_in_both_languages(
+    huiyin: Command, tmp_path: Path
+) -> None:
+    path = broken(huiyin, tmp_path)
+    path.write_bytes(b"payment_no\xff\xff\n")
+    code, _, err = huiyin("contract", "announce", path, "--source", "billing")
+    assert code == 2
+    first, advice, error = err.splitlines()
+    assert (
+        first == "字节不是约定的编码 / the bytes are not in the agreed encoding (broken_encoding)"
+    )
+    assert advice.startswith("  整批拒收；") and "/ refused whole: " in advice
+    assert error.startswith("  The delivery is refused (broken_encoding)")
+
+
 def test_the_document_comes_in_both_languages_and_for_programs(huiyin: Command) -> None:
     code, out, _ = huiyin("contract", "describe", "letters", "--language", "zh")
     assert code == 0 and out.startswith("# 数据交换约定: 来信登记") and "`来信编号`" in out
