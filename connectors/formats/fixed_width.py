@@ -54,10 +54,12 @@ def read(
     if layout.header:
         next(found, None)
     trailer: Line | None = None
+    last = 0
     for line, is_last in _marking_the_last(found):
         if is_last and layout.trailer is not None and line.text.startswith(layout.trailer.mark):
             trailer = line
             break
+        last = line.offset
         # Bytes that are not the encoding at all refuse the file; a character cut is one record's.
         assert line.text is not None
         if len(line.raw) != width:
@@ -72,7 +74,8 @@ def read(
     if layout.trailer is None:
         return records.finish(path, None)
     if trailer is None:
-        raise RefusedDelivery("missing_trailer", "the last line is not the trailer")
+        what = "the last line is not the trailer"
+        raise RefusedDelivery("missing_trailer", what, offset=last)
     return records.finish(path, None, tuple(trailer.text.split(layout.delimiter)))
 
 

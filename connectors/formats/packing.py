@@ -47,6 +47,9 @@ def unpacked(path: Path, compression: Compression) -> Iterator[Source]:
             yield file
         return
     size = path.stat().st_size
+    if not size:
+        # The library takes no bytes at all for an archive of nothing.
+        raise _broken("packed file", 0)
     try:
         if compression == "gz":
             with gzip.open(path, "rb") as file:

@@ -24,6 +24,7 @@ from connectors.formats.delimited import Reading, read_delimited
 from connectors.formats.file_columns import TextRule, file_columns, text_rules
 from connectors.formats.lines import Records
 from connectors.formats.packing import packed
+from connectors.formats.sheet_places import check_sheets
 
 SUFFIX = ".xlsx"
 
@@ -54,7 +55,7 @@ def read(
     if path.suffix.lower() == ".csv":
         quoted = layout.model_copy(update={"quote": layout.quote or '"'})
         return read_delimited(path, quoted, connection)
-    _check_size(path)
+    _check(path)
     rows = _sheet(path, layout.sheet)
     columns = contract.streams[stream_name].columns
     names = file_columns(contract, stream_name)
@@ -76,8 +77,8 @@ def read(
     return records.finish(path, header)
 
 
-def _check_size(path: Path) -> None:
-    """Refuse what is no workbook, is encrypted, or would unpack to more than it may."""
+def _check(path: Path) -> None:
+    """Refuse what is no workbook, is encrypted or damaged, or would unpack to too much."""
     size = path.stat().st_size
     if size > _LARGEST_FILE:
         raise RefusedDelivery("too_large", f"a workbook may have {_LARGEST_FILE} bytes")
@@ -90,6 +91,7 @@ def _check_size(path: Path) -> None:
             unpacked = sum(info.file_size for info in archive.infolist())
             if unpacked > min(_LARGEST_UNPACKED, max(size * _MOST_TIMES, 64 * 1024**2)):
                 raise RefusedDelivery("too_much_unpacked", f"it unpacks to {unpacked} bytes")
+            check_sheets(archive)
     except zipfile.BadZipFile as error:
         raise RefusedDelivery("broken_workbook", "the file is not a workbook") from error
 

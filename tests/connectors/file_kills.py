@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import random
+import signal
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -81,8 +82,10 @@ class Sender:
             hidden.rename(self.folder / target)
 
 
-def land(home: str, declaration: dict[str, Any], secrets: dict[str, str], ready: Any) -> None:
-    """Land once; runs in a process of its own."""
+def land(
+    home: str, declaration: dict[str, Any], secrets: dict[str, str], ready: Any, done: Any
+) -> None:
+    """Land once, saying when it begins and when it is done; runs in a process of its own."""
     path = Path(home)
     keys = {"pseudonym_key": PSEUDONYM_KEY, "encryption_key": ENCRYPTION_KEY}
     with Ledger(path / "ledger.db") as ledger, PiiStore(path / "pii.db", **keys) as pii:
@@ -99,6 +102,37 @@ def land(home: str, declaration: dict[str, Any], secrets: dict[str, str], ready:
                 zone="Asia/Shanghai",
                 secret=secrets.get,
             )
+        done.set()
+
+
+class Landing:
+    """One landing in a process of its own, from the moment at which it begins to land."""
+
+    def __init__(self, home: Path, declaration: dict[str, Any], secrets: dict[str, str]) -> None:
+        context = multiprocessing.get_context("forkserver")
+        ready, self._done = context.Event(), context.Event()
+        arguments = (str(home), declaration, secrets, ready, self._done)
+        self._process = context.Process(target=land, args=arguments)
+        self._process.start()
+        assert ready.wait(timeout=120)
+        self._begun = time.monotonic()
+        self.seconds = 0.0
+
+    def wait(self, seconds: float) -> None:
+        """Wait until it has ended, this long at most."""
+        self._process.join(timeout=seconds)
+
+    def kill(self) -> bool:
+        """Kill it; whether it died of that, before it was done."""
+        self._process.kill()
+        return self.end() == -signal.SIGKILL and not self._done.is_set()
+
+    def end(self) -> int:
+        """Wait until it has ended, and return how."""
+        self._process.join()
+        self.seconds = self.seconds or time.monotonic() - self._begun
+        assert self._process.exitcode is not None
+        return self._process.exitcode
 
 
 @dataclass
@@ -110,37 +144,29 @@ class Disturbed:
     sender: Sender
     secrets: dict[str, str] = field(default_factory=dict)
 
-    def run(self, rounds: int, disturb: Callable[[Any, random.Random, float], None]) -> int:
-        """Send, land, `disturb` the process from its start on; returns how many were killed."""
+    def run(self, disturb: Callable[[Landing, random.Random, float], int], *, wanted: int) -> None:
+        """Send, land, `disturb`, until it says that it disturbed a landing at work `wanted` times.
+
+        It is given the process from its start on and the seconds of an undisturbed landing.
+        """
         self.home.mkdir(exist_ok=True)
         load_one(self.home / "sources", self.declaration)
-        spawn = multiprocessing.get_context("forkserver")
-        spawn.set_forkserver_preload(_MODULES)
-        killed, longest = 0, 1.0
-        for _ in range(rounds):
+        multiprocessing.get_context("forkserver").set_forkserver_preload(_MODULES)
+        disturbed, attempts, usual = 0, 0, 1.0
+        while disturbed < wanted:
+            attempts += 1
+            assert attempts <= 4 * wanted + 10, f"only {disturbed} landings were disturbed at work"
             for _ in range(FILES_PER_ROUND):
                 self.sender.send()
-            process, begun = self._start(spawn)
-            disturb(process, self.sender.rng, longest)
-            process.join()
-            killed += process.exitcode != 0
-            if process.exitcode == 0:
-                longest = max(0.2, time.monotonic() - begun)
-        return killed
+            landing = Landing(self.home, self.declaration, self.secrets)
+            disturbed += disturb(landing, self.sender.rng, usual)
+            if landing.end() == 0:
+                usual = max(0.2, landing.seconds)
 
     def finish(self) -> None:
         """Land once more, undisturbed."""
-        process, _ = self._start(multiprocessing.get_context("forkserver"))
-        process.join()
-        assert process.exitcode == 0
-
-    def _start(self, spawn: Any) -> tuple[Any, float]:
-        ready = spawn.Event()
-        arguments = (str(self.home), self.declaration, self.secrets, ready)
-        process = spawn.Process(target=land, args=arguments)
-        process.start()
-        assert ready.wait(timeout=120)
-        return process, time.monotonic()
+        landing = Landing(self.home, self.declaration, self.secrets)
+        assert landing.end() == 0
 
 
 def check(home: Path, sender: Sender) -> None:

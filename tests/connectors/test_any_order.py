@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from connectors.compaction import compact
@@ -38,11 +38,10 @@ from tests.connectors.conftest import (
     load_one,
     row,
 )
+from tests.soak import fuzz
 
 DAYS = ["2026-03-28", "2026-03-29", "2026-03-30"]
-_SLOW = settings(
-    max_examples=8, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
-)
+_SLOW = fuzz(3, most=200, suppress_health_check=list(HealthCheck), derandomize=True)
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import os
 import random
-import subprocess
-import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,6 +21,9 @@ from cubes.errors import DeclarationError
 from pipelines.build_input import BuildRequest, freeze
 from tests.connectors.conftest import SHOP, load_one, row
 from tests.connectors.conftest import Home as ShopHome
+from tests.connectors.killed import DIED, end_at
+from tests.connectors.test_replay import stores
+from tests.soak import kills
 
 Home = Any  # the fixture's class lives in conftest
 ROOT = Path(__file__).resolve().parents[2]
@@ -219,31 +218,20 @@ def test_replaced_files_stay_for_their_grace_and_never_while_needed(home: Home) 
     assert remove_replaced_files(home.ledger, home.path, now=due) == []
 
 
+def squeeze_and_remove(path: Path, *, at: Callable[[str], None]) -> None:
+    """Compact a home and remove what was replaced; runs in a process of its own."""
+    with stores(path) as (ledger, pii):
+        home = ShopHome(path, load_contracts([path / "sources"])["shop"], ledger, pii)
+        squeeze(home, at=at)
+        remove_replaced_files(ledger, path, now=LATER + timedelta(days=2), at=at)
+
+
+@pytest.mark.soak
 @pytest.mark.parametrize("step", [*STEPS, "replaced_removed"])
 def test_a_compaction_killed_at_any_step_harms_nothing(home: Home, step: str) -> None:
     deliver_days(home)
     before, _ = built(home)
-    script = (
-        "import os, signal, sys\n"
-        "from datetime import timedelta\n"
-        "from pathlib import Path\n"
-        "from connectors.compaction import remove_replaced_files\n"
-        "from connectors.contract import load_contracts\n"
-        "from tests.connectors import conftest, test_compaction as own, test_replay\n"
-        "path = Path(sys.argv[1])\n"
-        "def at(step):\n"
-        "    if step == sys.argv[2]: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "with test_replay.stores(path) as (ledger, pii):\n"
-        "    contract = load_contracts([path / 'sources'])['shop']\n"
-        "    home = conftest.Home(path, contract, ledger, pii)\n"
-        "    own.squeeze(home, at=at)\n"
-        "    later = own.LATER + timedelta(days=2)\n"
-        "    remove_replaced_files(ledger, path, now=later, at=at)\n"
-    )
-    ended = subprocess.run(
-        [sys.executable, "-c", script, str(home.path), step], cwd=ROOT, capture_output=True
-    )
-    assert ended.returncode < 0, ended.stderr.decode()
+    assert end_at(step, squeeze_and_remove, home.path) == DIED
     assert built(home)[0] == before
     squeeze(home)
     far = datetime.now(UTC) + timedelta(days=400)
@@ -254,21 +242,20 @@ def test_a_compaction_killed_at_any_step_harms_nothing(home: Home, step: str) ->
     assert [path for path in (home.path / "raw").rglob(".*") if path.is_file()] == []
 
 
+@pytest.mark.soak
 def test_kills_between_landings_and_compactions_lose_and_double_nothing(home: Home) -> None:
     rng = random.Random(3)
     expected: set[str] = set()
-    for number in range(1, 3 * int(os.environ.get("HUIYIN_TEST_KILLS", "3")) + 1):
+    number = killed = 0
+    wanted = kills(4)
+    while killed < wanted:
+        number += 1
+        assert number <= 4 * wanted + 10, f"only {killed} compactions were killed"
         home.send([row(number, at="20260329080000")], sequence=number, day="2026-03-29")
         home.land()
         expected.add(f"S{number}")
-        chosen = rng.choice([*STEPS, "none"])
-
-        def end(step: str, chosen: str = chosen) -> None:
-            if step == chosen:
-                raise KeyboardInterrupt
-
-        with contextlib.suppress(KeyboardInterrupt):
-            squeeze(home, at=end)
+        # A day that has one file only is left alone, and now and then nothing is killed.
+        killed += end_at(rng.choice([*STEPS, "none"]), squeeze_and_remove, home.path) == DIED
         rows, _ = built(home)
         assert keys(rows) == sorted(expected)
 

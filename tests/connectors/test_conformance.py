@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from connectors.codes import known_codes
@@ -22,6 +22,7 @@ from connectors.conformance.sample_delivery import write_sample
 from connectors.contract import SOURCES, Contract, load_contract
 from connectors.formats import suffix_of
 from tests.connectors.conftest import NOW, SHOP, Home, load_one
+from tests.soak import fuzz
 
 HEADER = "sale_no|phone|amount|sold_at|note"
 GOOD = [
@@ -337,7 +338,7 @@ COLUMNS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@fuzz(20, suppress_health_check=[HealthCheck.too_slow])
 @given(columns=COLUMNS, rows=st.integers(1, 12), form=st.sampled_from(["delimited", "json_lines"]))
 def test_invented_rows_keep_every_rule(
     tmp_path_factory: pytest.TempPathFactory, columns: dict[str, Any], rows: int, form: str

@@ -8,13 +8,14 @@ from typing import Any
 
 import duckdb
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.errors import RefusedDelivery
 from connectors.file_layout import FileLayout
 from connectors.formats.delimited import read_delimited
 from connectors.validation import rejected_records, type_records
+from tests.soak import fuzz
 
 QUOTED = FileLayout(delimiter=",", quote='"')
 NAMES = ["sale_no", "phone", "amount", "sold_at", "note"]
@@ -66,7 +67,7 @@ cells = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@fuzz(25)
 @given(rows=st.lists(st.lists(cells, min_size=1, max_size=7), max_size=12))
 def test_rows_in_a_file_are_loaded_or_quarantined(
     rows: list[list[str]], home_contract: Any

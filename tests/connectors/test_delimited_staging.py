@@ -11,7 +11,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.contract import Contract
@@ -22,10 +22,13 @@ from connectors.files import staging as file_staging
 from connectors.files.reading import read_typed
 from connectors.files.staging import FileStager, StagedFile
 from connectors.formats import chunks
+from connectors.formats.delimited import DelimitedFile
 from connectors.pii_store import PiiStore
+from connectors.schema_change import resolve_header
 from connectors.staging import BatchFacts
 from connectors.validation import count_sums, rejected_records
 from tests.connectors.conftest import ENCRYPTION_KEY, PSEUDONYM_KEY, SHOP, load_one
+from tests.soak import fuzz
 
 ZONE = "Asia/Shanghai"
 NAMES = ["sale_no", "phone", "amount", "sold_at", "note"]
@@ -79,6 +82,19 @@ def type_exactly(body: bytes, contract: Contract) -> tuple[Any, ...]:
     return typed.reading, rows, rejected, sums, readable
 
 
+def has_wrong_header(body: bytes, contract: Contract) -> bool:
+    """Whether the header alone refuses a file: staging tells so before it reads the rest."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "file"
+        path.write_bytes(body)
+        try:
+            header = DelimitedFile(path, contract.layout).header
+            resolve_header(header, contract.streams["sales"])
+        except RefusedDelivery as refusal:
+            return refusal.code == "wrong_header"
+    return False
+
+
 def compare(body: bytes, contract: Contract, pii: PiiStore) -> None:
     """Both readers give the same, or the same refusal at the same byte."""
     try:
@@ -86,7 +102,8 @@ def compare(body: bytes, contract: Contract, pii: PiiStore) -> None:
     except RefusedDelivery as refusal:
         with pytest.raises(RefusedDelivery) as caught:
             stage(body, contract, pii)
-        assert (caught.value.code, caught.value.offset) == (refusal.code, refusal.offset)
+        if caught.value.code != "wrong_header" or not has_wrong_header(body, contract):
+            assert (caught.value.code, caught.value.offset) == (refusal.code, refusal.offset)
         return
     staged, found = stage(body, contract, pii)
     assert staged.reading == reading
@@ -169,9 +186,7 @@ def written(rows: list[list[str]], layout: FileLayout, how: random.Random) -> by
     return mark + text.encode(codec)
 
 
-@settings(
-    max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@fuzz(20)
 @given(
     rows=lines,
     layout=st.sampled_from(LAYOUTS),
@@ -200,7 +215,7 @@ def test_a_file_read_in_chunks_gives_what_the_exact_reader_gives(
         compare(body, with_layout(shop, layout), pii)
 
 
-@settings(max_examples=150, deadline=None)
+@fuzz(40)
 @given(body=st.binary(max_size=400), layout=st.sampled_from(LAYOUTS))
 def test_any_bytes_are_read_or_refused(
     body: bytes, layout: FileLayout, shop: Contract, pii: PiiStore

@@ -13,6 +13,7 @@ from connectors.exporting.schedule import DuePlan, ExportHistory, due_exports
 from connectors.ledger_rows import Export
 from cubes.catalogue import load_catalogue, shipped_folder
 from cubes.errors import DeclarationError
+from tests.soak import fuzz
 
 ZONE = "Asia/Shanghai"
 FRIDAY = date(2026, 3, 27)
@@ -227,6 +228,7 @@ def test_a_refusal_is_kept_with_its_reason() -> None:
     )
 
 
+@fuzz(100)
 @given(st.binary(max_size=200))
 def test_no_bytes_make_reading_an_answer_fail(raw: bytes) -> None:
     parse_answer(raw)

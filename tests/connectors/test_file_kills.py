@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-import os
 import random
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.connectors.conftest import SHOP
-from tests.connectors.file_kills import Disturbed, Sender, check
+from tests.connectors.file_kills import Disturbed, Landing, Sender, check
 from tests.peers.sshd import running_sshd
-
-KILLS = int(os.environ.get("HUIYIN_TEST_KILLS", "4"))
+from tests.soak import kills
 
 pytestmark = pytest.mark.soak
 
 
-def kill(process: Any, rng: random.Random, longest: float) -> None:
+def kill(landing: Landing, rng: random.Random, usual: float) -> int:
     """End the process at a moment of its landing, without a word."""
-    process.join(timeout=rng.uniform(0, longest))
-    process.kill()
+    landing.wait(rng.uniform(0, usual))
+    return int(landing.kill())
 
 
 def test_files_are_landed_once_whenever_their_landing_is_killed(tmp_path: Path) -> None:
     folder = tmp_path / "home/exchange/shop"
     folder.mkdir(parents=True)
     landing = Disturbed(tmp_path / "home", SHOP, Sender(folder, random.Random(20260331)))
-    assert landing.run(KILLS, kill) > 0
+    landing.run(kill, wanted=kills(4))
     landing.finish()
     check(tmp_path / "home", landing.sender)
     landing.finish()
@@ -45,19 +42,18 @@ def test_files_are_landed_once_whenever_their_server_drops_the_connection(tmp_pa
         secrets = {"HUIYIN_SHOP_KEY_FILE": str(server.key_file)}
         sender = Sender(server.folder, random.Random(20260401))
         landing = Disturbed(home, declaration, sender, secrets)
-        dropped = 0
 
-        def drop(process: Any, rng: random.Random, longest: float) -> None:
+        def drop(landing: Landing, rng: random.Random, usual: float) -> int:
             """Drop the connections some times while it lands, and now and then kill it too."""
-            nonlocal dropped
+            dropped = 0
             for _ in range(3):
-                process.join(timeout=rng.uniform(0, longest))
+                landing.wait(rng.uniform(0, usual))
                 dropped += server.drop_sessions()
             if rng.random() < 0.3:
                 time.sleep(rng.uniform(0, 0.3))
-                process.kill()
+                landing.kill()
+            return min(dropped, 1)
 
-        landing.run(KILLS, drop)
+        landing.run(drop, wanted=kills(4))
         landing.finish()
-        assert dropped > 0
         check(home, sender)

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from connectors.errors import LandingFailed, RefusedDelivery
 from connectors.files.exchange import announce, parse_send_log
+from tests.soak import fuzz
 
 ROOT = Path(__file__).resolve().parents[2]
 Home = Any  # the fixture's class lives in conftest
@@ -253,6 +254,7 @@ def test_a_control_column_of_no_usable_name_makes_the_log_unusable(home: Home, n
     assert home.land() == []
 
 
+@fuzz(100)
 @given(
     sums=st.dictionaries(st.text(st.characters(exclude_categories=())), st.text(), max_size=3),
     text=st.text(st.characters(exclude_categories=())),

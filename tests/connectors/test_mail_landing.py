@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-import signal
-import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -24,9 +21,10 @@ from tests.connectors.conftest import (
     PSEUDONYM_KEY,
     Home,
 )
+from tests.connectors.killed import DIED, end_at
+from tests.soak import kills
 
 ROOT = Path(__file__).resolve().parents[2]
-KILLS = int(os.environ.get("HUIYIN_TEST_KILLS", "4"))
 
 
 def mail(number: int, *, content: str = "slow", message_id: str | None = None) -> bytes:
@@ -187,49 +185,24 @@ def test_no_address_and_no_file_name_stands_in_the_ledger(box: Home) -> None:
     assert b"13800001111" not in stored and b"lilei@example.com" not in stored
 
 
-LAND_AND_DIE = """
-import os, signal, sys
-from datetime import UTC, datetime
-from pathlib import Path
+def land_box(path: Path, *, at: Callable[[str], None]) -> None:
+    """Land the mails of a box; runs in a process of its own."""
+    (contract,) = load_contracts([path / "sources"]).values()
+    keys = {"pseudonym_key": PSEUDONYM_KEY, "encryption_key": ENCRYPTION_KEY}
+    with Ledger(path / "ledger.db") as ledger, PiiStore(path / "pii.db", **keys) as pii:
+        Home(path, contract, ledger, pii, at).land()
 
-from connectors.contract import load_contracts
-from connectors.landing import land_source
-from connectors.ledger import Ledger
-from connectors.pii_store import PiiStore
 
-folder, step, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-
-def at(name):
-    global count
-    if name == step:
-        count -= 1
-        if count == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-pii = PiiStore(
-    folder / "pii.db",
-    pseudonym_key=sys.argv[4].encode(),
-    encryption_key=sys.argv[5].encode(),
-)
-(contract,) = load_contracts([folder / "sources"]).values()
-land_source(contract, home=folder, ledger=Ledger(folder / "ledger.db"), pii=pii,
-            now=datetime(2026, 3, 31, 1, tzinfo=UTC), zone="Asia/Shanghai", at=at)
-"""
 STEPS = ["claimed", "pii", "announced", "parquet_temporary", "parquet", "loaded", "archived"]
 
 
-def die(home: Home, step: str, count: int = 1) -> int:
-    arguments = [str(home.path), step, str(count), home.pseudonym_key, home.encryption_key]
-    done = subprocess.run([sys.executable, "-c", LAND_AND_DIE, *arguments], cwd=ROOT, check=False)
-    return done.returncode
-
-
+@pytest.mark.soak
 @pytest.mark.parametrize("step", STEPS)
 def test_a_kill_at_any_step_repeats_the_same_batch(box: Home, step: str) -> None:
     for number in range(3):
         put(box, f"{number}.eml", mail(number))
     put(box, "bad.eml", b"no mail")
-    assert die(box, step) == -signal.SIGKILL
+    assert end_at(step, land_box, box.path) == DIED
     known = [batch.batch_id for batch in box.ledger.batches()]
     # A mail that comes in between belongs to the next batch, not to the one that was announced.
     put(box, "late.eml", mail(9))
@@ -242,17 +215,22 @@ def test_a_kill_at_any_step_repeats_the_same_batch(box: Home, step: str) -> None
     assert box.land() == []
 
 
-def test_random_kills_leave_every_mail_exactly_once(box: Home) -> None:
+@pytest.mark.soak
+def test_kills_at_random_steps_leave_every_mail_exactly_once(box: Home) -> None:
     rng = random.Random(20260331)
     sent: set[str] = set()
-    for round_ in range(KILLS):
+    round_ = killed = 0
+    wanted = kills(4)
+    while killed < wanted:
+        round_ += 1
+        assert round_ <= 4 * wanted + 10, f"only {killed} landings were killed"
         for number in range(rng.randint(1, 5)):
             one = f"{round_}-{number}"
             put(box, f"{one}.eml", mail(number, message_id=one))
             sent.add(f"{one}@example.com")
         if rng.random() < 0.5:
-            put(box, f"again-{round_}.eml", mail(0, message_id="0-0"))
-        die(box, rng.choice(STEPS), rng.randint(1, 3))
+            put(box, f"again-{round_}.eml", mail(0, message_id="1-0"))
+        killed += end_at(rng.choice(STEPS), land_box, box.path, count=rng.randint(1, 3)) == DIED
     found: list[Delivery] = box.land()
     assert ids(box) == sorted(sent)
     assert all(item.status in {"loaded", "waiting"} for item in found)

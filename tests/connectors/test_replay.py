@@ -5,11 +5,8 @@ from __future__ import annotations
 import copy
 import gzip
 import json
-import os
 import random
-import signal
-import subprocess
-import sys
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -18,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 import yaml
 
-from connectors.contract import Contract
+from connectors.contract import Contract, load_contracts
 from connectors.errors import LandingBusy
 from connectors.landing import land_source, only_one
 from connectors.ledger import Ledger
@@ -35,6 +32,9 @@ from tests.connectors.conftest import (
     load_one,
     row,
 )
+from tests.connectors.conftest import Home as OwnHome
+from tests.connectors.killed import DIED, end_at
+from tests.soak import kills
 
 Home = Any  # the fixture's class lives in conftest
 ROOT = Path(__file__).resolve().parents[2]
@@ -473,30 +473,23 @@ def test_a_record_settled_meanwhile_keeps_its_bytes_when_it_is_given_up(home: Ho
     assert discard(home.ledger, found, reason="late", now=NOW) == []
 
 
-@pytest.mark.parametrize(
-    "step", ["intended", "pii", "announced", "parquet_temporary", "parquet", "loaded"]
-)
+STEPS = ["intended", "pii", "announced", "parquet_temporary", "parquet", "loaded"]
+
+
+def replay_mended(path: Path, *, at: Callable[[str], None]) -> None:
+    """Replay what waits in a home by its mended contract; runs in a process of its own."""
+    contract = load_contracts([path / "mended"])["shop"]
+    with stores(path) as (ledger, pii):
+        again(OwnHome(path, contract, ledger, pii), contract, at=at)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("step", STEPS)
 def test_a_replay_killed_at_any_step_is_finished_by_the_next(home: Home, step: str) -> None:
     home.send([row(1), row(2, amount="-5.00"), row(3, amount="-6.00")], amount="-1.00")
     home.land()
     mended = contract_of(home, amount={"min": -10})
-    script = (
-        "import os, signal, sys\n"
-        "from pathlib import Path\n"
-        "from tests.connectors import conftest, test_replay\n"
-        "home = Path(sys.argv[1])\n"
-        "from connectors.contract import load_contracts\n"
-        "contract = load_contracts([home / 'mended'])['shop']\n"
-        "def at(step):\n"
-        "    if step == sys.argv[2]: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "with test_replay.stores(home) as (ledger, pii):\n"
-        "    h = conftest.Home(home, contract, ledger, pii)\n"
-        "    test_replay.again(h, contract, at=at)\n"
-    )
-    ended = subprocess.run(
-        [sys.executable, "-c", script, str(home.path), step], cwd=ROOT, capture_output=True
-    )
-    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    assert end_at(step, replay_mended, home.path) == DIED
     again(home, mended)
     assert [key for (key,) in home.rows("sale_no")] == ["S1", "S2", "S3"]
     assert {one[1] for one in states(home)} == {"replayed"}
@@ -505,7 +498,7 @@ def test_a_replay_killed_at_any_step_is_finished_by_the_next(home: Home, step: s
     assert parquet == {f"{one.batch_id}.parquet" for one in home.ledger.batches()}
 
 
-def test_a_replay_killed_and_then_changed_leaves_nothing_of_the_first(home: Home) -> None:
+def test_a_replay_that_broke_off_and_was_changed_leaves_nothing_of_the_first(home: Home) -> None:
     home.send([row(1), row(2, amount="-5.00"), row(3, amount="-50.00")], amount="-45.00")
     home.land()
 
@@ -521,25 +514,18 @@ def test_a_replay_killed_and_then_changed_leaves_nothing_of_the_first(home: Home
     assert len(home.ledger.batches()) == 2
 
 
-def test_random_kills_leave_each_record_waiting_or_replayed(home: Home) -> None:
-    steps = ["intended", "pii", "announced", "parquet", "loaded"]
+@pytest.mark.soak
+def test_kills_at_random_steps_leave_each_record_waiting_or_replayed(home: Home) -> None:
     rng = random.Random(5)
     expected = ["S1"]
     home.send([row(1)])
     home.land()
-    for number in range(int(os.environ.get("HUIYIN_TEST_KILLS", "3"))):
+    mended = contract_of(home, amount={"min": -10})
+    for number in range(kills(3)):
         key = number + 10
         home.send([row(key, amount="-5.00")], amount="-5.00", sequence=number + 2)
         home.land()
-        chosen = rng.choice(steps)
-
-        def end(step: str, chosen: str = chosen) -> None:
-            if step == chosen:
-                raise KeyboardInterrupt
-
-        mended = contract_of(home, amount={"min": -10})
-        with pytest.raises(KeyboardInterrupt):
-            again(home, mended, at=end)
+        assert end_at(rng.choice(STEPS), replay_mended, home.path) == DIED
         again(home, mended)
         expected.append(f"S{key}")
         assert [one for (one,) in home.rows("sale_no")] == sorted(expected)

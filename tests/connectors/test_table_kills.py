@@ -1,7 +1,4 @@
-"""Landings of tables killed at random moments: every record once, every flag as the ledger says.
-
-`HUIYIN_TEST_KILLS` is the number of kills of each test.
-"""
+"""Landings of tables killed at random moments: every record once, every flag as the ledger says."""
 
 from __future__ import annotations
 
@@ -32,9 +29,11 @@ from tests.connectors.partner_tables import (
 )
 from tests.connectors.test_extract import by_cursor, row
 from tests.peers.databases import Peer, database_peer
+from tests.soak import kills
 
 pytestmark = pytest.mark.soak
-KILLS = int(os.environ.get("HUIYIN_TEST_KILLS", "3"))
+KILLS = kills(3)
+_MOST = 4 * KILLS + 10
 ROOT = Path(__file__).resolve().parents[2]
 _ROWS = 1_000
 _DONE, _ERROR = 2, 9
@@ -86,14 +85,16 @@ class Landings:
         assert self.end() == 0
         return time.monotonic() - started
 
-    def kill_after(self, seconds: float) -> int:
-        """Start one, kill it after a while and return how it ended."""
+    def kill_after(self, seconds: float) -> bool:
+        """Start one and kill it after a while; whether it died of that, at work."""
         process = self.start()
         time.sleep(seconds)
         # Until it is waited for, which the server does, its number belongs to nobody else.
         with contextlib.suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
-        return self.end()
+        ended = self.end()
+        assert ended in {0, -signal.SIGKILL}
+        return ended != 0
 
     def _line(self) -> str:
         assert self._server.stdout is not None
@@ -108,7 +109,8 @@ def test_flag_tables_survive_kills_at_random_moments(home: Home, peer: Peer) -> 
     with Landings(home, peer) as landings:
         offer(peer, *(sale(f"w{number}") for number in range(_ROWS)))
         usual = landings.run()
-        for round_ in range(KILLS):
+        round_ = killed = 0
+        while killed < KILLS and round_ < _MOST:
             offer(
                 peer,
                 *(
@@ -116,9 +118,11 @@ def test_flag_tables_survive_kills_at_random_moments(home: Home, peer: Peer) -> 
                     for number in range(_ROWS)
                 ),
             )
-            landings.kill_after(rng.uniform(0, usual))
+            killed += landings.kill_after(rng.uniform(0, usual))
+            round_ += 1
         landings.run()
-    require_consistent(home, peer, _ROWS * (KILLS + 1))
+    assert killed == KILLS
+    require_consistent(home, peer, _ROWS * (round_ + 1))
 
 
 @pytest.mark.timeout(3600)
@@ -133,14 +137,17 @@ def test_flag_tables_survive_connections_that_are_cut_at_random_moments(
     with Landings(home, peer) as landings:
         offer(peer, *(sale(f"w{number}") for number in range(_ROWS)))
         usual = landings.run()
-        for round_ in range(KILLS):
+        round_ = cut = 0
+        while cut < KILLS and round_ < _MOST:
             offer(peer, *(sale(f"{round_}-{number}") for number in range(_ROWS)))
             landings.start()
             time.sleep(rng.uniform(0, usual))
-            peer.kill_others()
+            cut += min(peer.kill_others(), 1)
             landings.end()
+            round_ += 1
         landings.run()
-    require_consistent(home, peer, _ROWS * (KILLS + 1))
+    assert cut == KILLS
+    require_consistent(home, peer, _ROWS * (round_ + 1))
 
 
 def require_consistent(home: Home, peer: Peer, offered: int) -> None:
@@ -176,14 +183,17 @@ def test_extracts_survive_kills_at_random_moments(home: Home, peer: Peer, kind: 
     with Landings(home, peer) as landings:
         store(peer, *(row(number) for number in range(_ROWS)))
         usual = landings.run()
-        for round_ in range(KILLS):
+        round_ = killed = 0
+        while killed < KILLS and round_ < _MOST:
             changed = rng.sample(range(_ROWS), 200)
             amount = 100 + round_
             store(peer, *(row(number, amount=str(amount)) for number in changed))
             for number in changed:
                 versions[f"S{number}"].add(amount)
-            landings.kill_after(rng.uniform(0, usual))
+            killed += landings.kill_after(rng.uniform(0, usual))
+            round_ += 1
         landings.run()
+    assert killed == KILLS
     assert land(home, contract) == []
     found = home.rows("sale_no, amount")
     latest = {name: max(amounts) for name, amounts in versions.items()}

@@ -1,7 +1,7 @@
-"""Real database servers: a schema of PostgreSQL or a database of MariaDB of its own, then dropped.
+"""Real database servers, each with a database of its own, which is dropped in the end.
 
 `HUIYIN_TEST_POSTGRES_URL` and `HUIYIN_TEST_MARIADB_URL` say where they are, by a user that may make
-schemas; the defaults are servers of this machine that ask for no password.
+databases; the defaults are servers of this machine that ask for no password.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Peer:
         if self.kind == "postgresql":
             rows = self.run(
                 "select pg_terminate_backend(pid) from pg_stat_activity "
-                f"where query like '%{self.schema}%' and pid <> pg_backend_pid()"
+                "where datname = current_database() and pid <> pg_backend_pid()"
             )
             return len(rows)
         if self.kind == "mariadb":
@@ -102,19 +102,28 @@ def sqlite_peer(home: Path) -> Iterator[Peer]:
 
 @contextmanager
 def postgres_peer() -> Iterator[Peer]:
-    """A schema of its own on the PostgreSQL server."""
+    """A database of its own on the PostgreSQL server, with a schema of the same name."""
     url = sa.make_url(os.environ.get("HUIYIN_TEST_POSTGRES_URL", POSTGRES))
     url = url.set(drivername="postgresql+psycopg")
-    engine = sa.create_engine(url, poolclass=sa.NullPool, connect_args={"connect_timeout": 5})
-    _require(engine, "PostgreSQL", "HUIYIN_TEST_POSTGRES_URL")
-    schema = f"huiyin_{uuid.uuid4().hex[:12]}"
-    peer = Peer("postgresql", _location(url), schema, engine, url.password)
-    peer.run(f"create schema {schema}")
+    connect_args = {"connect_timeout": 5}
+    server = sa.create_engine(
+        url, poolclass=sa.NullPool, connect_args=connect_args, isolation_level="AUTOCOMMIT"
+    )
+    _require(server, "PostgreSQL", "HUIYIN_TEST_POSTGRES_URL")
+    name = f"huiyin_{uuid.uuid4().hex[:12]}"
+    url = url.set(database=name)
+    own = sa.create_engine(url, poolclass=sa.NullPool, connect_args=connect_args)
     try:
+        with server.connect() as session:
+            session.execute(sa.text(f"create database {name}"))
+        peer = Peer("postgresql", _location(url), name, own, url.password)
+        peer.run(f"create schema {name}")
         yield peer
     finally:
-        peer.run(f"drop schema {schema} cascade")
-        engine.dispose()
+        own.dispose()
+        with server.connect() as session:
+            session.execute(sa.text(f"drop database if exists {name} with (force)"))
+        server.dispose()
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.contract import Contract
@@ -16,6 +16,7 @@ from connectors.files.reading import read_typed
 from connectors.formats import read_records
 from connectors.validation import rejected_records
 from tests.connectors.conftest import SHOP, load_one
+from tests.soak import fuzz
 
 NAMES = ("amount", "note", "phone", "sale_no", "sold_at")
 
@@ -125,7 +126,7 @@ def test_every_encoding_is_read_with_and_without_its_mark(tmp_path: Path, encodi
     assert [fields[1] for fields, _ in rows] == ["好\u0a0a", "上一个"]
 
 
-@settings(deadline=None)
+@fuzz(50)
 @given(st.binary(max_size=300))
 def test_any_bytes_are_records_or_refused_at_a_place(
     tmp_path_factory: pytest.TempPathFactory, content: bytes

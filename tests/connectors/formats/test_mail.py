@@ -8,12 +8,13 @@ from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.formats.charset import decoded
 from connectors.formats.html_text import html_to_text
 from connectors.formats.mail import COLUMNS, UnreadableMail, mail_fields
+from tests.soak import fuzz
 
 HEAD = b"From: Li <li@example.com>\r\nDate: Mon, 30 Mar 2026 08:00:00 +0800\r\n"
 
@@ -192,7 +193,7 @@ def test_impossible_dates_are_null() -> None:
     assert (record(raw)["sent_at"], record(raw)["received_at"]) == (None, None)
 
 
-@settings(deadline=None)
+@fuzz(100)
 @given(st.binary(max_size=400))
 def test_any_bytes_are_a_record_or_unreadable(content: bytes) -> None:
     for raw in (content, HEAD + content, plain(content, "gb2312")):
@@ -206,7 +207,7 @@ def test_any_bytes_are_a_record_or_unreadable(content: bytes) -> None:
             assert text is None or ("\0" not in text and text.encode("utf-8") is not None)
 
 
-@settings(deadline=None)
+@fuzz(100)
 @given(st.text(max_size=200))
 def test_any_html_becomes_text(html: str) -> None:
     assert "<script" not in html_to_text(f"<script>{html}</script>")

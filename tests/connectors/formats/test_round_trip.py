@@ -11,12 +11,13 @@ from typing import Any
 
 import duckdb
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, given
 from hypothesis import strategies as st
 
 from connectors.contract import Contract
 from connectors.errors import RefusedDelivery, UnwritableValue
 from connectors.formats import read_records, write_file
+from tests.soak import fuzz
 
 NAMES = ("code", "amount", "note")
 Row = Mapping[str, str | None]
@@ -100,10 +101,10 @@ DELIMITED = st.fixed_dictionaries(
         "trailer": st.sampled_from([None, {"mark": "999999", "rows": 2}]),
     }
 )
-FAST = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SLOW_IS_FINE = {"suppress_health_check": [HealthCheck.too_slow]}
 
 
-@FAST
+@fuzz(30, **SLOW_IS_FINE)
 @given(layout=DELIMITED, width=st.sampled_from([1, 2, 3]), data=st.data())
 def test_delimited_text_reads_what_it_wrote(
     layout: dict[str, Any], width: int, data: st.DataObject
@@ -118,7 +119,7 @@ def test_delimited_text_reads_what_it_wrote(
             assert read_back(path, contract) == expected(rows, NAMES[:width])
 
 
-@FAST
+@fuzz(30, **SLOW_IS_FINE)
 @given(rows=rows_of(NAMES), layout=DELIMITED)
 def test_json_lines_read_what_they_wrote(
     rows: list[dict[str, str | None]], layout: dict[str, Any]
@@ -131,7 +132,7 @@ def test_json_lines_read_what_they_wrote(
             assert read_back(path, contract) == expected(rows, NAMES)
 
 
-@FAST
+@fuzz(30, **SLOW_IS_FINE)
 @given(rows=rows_of(NAMES), layout=DELIMITED)
 def test_fixed_width_reads_what_it_wrote(
     rows: list[dict[str, str | None]], layout: dict[str, Any]
@@ -144,7 +145,7 @@ def test_fixed_width_reads_what_it_wrote(
             assert read_back(path, contract) == expected(rows, NAMES)
 
 
-@settings(FAST, max_examples=25)
+@fuzz(15, **SLOW_IS_FINE)
 @given(rows=rows_of(NAMES), header=st.booleans())
 def test_a_workbook_reads_what_it_wrote(rows: list[dict[str, str | None]], header: bool) -> None:
     contract = contract_of("spreadsheet", {"header": header, "sheet": "数据"})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -136,8 +135,3 @@ class Server:
         """Peak resident memory of the process in KB."""
         lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
-
-
-def environment_number(name: str, default: int) -> int:
-    """A number that a run of the tests may choose."""
-    return int(os.environ.get(name, default))

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from schemathesis import Case, GenerationMode
 
 from tests.connectors.intake.server import Server
+from tests.soak import examples
 
-EXAMPLES = 40
+EXAMPLES = examples(10, most=1000)
 
 
+@pytest.mark.soak
 def test_no_request_derived_from_the_description_fails_the_server(tmp_path: Path) -> None:
     seen: list[int] = []
     with Server(tmp_path / "home") as server:

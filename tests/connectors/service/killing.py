@@ -21,6 +21,7 @@ _CLIENTS = 6
 class KillReport:
     """What became of the packets: all must be done exactly once, and answered alike."""
 
+    kills: int
     acknowledged: int
     unlike: int
     lost_cases: int
@@ -42,7 +43,10 @@ class KillReport:
 
 
 def kill_under_load(home: Path, *, kills: int, seed: int = 11) -> KillReport:
-    """Kill the server `kills` times at random moments while clients deliver, submit and repeat."""
+    """Kill the server at random moments while clients deliver, submit and repeat.
+
+    It goes on until `kills` of them hit a server that had answered new packets since its start.
+    """
     rng = random.Random(seed)
     keys = [add_client(home, f"c{number}") for number in range(_CLIENTS)]
     server = ServiceServer(home)
@@ -68,10 +72,17 @@ def kill_under_load(home: Path, *, kills: int, seed: int = 11) -> KillReport:
     ]
     for thread in threads:
         thread.start()
-    for _ in range(kills):
+    killed = 0
+    for _ in range(10 * kills):
+        before = len(told)
         time.sleep(rng.uniform(0.05, 0.5))
         server.end(signal.SIGKILL)
+        assert server.process.returncode == -signal.SIGKILL, "it had ended before it was killed"
+        # Only a kill between answers is one of a server at work.
+        killed += len(told) > before
         server.start()
+        if killed == kills:
+            break
     ended.set()
     for thread in threads:
         thread.join()
@@ -81,7 +92,7 @@ def kill_under_load(home: Path, *, kills: int, seed: int = 11) -> KillReport:
         assert again is not None
         told[number, packet_id].add(again.text)
     server.end(signal.SIGTERM)
-    return _counted(home, told)
+    return _counted(home, told, killed)
 
 
 def _sent(client: Client, packet_id: str, number: int, count: int) -> Answer | None:
@@ -105,7 +116,7 @@ def _sent(client: Client, packet_id: str, number: int, count: int) -> Answer | N
     return answer if answer.status == 202 else None
 
 
-def _counted(home: Path, told: dict[tuple[int, str], set[str]]) -> KillReport:
+def _counted(home: Path, told: dict[tuple[int, str], set[str]], kills: int) -> KillReport:
     with sqlite3.connect(home / "inbox.db") as inbox:
         cases = [
             (client, key)
@@ -121,6 +132,7 @@ def _counted(home: Path, told: dict[tuple[int, str], set[str]]) -> KillReport:
     }
     acknowledged = {(f"client-c{number}", packet_id) for number, packet_id in told}
     return KillReport(
+        kills=kills,
         acknowledged=len(told),
         unlike=sum(len(answers) != 1 for answers in told.values()),
         lost_cases=len(acknowledged_cases - set(cases)) + len(acknowledged - packets),

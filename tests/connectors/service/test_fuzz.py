@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from schemathesis import Case, GenerationMode
 
 from connectors.service.refusal import load_codes
 from tests.connectors.service.conftest import Served
+from tests.soak import examples
 
-EXAMPLES = 60
+EXAMPLES = examples(15, most=500)
 
 
+@pytest.mark.soak
 def test_no_request_derived_from_the_description_fails_the_server(served: Served) -> None:
     seen: list[int] = []
     address = f"http://127.0.0.1:{served.server.port}"

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from connectors.service.operation import OPERATIONS
@@ -19,6 +19,7 @@ from connectors.service.refusal import PacketRefused, load_codes
 from tests.connectors.intake.server import Answer
 from tests.connectors.service.conftest import Served
 from tests.connectors.service.server import SENT_AT, SOURCE, Client, record
+from tests.soak import fuzz
 
 NOW = datetime(2026, 3, 31, 1, tzinfo=UTC)
 FORM = {"id", "code", "message", "data", "snapshot"}
@@ -219,7 +220,7 @@ PACKETS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@fuzz(150)
 @given(
     body=st.binary(max_size=200) | st.dictionaries(KEYS, JSON).map(lambda v: json.dumps(v).encode())
 )
@@ -233,9 +234,8 @@ def test_the_parser_gives_a_packet_or_a_refusal_and_nothing_else(body: bytes) ->
         assert packet.packet_id and packet.operation
 
 
-@settings(
-    max_examples=150,
-    deadline=None,
+@fuzz(
+    150,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

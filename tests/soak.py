@@ -1,0 +1,38 @@
+"""How often tests kill and fuzz: a handful of times by default, as often as a long run asks for.
+
+`HUIYIN_TEST_KILLS` is how many kills each test of kills makes, `HUIYIN_TEST_EXAMPLES` how many
+examples each property is tried on.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import pytest
+from hypothesis import settings
+
+_Test = TypeVar("_Test", bound=Callable[..., Any])
+
+
+def kills(usual: int) -> int:
+    """How many kills a test makes, which by default makes `usual`."""
+    return int(os.environ.get("HUIYIN_TEST_KILLS") or usual)
+
+
+def examples(usual: int, *, most: int | None = None) -> int:
+    """How many examples a property is tried on: `usual` by default, `most` at most."""
+    asked = int(os.environ.get("HUIYIN_TEST_EXAMPLES") or usual)
+    return asked if most is None else min(asked, most)
+
+
+def fuzz(usual: int, *, most: int | None = None, **more: Any) -> Callable[[_Test], _Test]:
+    """Mark a property as one for long runs; `more` are further settings of Hypothesis."""
+    bounded = settings(max_examples=examples(usual, most=most), deadline=None, **more)
+
+    def decorate(test: _Test) -> _Test:
+        marked: _Test = pytest.mark.soak(bounded(test))
+        return marked
+
+    return decorate
