@@ -134,7 +134,18 @@ def deliveries(
         [_row(one, zone, chinese=chinese) for one in shown],
         empty="没有符合的交付或事件。" if chinese else "No delivery or event is like that.",
     )
+    if problems or open_only:
+        _advise([one.code for one in shown], "zh" if chinese else "en")
     _tell_hidden(len(found) - len(shown), chinese=chinese)
+
+
+def _advise(codes: Sequence[str | None], language: str) -> None:
+    """What to do about each code that asks somebody to do something."""
+    from connectors.codes import asks_for_care, hint
+
+    for code in dict.fromkeys(codes):
+        if code and asks_for_care(code) and hint(code, language):
+            print_text(f"  {code}: {hint(code, language)}")
 
 
 def _with_message(one: Batch | ExchangeEvent) -> dict[str, Any]:
