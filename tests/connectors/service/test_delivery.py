@@ -12,17 +12,18 @@ from typing import Any
 
 import duckdb
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from connectors.landing import Delivery, land_source
 from pipelines.installation import Installation
 from pipelines.tidying import tidy
-from pipelines.workflow import ingest
+from pipelines.workflow import build_and_publish, ingest
 from tests.connectors.intake.server import CLOCK
 from tests.connectors.service.conftest import Served
 from tests.connectors.service.server import SOURCE, Client, ServiceServer, add_client, record
 from tests.connectors.service.test_packet import told
+from tests.soak import fuzz
 
 PHONE = "13912345678"
 
@@ -47,7 +48,7 @@ def raw_rows(home: Path) -> list[tuple[Any, ...]]:
     if not files:
         return []
     return duckdb.execute(
-        f"select case_no, kind_code, _op, _batch_id from read_parquet({files}) order by 1, 4"
+        f"select case_no, kind, _op, _batch_id from read_parquet({files}) order by 1, 4"
     ).fetchall()
 
 
@@ -81,6 +82,36 @@ def test_a_batch_is_accepted_landed_and_its_result_told(partner: Client) -> None
     (fault,) = told_now["faults"]
     assert (fault["record"], fault["column"]) == (3, "kind_code")
     assert [row[0] for row in raw_rows(home)] == ["P-000001", "P-000002"]
+
+
+def test_a_delivered_case_stands_in_the_warehouse_as_it_was_told_last(partner: Client) -> None:
+    home = partner.server.home
+    told_first = [
+        record(1, unit_code="51010701", category="宽带", subcategory="断网/掉线"),
+        record(2),
+        record(3, kind_code="praise"),
+    ]
+    deliver(partner, "d-1", told_first)
+    later = [
+        {**told_first[0], "replied_at": "2026-03-30 10:15:00"},
+        {"case_no": "P-000002", "_op": "D"},
+    ]
+    deliver(partner, "d-2", later)
+    assert [(one.status, one.loaded) for one in land(home)] == [("loaded", 3), ("loaded", 2)]
+    built = build_and_publish(opened(home), say=lambda _: None)
+    assert (built.published, built.new) == (True, 2)
+    with opened(home).snapshot() as snapshot, snapshot.cursor() as cursor:
+        cases = cursor.execute(
+            "select case_no, kind, channel_id, org_unit_id, created_at, first_reply_s, "
+            "reporter_key, text from marts.fct_case join marts.case_text using (source, case_no) "
+            "order by case_no"
+        ).fetchall()
+    first, last = cases
+    assert first[:4] == ("P-000001", "complaint", "referral", "51010701")
+    assert (str(first[4]), first[5]) == ("2026-03-30 01:15:00", 3600), "09:15 in Shanghai"
+    assert last[:4] == ("P-000003", "praise", "referral", None)
+    assert first[6] == last[6] and PHONE not in str(cases)
+    assert first[7] == "宽带断了，请回电 [phone]，第1次"
 
 
 def test_landing_twice_is_landing_once(partner: Client) -> None:
@@ -244,9 +275,9 @@ def _die_at(home: Path, step: str) -> None:
         )
 
 
-@settings(
-    max_examples=15,
-    deadline=None,
+@fuzz(
+    15,
+    most=500,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -265,11 +296,11 @@ def test_whatever_a_record_holds_it_is_loaded_or_quarantined(
     tmp_path_factory: pytest.TempPathFactory, values: list[Any]
 ) -> None:
     from connectors.contract import SOURCES, load_contract
-    from connectors.service_records import Records, trial_faults
+    from connectors.service_records import Records, agreed_columns, trial_faults
 
     contract = load_contract(SOURCES / f"{SOURCE}.yml")
-    given_records = [record(number, category_path=value) for number, value in enumerate(values)]
-    found = Records.of(given_records, contract.streams["cases"])
+    given_records = [record(number, category=value) for number, value in enumerate(values)]
+    found = Records.of(given_records, agreed_columns(contract, "cases"))
     assert Records.from_bytes(found.to_bytes()) == found
     faults = trial_faults(found, contract, "cases", {}, zone="Asia/Shanghai")
     assert len(faults) <= len(values)
@@ -282,7 +313,7 @@ def test_batches_of_one_drain_are_ordered_by_their_arrival(partner: Client) -> N
     assert len(land(home)) == 2
     files = sorted(str(path) for path in (home / "raw" / SOURCE).rglob("*.parquet"))
     told_last = duckdb.execute(
-        f"select content from read_parquet({files}) where case_no = 'P-000007' "
+        f"select text from read_parquet({files}) where case_no = 'P-000007' "
         "order by _recorded_at desc, _record_no desc limit 1"
     ).fetchone()
     assert told_last == ("new",)
