@@ -37,7 +37,6 @@ class Reader:
             "HUIYIN_HOME": str(path),
             "HUIYIN_SOURCES": "shop",
             "HUIYIN_CLOCK": "fixed:2026-03-31T09:00:00+08:00",
-            "COLUMNS": "400",
         }
 
     def agree(self, location: str, **interface: Any) -> None:
@@ -75,7 +74,7 @@ class Reader:
         return stream_findings(Installation.open(self.environment), "shop")["sales"]["freshness"]
 
     def listed(self, language: str) -> str:
-        return self.run("deliveries", "--open", "--language", language).stdout
+        return " ".join(self.run("deliveries", "--open", "--language", language).stdout.split())
 
 
 @pytest.fixture
@@ -123,8 +122,8 @@ def test_a_database_that_is_gone_is_an_event_until_it_is_read_again(reader: Read
             chinese, english = reader.listed("zh"), reader.listed("en")
             assert "来源现在读不到 (source_unreachable) Connecting to" in chinese
             assert "the source cannot be read now (source_unreachable)" in english
-            assert "  source_unreachable: 检查网络、挂载和对方的服务器" in chinese
-            assert "  source_unreachable: check the network, the mount" in english
+            assert " source_unreachable: 检查网络、挂载和对方的服务器" in chinese
+            assert " source_unreachable: check the network, the mount" in english
             found = reader.freshness()
             assert (found.passed, found.severity) == (False, "error")
             assert found.zh.startswith("来源现在读不到（source_unreachable）")
