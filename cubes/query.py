@@ -72,10 +72,10 @@ def run_query(
             most_rows,
         )
     except duckdb.Error as error:
-        raise _refused(query, error) from error
+        raise refused_query(query, error) from error
 
 
-def _refused(query: CubeQuery, error: duckdb.Error) -> QueryError:
+def refused_query(query: CubeQuery, error: duckdb.Error) -> QueryError:
     """What the database said, and what to do about it."""
     said = next(iter(str(error).splitlines()), "") or type(error).__name__
     advice = (
@@ -99,6 +99,45 @@ def _answer(
     most_rows: int | None,
 ) -> CubeResult:
     warehouse = warehouse or read_warehouse(connection)
+    statement, cursor = _execute(
+        catalogue, connection, query, scope, business_date, language, warehouse
+    )
+    types = {item[0]: str(item[1]) for item in cursor.description or ()}
+    records = fetch(cursor, most_rows)
+    return _result(
+        connection, warehouse, statement, list(types), types, records, language, snapshot
+    )
+
+
+def execute_query(
+    catalogue: Catalogue,
+    connection: Connection,
+    query: CubeQuery,
+    *,
+    scope: Scope,
+    business_date: date | None,
+    language: str,
+    warehouse: Warehouse,
+) -> tuple[Statement, Connection]:
+    """The statement of a query and the cursor from which its records can be read in parts.
+
+    Totals are among the records. Raises QueryError as `run_query` does.
+    """
+    try:
+        return _execute(catalogue, connection, query, scope, business_date, language, warehouse)
+    except duckdb.Error as error:
+        raise refused_query(query, error) from error
+
+
+def _execute(
+    catalogue: Catalogue,
+    connection: Connection,
+    query: CubeQuery,
+    scope: Scope,
+    business_date: date | None,
+    language: str,
+    warehouse: Warehouse,
+) -> tuple[Statement, Connection]:
     _check_fact(catalogue, warehouse, query)
     working_days = _working_days(connection, warehouse, query, business_date)
     statement = compile_query(
@@ -111,12 +150,7 @@ def _answer(
         working_days=working_days,
     )
     _check_members(catalogue, connection, warehouse, query, scope, language)
-    cursor = connection.execute(statement.sql, dict(statement.parameters))
-    types = {item[0]: str(item[1]) for item in cursor.description or ()}
-    records = fetch(cursor, most_rows)
-    return _result(
-        connection, warehouse, statement, list(types), types, records, language, snapshot
-    )
+    return statement, connection.execute(statement.sql, dict(statement.parameters))
 
 
 def fetch(cursor: Connection, most_rows: int | None) -> list[tuple[Any, ...]]:

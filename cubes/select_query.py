@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -39,6 +40,49 @@ def run_select(
     most_rows: int | None,
 ) -> CubeResult:
     """Answer a query in SQL within a scope; raises QueryError."""
+    cursor, asked = execute_select(
+        catalogue,
+        connection,
+        named_query,
+        values,
+        scope=scope,
+        language=language,
+        warehouse=warehouse,
+    )
+    try:
+        types = {item[0]: str(item[1]) for item in cursor.description or ()}
+        records = fetch(cursor, most_rows)
+    except duckdb.Error as error:
+        raise refused_select(named_query, error) from error
+    columns = tuple(
+        _column(named_query, name, type_name(kind), language) for name, kind in types.items()
+    )
+    rows = [dict(zip(types, record, strict=True)) for record in records]
+    return CubeResult(columns, rows, [], asked.sql, asked.bound, snapshot, language)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The SQL of a select as it ran, and the values that its query bound."""
+
+    sql: str
+    bound: dict[str, Any]
+
+
+def execute_select(
+    catalogue: Catalogue,
+    connection: duckdb.DuckDBPyConnection,
+    named_query: NamedQuery,
+    values: Mapping[str, Value | None],
+    *,
+    scope: Scope,
+    language: str,
+    warehouse: Warehouse | None,
+) -> tuple[duckdb.DuckDBPyConnection, Asked]:
+    """The cursor from which the records of a select within a scope can be read in parts.
+
+    Raises QueryError.
+    """
     assert named_query.sql is not None
     warehouse = warehouse or read_warehouse(connection)
     binding = Binding(catalogue, warehouse, scope, None, language)
@@ -54,16 +98,15 @@ def run_select(
     sql = scoped.sql(dialect="duckdb")
     try:
         cursor = connection.execute(sql, {**bound, **binding.parameters})
-        types = {item[0]: str(item[1]) for item in cursor.description or ()}
-        records = fetch(cursor, most_rows)
     except duckdb.Error as error:
-        said = next(iter(str(error).splitlines()), "") or type(error).__name__
-        raise QueryError(f"Query '{named_query.query}' could not be answered: {said}") from error
-    columns = tuple(
-        _column(named_query, name, type_name(kind), language) for name, kind in types.items()
-    )
-    rows = [dict(zip(types, record, strict=True)) for record in records]
-    return CubeResult(columns, rows, [], sql, bound, snapshot, language)
+        raise refused_select(named_query, error) from error
+    return cursor, Asked(sql, bound)
+
+
+def refused_select(named_query: NamedQuery, error: duckdb.Error) -> QueryError:
+    """What the database said of a select."""
+    said = next(iter(str(error).splitlines()), "") or type(error).__name__
+    return QueryError(f"Query '{named_query.query}' could not be answered: {said}")
 
 
 def _column(named_query: NamedQuery, name: str, kind: str, language: str) -> Column:

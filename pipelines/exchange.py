@@ -235,8 +235,8 @@ def _export(
 ) -> Export:
     from connectors.exporting.ledger import ExportLedger
     from connectors.exporting.making import Content, deliver_export, make_export
-    from cubes.named_query import run_named_query
     from cubes.scope import Scope
+    from cubes.streaming import stream_named_query
 
     home = installation.home
     lock = home.path / "locks" / "exports.lock"
@@ -248,27 +248,27 @@ def _export(
         made = None if again else exports.latest(declaration.export, day)
         if made is None:
             unit = declaration.unit
-            with snapshot.cursor() as cursor:
-                result = run_named_query(
+            with (
+                snapshot.cursor() as cursor,
+                stream_named_query(
                     installation.catalogue,
                     cursor,
                     declaration.query,
                     dict(declaration.parameters),
                     scope=Scope.all() if unit is None else Scope.units([unit]),
                     business_date=day,
-                    # A select names its own columns; those of a cube have keys beside the names.
-                    keys=installation.catalogue.named_query(declaration.query).sql is None,
                     warehouse=snapshot.warehouse,
-                    snapshot=snapshot.info["tag"],
+                    limits=declaration.limits,
+                ) as answer,
+            ):
+                _require_columns(declaration, answer.columns)
+                made = make_export(
+                    declaration,
+                    Content(answer.rows, day, str(snapshot.info["tag"])),
+                    home=home.path,
+                    exports=exports,
+                    now=installation.now(),
                 )
-            _require_columns(declaration, [column.name for column in result.columns])
-            made = make_export(
-                declaration,
-                Content(result.rows, day, str(snapshot.info["tag"])),
-                home=home.path,
-                exports=exports,
-                now=installation.now(),
-            )
         if made.status != "announced":
             return made
         return deliver_export(

@@ -26,6 +26,7 @@ from connectors.contract import (
 from connectors.file_layout import FileLayout
 from cubes.declaration import list_files, load_file, suggest
 from cubes.errors import DeclarationError, Fault
+from cubes.limits import Limits
 from cubes.named_query import NamedQuery
 
 EXPORTS = Path(__file__).parents[1] / "exports"
@@ -88,6 +89,7 @@ class ExportDeclaration(Part):
     `unit` bounds the rows to a unit and those below it, null is everything. `example: true` belongs
     to the demo. `confirm_within` is how long after the delivery the partner's confirmation is late,
     `keep` how long its content stays here after the confirmation or, without one, after that time.
+    `limits` are the most rows it may have and the seconds in which it must be written.
     """
 
     export: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
@@ -103,6 +105,7 @@ class ExportDeclaration(Part):
     schedule: ExportSchedule = ExportSchedule()
     confirm_within: str = Field(default="1 days", pattern=r"^\d+ (minutes|hours|days)$")
     keep: str | None = Field(default=None, pattern=r"^\d+ days$")
+    limits: Limits = Limits(rows=1_000_000, seconds=120)
     grain: str
     key: tuple[str, ...] = Field(min_length=1)
     columns: Annotated[dict[str, ExportColumn], AfterValidator(_declared_names)] = Field(

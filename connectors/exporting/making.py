@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -35,9 +35,10 @@ _LARGEST_LOG = 1024 * 1024
 
 @dataclass(frozen=True)
 class Content:
-    """What one export says: rows by the names of the query's columns, and where they come from."""
+    """What one export says: rows by the names of the query's columns, to be read once, and where
+    they come from."""
 
-    rows: Sequence[Row]
+    rows: Iterable[Row]
     business_date: date
     snapshot: str
 
@@ -52,18 +53,13 @@ def make_export(
 ) -> Export:
     """Write the content of an export at home and announce it under the next number.
 
-    Raises ExportMismatch when the rows do not fit the declaration; nothing is kept then.
+    The rows are written as they come. Raises ExportMismatch when they do not fit the declaration
+    and whatever reading them raises; nothing is kept then. The caller holds the lock of exports.
     """
-    texts = [_texts(declaration, row, content.business_date) for row in content.rows]
-    _check(declaration, texts)
     sequence = exports.next_sequence(declaration.export)
     name = file_name(declaration, content.business_date, sequence)
     kept = kept_path(home, declaration.export, name)
-    sums = {
-        column: format(sum((Decimal(row[column] or 0) for row in texts), Decimal(0)), "f")
-        for column in declaration.control.sums
-    }
-    _write(declaration, texts, kept, sums)
+    rows, sums = _write(declaration, content, kept)
     sha256 = hash_file(kept)
     made = Export(
         export_id=_export_id(declaration.export, sequence, sha256),
@@ -74,7 +70,7 @@ def make_export(
         business_date=content.business_date,
         sequence=sequence,
         snapshot=content.snapshot,
-        rows=len(texts),
+        rows=rows,
         bytes=kept.stat().st_size,
         sha256=sha256,
         sums=sums,
@@ -223,37 +219,73 @@ def _text(value: Any, pattern: str | None) -> str | None:
     return str(value)
 
 
-def _check(declaration: ExportDeclaration, texts: Sequence[Mapping[str, str | None]]) -> None:
-    """Refuse rows that break what we promise our partner: required columns and keys."""
-    empty = sorted(
-        name
-        for name, column in declaration.columns.items()
-        if column.required and any(row[name] in (None, "") for row in texts)
-    )
-    keys = [tuple(row[name] for name in declaration.key) for row in texts]
-    faults = [f"column '{name}' has rows without a value" for name in empty]
-    if len(set(keys)) < len(keys):
-        faults.append(f"{len(keys) - len(set(keys))} rows repeat the key")
-    if faults:
-        raise ExportMismatch(
-            f"Making the export '{declaration.export}' failed: {'; '.join(faults)}. Nothing was "
-            "written. Trying again does not help; correct its query, key or columns."
-        )
+class _Promise:
+    """Counts rows while they are written, and what of them breaks what we promise our partner:
+    required columns and keys."""
+
+    def __init__(self, declaration: ExportDeclaration) -> None:
+        self._declaration = declaration
+        self._required = [name for name, one in declaration.columns.items() if one.required]
+        self._empty: set[str] = set()
+        # A hash takes the memory of a key, however long it is.
+        self._keys: set[bytes] = set()
+        self.rows = 0
+        self.sums = dict.fromkeys(declaration.control.sums, "0")
+
+    def passing(
+        self, rows: Iterable[Mapping[str, str | None]]
+    ) -> Iterator[Mapping[str, str | None]]:
+        """The rows, counted; the sums are whole when the last one was taken."""
+        sums = dict.fromkeys(self.sums, Decimal(0))
+        for row in rows:
+            self.rows += 1
+            self._empty.update(name for name in self._required if row[name] in (None, ""))
+            key = json.dumps([row[name] for name in self._declaration.key]).encode()
+            self._keys.add(hashlib.blake2b(key, digest_size=16).digest())
+            for name in sums:
+                sums[name] += Decimal(row[name] or 0)
+            yield row
+        self.sums.update({name: format(total, "f") for name, total in sums.items()})
+
+    def check(self) -> None:
+        """Raise ExportMismatch if the rows that passed break it."""
+        faults = [f"column '{name}' has rows without a value" for name in sorted(self._empty)]
+        if len(self._keys) < self.rows:
+            faults.append(f"{self.rows - len(self._keys)} rows repeat the key")
+        if faults:
+            raise ExportMismatch(
+                f"Making the export '{self._declaration.export}' failed: {'; '.join(faults)}. "
+                "Nothing was kept. Trying again does not help; correct its query, key or columns."
+            )
 
 
 def _write(
-    declaration: ExportDeclaration,
-    texts: Sequence[Mapping[str, str | None]],
-    kept: Path,
-    sums: Mapping[str, str],
-) -> None:
+    declaration: ExportDeclaration, content: Content, kept: Path
+) -> tuple[int, Mapping[str, str]]:
+    """Write the content whole or not at all; return its number of rows and its sums."""
     kept.parent.mkdir(parents=True, exist_ok=True)
+    for left in kept.parent.glob(".*.part"):
+        left.unlink(missing_ok=True)
     temporary = kept.with_name(f".{kept.name}.part")
-    write_file(texts, temporary, declaration.contract, declaration.export, sums=sums)
+    promise = _Promise(declaration)
+    texts = (_texts(declaration, row, content.business_date) for row in content.rows)
+    try:
+        write_file(
+            promise.passing(texts),
+            temporary,
+            declaration.contract,
+            declaration.export,
+            sums=promise.sums,
+        )
+        promise.check()
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
     with temporary.open("rb") as file:
         os.fsync(file.fileno())
     temporary.replace(kept)
     sync_folder(kept.parent)
+    return promise.rows, promise.sums
 
 
 def _kept_rows(kept: Path, columns: Sequence[str]) -> Iterator[tuple[str | None, ...]]:

@@ -49,7 +49,8 @@ def write_file(
 ) -> int:
     """Write rows (column of the contract -> text, None for null) as a file; return their number.
 
-    The texts are written as they are, in the layout of the contract; `sums` go into its trailer.
+    The texts are written as they are, in the layout of the contract; `sums` go into its trailer and
+    are read after the last row, so they may be counted meanwhile.
     Raises UnwritableValue when the layout cannot carry a value; the file is then not there.
     """
     if _grammar(contract) == "delimited":

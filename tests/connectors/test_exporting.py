@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -42,7 +42,7 @@ class Exchange:
     def exports(self) -> ExportLedger:
         return ExportLedger(self.ledger.rows)
 
-    def make(self, declaration: ExportDeclaration, rows: list | None = None) -> Export:
+    def make(self, declaration: ExportDeclaration, rows: Iterable | None = None) -> Export:
         content = Content(ROWS if rows is None else rows, DAY, "20260327-0001")
         return make_export(declaration, content, home=self.home, exports=self.exports, now=NOW)
 
@@ -375,7 +375,44 @@ def test_rows_that_break_our_promise_are_not_written(exchange: Exchange) -> None
         exchange.make(declared(), bad)
     assert "column 'cases' has rows without a value" in str(caught.value)
     assert "1 rows repeat the key" in str(caught.value)
-    assert exchange.exports.exports() == [] and not (exchange.home / "exports").exists()
+    assert exchange.exports.exports() == []
+    assert list((exchange.home / "exports" / "figures").iterdir()) == []
+
+
+def test_rows_are_written_while_they_come_and_half_a_file_is_never_kept(
+    exchange: Exchange,
+) -> None:
+    folder = exchange.home / "exports" / "figures"
+    folder.mkdir(parents=True)
+    (folder / ".figures_20260326_0009.txt.part").write_text("left by a kill")
+    written: list[int] = []
+
+    def rows(count: int) -> Iterator[dict[str, object]]:
+        for number in range(count):
+            yield {"unit": f"SC{number:05d}", "cases": 1}
+            if number % 10_000 == 9_999:
+                written.extend(path.stat().st_size for path in folder.iterdir())
+
+    def failing() -> Iterator[dict[str, object]]:
+        yield from rows(20_000)
+        raise Killed
+
+    with pytest.raises(Killed):
+        exchange.make(declared(), failing())
+    assert written[0] > 50_000 and written[1] > written[0]
+    assert list(folder.iterdir()) == [] and exchange.exports.exports() == []
+    made = exchange.make(declared(), rows(20_000))
+    assert (made.rows, made.sequence, made.sums) == (20_000, 1, {"cases": "20000"})
+    assert [path.name for path in folder.iterdir()] == [made.place]
+
+
+def test_a_trailer_says_what_was_counted_while_writing(exchange: Exchange) -> None:
+    totalled = declared(
+        file={"delimiter": "|", "trailer": {"mark": "END", "rows": 2, "sums": {"cases": 3}}}
+    )
+    made = exchange.make(totalled)
+    text = kept_path(exchange.home, "figures", made.place).read_text(encoding="utf-8")
+    assert text.splitlines()[-1] == "END|2|12"
 
 
 def test_content_changed_behind_our_back_is_not_delivered(exchange: Exchange) -> None:

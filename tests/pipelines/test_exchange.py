@@ -128,6 +128,23 @@ def test_an_export_that_does_not_fit_its_query_stops_no_other(partners: Partners
     assert partners.open_codes() == ["unmade_export"]
 
 
+def test_an_export_beyond_its_limits_is_given_up_and_leaves_nothing(partners: Partners) -> None:
+    digits = ", ".join(f"t{place}.digit" for place in range(12))
+    tables = ", ".join(f"ten as t{place}" for place in range(12))
+    ten = f"with ten(digit) as (values {', '.join(f'({one})' for one in range(10))})"
+    partners.query(sql=f"{ten} select $business_date as day, t0.digit as number from {tables}")
+    partners.declare("good", key=["number"], limits={"rows": 3000})
+    report = partners.round()
+    assert report.delivered == () and "more than 3000 rows" in report.failures[0]
+    assert partners.open_codes() == ["unmade_export"]
+    partners.declare("good", key=["number"], limits={"seconds": 0.2})
+    partners.query(
+        sql=f"{ten} select $business_date as day, max(greatest({digits})) as number from {tables}"
+    )
+    assert "was given up" in partners.round().failures[0]
+    assert list((partners.home / "exports" / "good").iterdir()) == []
+
+
 def test_a_place_that_cannot_be_reached_leaves_its_export_for_the_next_round(
     partners: Partners,
 ) -> None:
