@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -156,6 +158,39 @@ def test_a_row_lost_on_the_way_refuses_an_extract_until_it_is_read_whole(
     postgres.run(f"create or replace view {view} as select * from {kept}")
     (delivery,) = land(home, contract)
     assert (delivery.status, delivery.rows) == ("loaded", 2)
+
+
+_SLEEPING = {
+    "postgresql": "select 1 from pg_stat_activity where wait_event = 'PgSleep'",
+    "mariadb": "select 1 from information_schema.processlist where state = 'User sleep'",
+}
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
+def test_what_a_source_changes_meanwhile_is_no_difference(home: Home, kind: str) -> None:
+    with database_peer(kind, home.path) as peer:
+        make_table(peer, "kept")
+        rows = [(*sale(number), "2026-03-30 10:00:00", "ok") for number in (1, 2)]
+        store(peer, *rows, name="kept")
+        slowly = "pg_sleep(0.3) is not null" if kind == "postgresql" else "sleep(0.3) = 0"
+        kept = peer.table("kept")
+        peer.run(f"create view {peer.table('sales')} as select * from {kept} where {slowly}")
+
+        def take_away() -> None:
+            # While the database adds up, before the rows are asked for.
+            for _ in range(500):
+                if peer.run(_SLEEPING[kind]):
+                    break
+                time.sleep(0.01)
+            peer.run(f"delete from {kept} where sale_no = 'S2'")
+
+        source = threading.Thread(target=take_away)
+        source.start()
+        contract = shop(home, peer, type_="extract", columns=COLUMNS, mode="full", control=CONTROL)
+        (delivery,) = land(home, contract)
+        source.join()
+        assert delivery.status == "loaded"
+        assert totals(home) == [(2, {"amount": "20.00"}, 2, {"amount": "20.00"})]
 
 
 def test_an_extract_states_the_totals_of_the_rows_that_are_new(home: Home, peer: Peer) -> None:
