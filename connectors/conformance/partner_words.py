@@ -108,8 +108,9 @@ _OF_FORMATS = {
 _OF_FILES = {
     *("broken_encoding", "changed_file", "duplicate_batch", "empty_file", "lying_log"),
     *("missing_file", "missing_log", "sequence_gap", "sequence_rewind", "unreadable_log"),
-    *("wrong_header", "wrong_sum", "reject_limit", "contract_version_differs", "unknown_branch"),
+    *("wrong_header", "contract_version_differs", "unknown_branch"),
 }
+_OF_FILES_AND_TABLES = {"reject_limit", "wrong_sum"}
 _OF_TABLES = {"interface_mismatch", "unknown_flag", "unknown_operation", "deletion"}
 _OF_PACKED = {"broken_archive", "too_much_unpacked"}
 _OF_CASES = {"before_created", "out_of_window", "unparsable"}
@@ -126,6 +127,8 @@ def concerns_partner(code: str, contract: Contract) -> bool:
         return form in _OF_FORMATS[code]
     if code in _OF_FILES:
         return contract.interface.type == "files" and form != "mail"
+    if code in _OF_FILES_AND_TABLES:
+        return contract.interface.type in {"files", "table"} and form != "mail"
     if code in _OF_TABLES:
         return contract.interface.type == "table"
     if code in _OF_PACKED:
