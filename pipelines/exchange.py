@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from connectors.ledger_rows import Export
     from cubes.snapshot import Snapshot
 
-_LOCK_SECONDS = 60
-_ROUND_SECONDS = 120
+_LOCK_SECONDS = 20
+# A sensor's tick ends after a minute, so a round begins nothing after these seconds.
+_ROUND_SECONDS = 20
 _LONGEST_DETAIL = 500
 
 
@@ -66,8 +67,8 @@ def export_desk(installation: Installation) -> ExportDesk:
 def exchange(installation: Installation, *, say: Callable[[str], None]) -> ExchangeReport:
     """Make and deliver every export that is due, take up what was cut short, read the answers.
 
-    One failure never stops the others. Days that were missed are made up for, as many as two
-    minutes allow; the next round goes on. Without a published snapshot only answers are read.
+    One failure never stops the others. Days that were missed are made up for, as many as one
+    round has time for; the next one goes on. Without a published snapshot only answers are read.
     """
     from connectors.exporting.confirmation import watch_exports
     from cubes.errors import SnapshotError

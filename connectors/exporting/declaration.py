@@ -105,7 +105,7 @@ class ExportDeclaration(Part):
     schedule: ExportSchedule = ExportSchedule()
     confirm_within: str = Field(default="1 days", pattern=r"^\d+ (minutes|hours|days)$")
     keep: str | None = Field(default=None, pattern=r"^\d+ days$")
-    limits: Limits = Limits(rows=1_000_000, seconds=120)
+    limits: Limits = Limits(rows=1_000_000, seconds=30)
     grain: str
     key: tuple[str, ...] = Field(min_length=1)
     columns: Annotated[dict[str, ExportColumn], AfterValidator(_declared_names)] = Field(

@@ -223,7 +223,7 @@ def test_a_round_that_takes_long_leaves_the_rest_to_the_next_and_serves_each_exp
     export_now(partners.open(early), ["good", "other"], date(2026, 3, 27), again=False)
     ticks = iter(range(1000))
     with monkeypatch.context() as slow:
-        slow.setattr("pipelines.exchange.monotonic", lambda: 50 * next(ticks))
+        slow.setattr("pipelines.exchange.monotonic", lambda: 8 * next(ticks))
         made = partners.round().delivered
     assert [(one.export, one.business_date.day) for one in made] == [("good", 28), ("other", 28)]
     assert len(partners.round().delivered) == 4
