@@ -165,6 +165,12 @@ def test_an_extract_takes_a_new_column_and_lands_a_row_again_when_only_that_chan
     raw = pq.read_table(home.path / str(batch.path), columns=["sale_no", "new_colour"])
     assert raw.to_pylist() == [{"sale_no": "S2", "new_colour": "red"}]
     assert land(home, contract) == []
+    named = {**columns, "colour": {"type": "string"}, "weight": {"type": "decimal(9,3)"}}
+    contract = shop(
+        home, peer, type_="extract", columns=named, cursor=cursor, schema_change="evolve"
+    )
+    (delivery,) = land(home, contract)
+    assert delivery.rows == 1 and land(home, contract) == []
     change(peer, "drop column changed_at", "sales")
     with pytest.raises(InterfaceMismatch, match="it lacks changed_at"):
         land(home, contract)
