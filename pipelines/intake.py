@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from connectors.intake.desk import Desk
-    from connectors.intake.guard import Application
+    from connectors.intake.request import Application
     from connectors.pii_store import PiiStore
     from cubes.snapshot import Snapshot
     from pipelines.installation import Installation

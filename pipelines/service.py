@@ -14,7 +14,7 @@ from pipelines.intake import intake_desk, pii_store, published_tag
 from pipelines.processes.ports import base_url, listener
 
 if TYPE_CHECKING:
-    from connectors.intake.guard import Application
+    from connectors.intake.request import Application
     from cubes.snapshot import Snapshot
     from pipelines.installation import Installation
 

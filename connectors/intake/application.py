@@ -16,9 +16,10 @@ from starlette.exceptions import HTTPException
 from connectors.inbox import ApiClient, InboxEvent
 from connectors.intake.case_number import normalise_case_number
 from connectors.intake.desk import Desk, Receipt
-from connectors.intake.guard import Application, Guard
+from connectors.intake.guard import Guard
 from connectors.intake.page import NEXT_STEPS, add_pages
 from connectors.intake.refusal import Refusal
+from connectors.intake.request import Application
 from connectors.intake.schema import (
     event_operation,
     refusals,

@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 
 from connectors.errors import ConnectorError
 from connectors.inbox import ApiClient
-from connectors.intake.guard import Application
+from connectors.intake.request import Application
 from connectors.service.desk import ServiceDesk
 from connectors.service.door import CLIENT, PACKETS, Door
 from connectors.service.packet import parse_packet

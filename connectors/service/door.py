@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections import Counter
 from collections.abc import MutableMapping
 from typing import Any
 
 from connectors.inbox import ApiClient
-from connectors.intake.guard import HEADERS, Application, Message, Receive, Send
+from connectors.intake.request import (
+    Answer,
+    Application,
+    BodyTooLarge,
+    ClientLeft,
+    Receive,
+    Send,
+    read_body,
+    replayed,
+)
 from connectors.service.desk import ServiceDesk
 from connectors.service.refusal import PacketRefused
 
@@ -35,32 +43,22 @@ class Door:
         if scope["type"] != "http":
             await self._application(scope, receive, send)
             return
-        started = False
-
-        async def guarded(message: Message) -> None:
-            nonlocal started
-            if message["type"] == "http.response.start":
-                started = True
-                names = {name for name, _ in message["headers"]}
-                added = [pair for pair in HEADERS if pair[0] not in names]
-                message = {**message, "headers": [*message["headers"], *added]}
-            await send(message)
-
+        answer = Answer(send)
         try:
             if scope["path"] == PACKETS and scope["method"] == "POST":
-                await self._packet(scope, receive, guarded)
+                await self._packet(scope, receive, answer)
             else:
                 body = await _bounded(scope, receive, _MOST_WITHOUT_KEY)
-                await self._application(scope, _replay(body, receive), guarded)
+                await self._application(scope, replayed(body, receive), answer)
         except PacketRefused as refusal:
-            await _refuse(guarded, refusal)
-        except _ClientLeft:
+            await answer.refuse(refusal)
+        except ClientLeft:
             return
         except Exception as error:
             # The type alone is told: a message may quote what somebody sent.
             _log.error("%s failed: %s", scope["method"], type(error).__name__)
-            if not started:
-                await _refuse(guarded, PacketRefused("failed"))
+            if not answer.begun:
+                await answer.refuse(PacketRefused("failed"))
 
     async def _packet(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         client = await self._client(scope)
@@ -75,7 +73,7 @@ class Door:
         try:
             body = await _bounded(scope, receive, MOST_BYTES)
             scope[CLIENT] = client
-            await self._application(scope, _replay(body, receive), send)
+            await self._application(scope, replayed(body, receive), send)
         finally:
             self._under_way[name] -= 1
             if not self._under_way[name]:
@@ -99,58 +97,11 @@ class Door:
         return client
 
 
-class _ClientLeft(Exception):
-    """Nobody waits for an answer any more."""
-
-
 async def _bounded(scope: MutableMapping[str, Any], receive: Receive, most: int) -> bytes:
     """The whole body; PacketRefused once it is larger than allowed or too slow."""
-    for name, value in scope["headers"]:
-        if name == b"content-length" and (not value.isdigit() or int(value[:20]) > most):
-            raise PacketRefused("too_large")
     try:
-        return await asyncio.wait_for(_body(receive, most), _BODY_SECONDS)
+        return await read_body(scope, receive, most=most, seconds=_BODY_SECONDS)
+    except BodyTooLarge as error:
+        raise PacketRefused("too_large") from error
     except TimeoutError as error:
         raise PacketRefused("too_slow") from error
-
-
-async def _body(receive: Receive, most: int) -> bytes:
-    parts: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise _ClientLeft
-        part = message.get("body", b"")
-        size += len(part)
-        if size > most:
-            raise PacketRefused("too_large")
-        parts.append(part)
-        if not message.get("more_body", False):
-            return b"".join(parts)
-
-
-def _replay(body: bytes, receive: Receive) -> Receive:
-    told = False
-
-    async def replay() -> Message:
-        nonlocal told
-        if told:
-            return await receive()
-        told = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return replay
-
-
-async def _refuse(send: Send, refusal: PacketRefused) -> None:
-    body = json.dumps(refusal.body(), ensure_ascii=False).encode()
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
-        # What is left of the body is not read, so the connection cannot be used again.
-        (b"connection", b"close"),
-        *((name.encode(), value.encode()) for name, value in refusal.headers().items()),
-    ]
-    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
