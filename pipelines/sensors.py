@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from pipelines.assets.checks import EXPORTS_CHECK, result_of
 from pipelines.assets.failure import not_before
-from pipelines.assets.keys import partition_of, raw_key
+from pipelines.assets.keys import SNAPSHOT, partition_of, raw_key
 from pipelines.assets.landing import landed_metadata
 from pipelines.resources import InstallationResource
 
@@ -340,7 +341,9 @@ def _partners() -> dg.SensorDefinition:
     ) -> dg.SkipReason:
         from pipelines.exchange import exchange
 
-        report = exchange(installation.open(), say=context.log.debug)
+        opened = installation.open()
+        report = exchange(opened, say=context.log.debug)
+        _show_exports(context, opened)
         for failure in report.failures:
             context.log.warning(failure)
         failed = ""
@@ -357,3 +360,25 @@ def _partners() -> dg.SensorDefinition:
         )
 
     return partners
+
+
+def _show_exports(context: dg.SensorEvaluationContext, opened: "Installation") -> None:
+    """Bring the check of exports up to date, if what it tells has changed since."""
+    from pipelines.export_checks import open_exports
+
+    told = result_of(SNAPSHOT, EXPORTS_CHECK, open_exports(opened))
+    key = dg.AssetCheckKey(SNAPSHOT, EXPORTS_CHECK)
+    last = context.instance.get_latest_asset_check_evaluation_record(key)
+    shown = last.event.asset_check_evaluation if last and last.event else None
+    if shown is not None and (shown.passed, shown.description) == (told.passed, told.description):
+        return
+    context.instance.report_runless_asset_event(
+        dg.AssetCheckEvaluation(
+            SNAPSHOT,
+            EXPORTS_CHECK,
+            told.passed,
+            metadata=told.metadata,
+            severity=told.severity,
+            description=told.description,
+        )
+    )

@@ -15,6 +15,9 @@ from pipelines.marts import Mart
 from pipelines.resources import InstallationResource
 from pipelines.stream_checks import Finding
 
+EXPORTS_CHECK = "exports"
+"""The check of the snapshot that tells what is open with exports."""
+
 _DESCRIPTIONS = {
     "freshness": (
         "按约定时间送达了吗，业务日是否完整",
@@ -104,7 +107,7 @@ def mart_checks(marts: Sequence[Mart]) -> dg.AssetChecksDefinition:
                 ),
             ),
             dg.AssetCheckSpec(
-                "exports",
+                EXPORTS_CHECK,
                 asset=SNAPSHOT,
                 description=both(
                     "给伙伴的导出都按时做成、送到、得到确认了吗；未了的写明怎么办",
@@ -127,7 +130,7 @@ def mart_checks(marts: Sequence[Mart]) -> dg.AssetChecksDefinition:
         for key in sorted(context.selected_asset_check_keys):
             if key.asset_key != SNAPSHOT:
                 finding = finding_of_tests(outcomes.get(key.asset_key.path[-1]))
-            elif key.name == "exports":
+            elif key.name == EXPORTS_CHECK:
                 finding = open_exports(opened)
             else:
                 finding = completeness_finding(published_information(opened))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from connectors.errors import ConnectorError
 from connectors.exporting.ledger import ExportLedger
 from cubes.errors import DeclarationError
 from pipelines.assets.checks import mart_checks
-from pipelines.assets.keys import SNAPSHOT
+from pipelines.assets.keys import SNAPSHOT, daily_partitions
 from pipelines.command_line import output
 from pipelines.command_line.application import application
 from pipelines.errors import HomeError
@@ -27,6 +27,7 @@ from pipelines.export_checks import open_exports
 from pipelines.installation import Installation
 from pipelines.lock import build_lock
 from pipelines.resources import InstallationResource
+from pipelines.sensors import sensors
 from pipelines.tidying import tidy
 from tests.connectors.service.conftest import publish_marts
 from tests.connectors.service.test_exports import FIGURES
@@ -266,6 +267,32 @@ def test_dagster_warns_of_a_failed_export_at_the_published_snapshot(
     (told,) = done.get_asset_check_evaluations()
     assert (told.passed, told.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert "good 2026-03-30 (unmade_export)" in (told.description or "")
+
+
+def test_the_sensor_of_partners_shows_what_is_open_once_and_that_it_is_settled(
+    partners: Partners, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = dg.AssetCheckKey(SNAPSHOT, "exports")
+    days = daily_partitions(PUBLISHED, "Asia/Shanghai", datetime(2026, 4, 2, tzinfo=UTC))
+    (look,) = [
+        one for one in sensors("job", days=days, intake=[], service={}) if one.name == "partners"
+    ]
+    monkeypatch.setenv("HUIYIN_CLOCK", CLOCK)
+    monkeypatch.setenv("HUIYIN_SOURCES", "")
+    home = InstallationResource(home=str(partners.home))
+
+    def shown(instance: dg.DagsterInstance) -> list[bool]:
+        with dg.build_sensor_context(instance, resources={"installation": home}) as context:
+            look(context)
+        storage = instance.event_log_storage
+        events = storage.get_asset_check_execution_history(key, limit=9)
+        return [one.event.asset_check_evaluation.passed for one in events if one.event]
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        partners.query(sql="select $business_date as day, cast('x' as integer) as number")
+        assert shown(instance) == shown(instance) == [False]
+        partners.query()
+        assert shown(instance) == [True, False]
 
 
 def test_tidying_deletes_contents_that_are_kept_no_longer(partners: Partners) -> None:
