@@ -52,6 +52,9 @@ PLANTED = {
 }
 
 
+OPEN = "open_exchange"
+
+
 def truth(product: Product) -> dict[str, Any]:
     text = (product.home / "simulator" / "truth.json").read_text(encoding="utf-8")
     data: dict[str, Any] = json.loads(text)
@@ -131,6 +134,47 @@ def test_the_page_tells_deliveries_quarantine_slice_messages_and_the_alert(demo:
         assert code in page
     assert page.count("【回音】") >= 9
     assert "complaints_surge" in page
+
+
+def test_what_is_open_in_the_exchange_is_told_once_at_the_province_as_the_cube_counts_it(
+    demo: Product,
+) -> None:
+    # Planted and never mended by its sender. The letters whose number went back were sent again,
+    # a repeated file asks for nothing, and partners disagreed only after the snapshot.
+    still_open = [
+        ("changed_file", "survey"),
+        ("lying_log", "chat"),
+        ("missing_log", "cdr"),
+        ("sequence_gap", "wechat"),
+        ("silent_branch", "call_centre"),
+        ("wrong_sum", "cdr"),
+    ]
+    with demo.snapshot() as connection:
+        answer = run_query(
+            load_catalogue([PROJECT_ROOT / "cubes"]),
+            connection,
+            CubeQuery.from_mapping(
+                {
+                    "cube": "exchange_events",
+                    "measures": ["open_events"],
+                    "by": ["code", "source"],
+                    "cuts": {"severity": "warning"},
+                    "totals": "grand",
+                }
+            ),
+            scope=Scope.all(),
+            business_date=date(2026, 3, 30),
+        )
+    told = sorted((row["code"], row["source"]) for row in answer.rows if row["open_events"])
+    assert told == still_open
+    assert answer.totals == [{"open_events": 6}]
+    (message,) = [one for one in demo.json("message", "list") if one["subject_id"] == OPEN]
+    assert message["text"] == (
+        "【回音】预警：数据交换有6件未了\n"
+        "来源：详单采集系统2、呼叫中心平台1、在线客服1、满意度调查1，另有1个\n"
+        "处理：huiyin deliveries --open"
+    )
+    assert "预警：数据交换有6件未了" in (demo.home / "page.txt").read_text(encoding="utf-8")
 
 
 def test_each_planted_defect_is_found_where_it_was_planted(demo: Product) -> None:
