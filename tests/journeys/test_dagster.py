@@ -127,6 +127,7 @@ def test_sensors_and_the_schedule_run_from_the_start_and_say_what_they_do(tmp_pa
         "intake_inbox",
         "nightly_tidy",
         "partners",
+        "service_inbox",
     }
     for status, description in told.values():
         assert status == "RUNNING"
