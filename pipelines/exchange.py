@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date, datetime
+from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from cubes.snapshot import Snapshot
 
 _LOCK_SECONDS = 20
-# A sensor's tick ends after a minute, so a round begins nothing after these seconds.
-_ROUND_SECONDS = 20
 _LONGEST_DETAIL = 500
 
 
@@ -64,11 +63,14 @@ def export_desk(installation: Installation) -> ExportDesk:
     )
 
 
-def exchange(installation: Installation, *, say: Callable[[str], None]) -> ExchangeReport:
+def exchange(
+    installation: Installation, *, say: Callable[[str], None], seconds: float = inf
+) -> ExchangeReport:
     """Make and deliver every export that is due, take up what was cut short, read the answers.
 
-    One failure never stops the others. Days that were missed are made up for, as many as one
-    round has time for; the next one goes on. Without a published snapshot only answers are read.
+    One failure never stops the others. Days that were missed are made up for; after `seconds` no
+    further export is begun, and the next round goes on. Without a published snapshot only answers
+    are read.
     """
     from connectors.exporting.confirmation import watch_exports
     from cubes.errors import SnapshotError
@@ -84,7 +86,7 @@ def exchange(installation: Installation, *, say: Callable[[str], None]) -> Excha
         if snapshot is not None:
             begun = monotonic()
             for due in _due(installation, declarations, snapshot):
-                if monotonic() - begun > _ROUND_SECONDS:
+                if monotonic() - begun > seconds:
                     break
                 say(f"{due.declaration.export} {due.business_date}")
                 try:
@@ -259,7 +261,7 @@ def _export(
                     scope=Scope.all() if unit is None else Scope.units([unit]),
                     business_date=day,
                     warehouse=snapshot.warehouse,
-                    limits=declaration.limits,
+                    limits=declaration.bounds,
                 ) as answer,
             ):
                 _require_columns(declaration, answer.columns)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 INTAKE = "intake"
 _LONGEST_REASON = 300
+# Dagster gives up a tick after a minute; what was begun must fit into it.
+_EXCHANGE_SECONDS = 20
 NEWS_TAG = "huiyin/news"
 _UNDER_WAY = [
     dg.DagsterRunStatus.QUEUED,
@@ -342,7 +344,7 @@ def _partners() -> dg.SensorDefinition:
         from pipelines.exchange import exchange
 
         opened = installation.open()
-        report = exchange(opened, say=context.log.debug)
+        report = exchange(opened, say=context.log.debug, seconds=_EXCHANGE_SECONDS)
         _show_exports(context, opened)
         for failure in report.failures:
             context.log.warning(failure)

@@ -33,6 +33,7 @@ EXPORTS = Path(__file__).parents[1] / "exports"
 SOURCE = "huiyin"
 """The source that our own deliveries name in their send logs."""
 
+_MOST_IN_WORKBOOK = 100_000
 _UNITS = {"minutes": "minutes", "hours": "hours", "days": "days"}
 _PLAIN = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -135,6 +136,13 @@ class ExportDeclaration(Part):
         """How long the partner may take to confirm."""
         number, unit = self.confirm_within.split(" ")
         return timedelta(**{_UNITS[unit]: int(number)})
+
+    @property
+    def bounds(self) -> Limits:
+        """Its limits; a workbook is made in memory, so it holds 100,000 rows at most."""
+        if self.interface.format != "spreadsheet":
+            return self.limits
+        return Limits(rows=min(self.limits.rows, _MOST_IN_WORKBOOK), seconds=self.limits.seconds)
 
     @property
     def contract(self) -> Contract:

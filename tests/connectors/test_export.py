@@ -118,6 +118,13 @@ def test_an_export_is_described_to_its_partner_as_a_contract_of_ours() -> None:
     assert contract.layout.delimiter == "|"
 
 
+def test_a_workbook_is_bounded_by_what_memory_holds() -> None:
+    workbook = {"type": "files", "format": "spreadsheet", "location": "out"}
+    assert declared(interface=workbook, file=None).bounds.rows == 100_000
+    assert declared(interface=workbook, file=None, limits={"rows": 9}).bounds.rows == 9
+    assert declared().bounds.rows == 1_000_000
+
+
 def test_a_daily_export_is_due_from_its_hour_on_the_next_day() -> None:
     seven = datetime(2026, 3, 27, 23, 0, tzinfo=UTC)  # 07:00 on the 28th in Shanghai
     assert due(declared(), FRIDAY, seven - timedelta(seconds=1)) == []
