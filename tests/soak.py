@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 import pytest
 from hypothesis import settings
 
+# A failure is made small for 300 s at most, which must not look like a hang.
+_SECONDS = 7200 if os.environ.get("HUIYIN_TEST_EXAMPLES") else 900
 _Test = TypeVar("_Test", bound=Callable[..., Any])
 
 
@@ -32,7 +34,7 @@ def fuzz(usual: int, *, most: int | None = None, **more: Any) -> Callable[[_Test
     bounded = settings(max_examples=examples(usual, most=most), deadline=None, **more)
 
     def decorate(test: _Test) -> _Test:
-        marked: _Test = pytest.mark.soak(bounded(test))
+        marked: _Test = pytest.mark.timeout(_SECONDS)(pytest.mark.soak(bounded(test)))
         return marked
 
     return decorate

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
+import lzma
 import os
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -20,6 +23,21 @@ _MOST_TIMES = 1_000
 _SMALL = 64 * 1024**2
 # Zip knows no earlier moment; a fixed one makes the same rows the same bytes.
 _ZIP_MOMENT = (1980, 1, 1, 0, 0, 0)
+
+
+_DAMAGED = (
+    EOFError,
+    LookupError,
+    NotImplementedError,
+    OSError,
+    OverflowError,
+    RuntimeError,
+    ValueError,
+    lzma.LZMAError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 class Source(Protocol):
@@ -49,16 +67,29 @@ def unpacked(path: Path, compression: Compression) -> Iterator[Source]:
     size = path.stat().st_size
     if not size:
         # The library takes no bytes at all for an archive of nothing.
-        raise _broken("packed file", 0)
+        raise RefusedDelivery("broken_archive", "the packed file is empty")
+    with ExitStack() as opened:
+        with refusing_damage("broken_archive", f"the {compression} is cut off or damaged"):
+            if compression == "gz":
+                unzipped = opened.enter_context(gzip.open(path, "rb"))
+                source: Source = unzipped
+            else:
+                archive = opened.enter_context(zipfile.ZipFile(path))
+                member = opened.enter_context(archive.open(_only_member(archive)))
+                source = member
+        yield _Guarded(source, size)
+
+
+@contextmanager
+def refusing_damage(code: str, reason: str, *, offset: int | None = None) -> Iterator[None]:
+    """Raise RefusedDelivery for what the libraries raise on damaged bytes; other errors pass."""
     try:
-        if compression == "gz":
-            with gzip.open(path, "rb") as file:
-                yield _Guarded(file, size)
-        else:
-            with zipfile.ZipFile(path) as archive, archive.open(_only_member(archive)) as file:
-                yield _Guarded(file, size)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-        raise _broken("zip", 0) from error
+        yield
+    except _DAMAGED as error:
+        # A directory of a zip may point before the file, which is no error of the disk.
+        if isinstance(error, OSError) and error.errno not in {None, errno.EINVAL}:
+            raise
+        raise RefusedDelivery(code, reason, offset=offset) from error
 
 
 class _Guarded:
@@ -70,12 +101,9 @@ class _Guarded:
         self._most = min(_MOST_BYTES, max(_SMALL, packed_size * _MOST_TIMES))
 
     def read(self, size: int, /) -> bytes:
-        try:
+        reason = "the packed file is cut off or damaged"
+        with refusing_damage("broken_archive", reason, offset=self._read or None):
             block = self._file.read(size)
-        except (EOFError, OSError, zlib.error, zipfile.BadZipFile) as error:
-            if isinstance(error, OSError) and error.errno is not None:
-                raise
-            raise _broken("packed file", self._read) from error
         self._read += len(block)
         if self._read > self._most:
             raise RefusedDelivery(
@@ -93,12 +121,6 @@ def _only_member(archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     if members[0].flag_bits & 1:
         raise RefusedDelivery("broken_archive", "the zip is encrypted")
     return members[0]
-
-
-def _broken(what: str, offset: int) -> RefusedDelivery:
-    return RefusedDelivery(
-        "broken_archive", f"the {what} is cut off or damaged", offset=offset or None
-    )
 
 
 @contextmanager

@@ -7,38 +7,25 @@ with one place it keeps the later. Either would lose a value without a word.
 from __future__ import annotations
 
 import zipfile
-import zlib
 from typing import IO
 from xml.parsers import expat
 
-from connectors.errors import RefusedDelivery
+from connectors.formats.packing import refusing_damage
 
-_SHEETS = ("xl/worksheets/", "xl/sharedstrings")
+_PARTS = ("xl/worksheets/", "xl/sharedstrings", "xl/styles", "xl/workbook")
 
 
 def check_sheets(archive: zipfile.ZipFile) -> None:
     """Raise RefusedDelivery (`broken_workbook`) for sheets that would not be read as they stand."""
     for info in archive.infolist():
         name = info.filename.lower()
-        if name.startswith(_SHEETS) and name.endswith(".xml"):
-            try:
-                with archive.open(info) as sheet:
+        if name.startswith(_PARTS) and name.endswith(".xml"):
+            reason = f"its part {info.filename!r} is damaged"
+            with refusing_damage("broken_workbook", reason), archive.open(info) as sheet:
+                try:
                     _Places().check(sheet)
-            except _DAMAGED as error:
-                reason = f"its part {info.filename!r} is damaged"
-                raise RefusedDelivery("broken_workbook", reason) from error
-
-
-_DAMAGED = (
-    expat.ExpatError,
-    zipfile.BadZipFile,
-    zlib.error,
-    EOFError,
-    LookupError,
-    NotImplementedError,
-    RuntimeError,
-    ValueError,
-)
+                except expat.ExpatError as error:
+                    raise ValueError("it is no XML") from error
 
 
 class _Places:

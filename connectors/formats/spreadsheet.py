@@ -23,7 +23,7 @@ from connectors.errors import RefusedDelivery, UnwritableValue
 from connectors.formats.delimited import Reading, read_delimited
 from connectors.formats.file_columns import TextRule, file_columns, text_rules
 from connectors.formats.lines import Records
-from connectors.formats.packing import packed
+from connectors.formats.packing import packed, refusing_damage
 from connectors.formats.sheet_places import check_sheets
 
 SUFFIX = ".xlsx"
@@ -86,14 +86,14 @@ def _check(path: Path) -> None:
         head = file.read(4)
     if head == _OLD_WORKBOOK:
         raise RefusedDelivery("broken_workbook", "the workbook is encrypted or of the old format")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            unpacked = sum(info.file_size for info in archive.infolist())
-            if unpacked > min(_LARGEST_UNPACKED, max(size * _MOST_TIMES, 64 * 1024**2)):
-                raise RefusedDelivery("too_much_unpacked", f"it unpacks to {unpacked} bytes")
-            check_sheets(archive)
-    except zipfile.BadZipFile as error:
-        raise RefusedDelivery("broken_workbook", "the file is not a workbook") from error
+    with (
+        refusing_damage("broken_workbook", "the file is not a workbook"),
+        zipfile.ZipFile(path) as archive,
+    ):
+        unpacked = sum(info.file_size for info in archive.infolist())
+        if unpacked > min(_LARGEST_UNPACKED, max(size * _MOST_TIMES, 64 * 1024**2)):
+            raise RefusedDelivery("too_much_unpacked", f"it unpacks to {unpacked} bytes")
+        check_sheets(archive)
 
 
 def _sheet(path: Path, name: str | None) -> Sequence[Sequence[Any]]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 
 class Edit(NamedTuple):
-    """One harm: what happens at a place (counted around the file) to how many bytes."""
+    """One harm: what happens at a place, counted from the end and around, to how many bytes."""
 
     kind: str
     place: int
@@ -33,7 +33,7 @@ EDITS = st.lists(
 def harmed(body: bytes, edits: Iterable[Edit]) -> bytes:
     """The bytes after all edits."""
     for edit in edits:
-        at = edit.place % (len(body) + 1)
+        at = len(body) - edit.place % (len(body) + 1)
         behind = min(at + edit.length, len(body))
         if edit.kind == "flip" and at < len(body):
             body = body[:at] + bytes([body[at] ^ (edit.length or 1)]) + body[at + 1 :]

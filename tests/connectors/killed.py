@@ -6,7 +6,13 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+from connectors.contract import load_contracts
+from connectors.ledger import Ledger
+from connectors.pii_store import PiiStore
+from tests.connectors.conftest import ENCRYPTION_KEY, PSEUDONYM_KEY, Home
 
 _MODULES = [
     "connectors.compaction",
@@ -33,6 +39,14 @@ def end_at(step: str, work: Callable[..., None], *arguments: Any, count: int = 1
     process.join()
     assert process.exitcode is not None
     return process.exitcode
+
+
+def land_home(path: Path, *, at: Callable[[str], None]) -> None:
+    """Land the only source of a home, for `end_at`."""
+    (contract,) = load_contracts([path / "sources"]).values()
+    keys = {"pseudonym_key": PSEUDONYM_KEY, "encryption_key": ENCRYPTION_KEY}
+    with Ledger(path / "ledger.db") as ledger, PiiStore(path / "pii.db", **keys) as pii:
+        Home(path, contract, ledger, pii, at).land()
 
 
 def _work(step: str, count: int, work: Callable[..., None], arguments: tuple[Any, ...]) -> None:

@@ -4,9 +4,6 @@ import errno
 import hashlib
 import json
 import os
-import signal
-import subprocess
-import sys
 from datetime import UTC
 from pathlib import Path
 from typing import Any
@@ -18,9 +15,9 @@ from hypothesis import strategies as st
 
 from connectors.errors import LandingFailed, RefusedDelivery
 from connectors.files.exchange import announce, parse_send_log
+from tests.connectors.killed import DIED, end_at, land_home
 from tests.soak import fuzz
 
-ROOT = Path(__file__).resolve().parents[2]
 Home = Any  # the fixture's class lives in conftest
 
 
@@ -325,32 +322,7 @@ def test_a_full_disk_is_told_without_a_row_and_may_be_tried_again(home: Home) ->
     assert [delivery.status for delivery in home.land()] == ["loaded"]
 
 
-LAND_AND_DIE = """
-import os, signal, sys
-from datetime import UTC, datetime
-from pathlib import Path
-from connectors.contract import load_contracts
-from connectors.landing import land_source
-from connectors.ledger import Ledger
-from connectors.pii_store import PiiStore
-
-folder, step, pseudonym_key, encryption_key = Path(sys.argv[1]), *sys.argv[2:]
-
-def at(name):
-    if name == step:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-pii = PiiStore(
-    folder / "pii.db",
-    pseudonym_key=pseudonym_key.encode(),
-    encryption_key=encryption_key.encode(),
-)
-(contract,) = load_contracts([folder / "sources"]).values()
-land_source(contract, home=folder, ledger=Ledger(folder / "ledger.db"), pii=pii,
-            now=datetime(2026, 3, 31, 1, tzinfo=UTC), zone="Asia/Shanghai", at=at)
-"""
-
-
+@pytest.mark.soak
 @pytest.mark.parametrize(
     "step",
     ["pii", "announced", "parquet_temporary", "parquet", "loaded", "read_log", "archived"],
@@ -359,9 +331,7 @@ def test_a_kill_at_any_step_leaves_a_state_from_which_the_same_run_succeeds(
     home: Home, step: str
 ) -> None:
     path = home.send([home.row(1), home.row(2, amount="x")], amount="10.00")
-    arguments = [str(home.path), step, home.pseudonym_key, home.encryption_key]
-    done = subprocess.run([sys.executable, "-c", LAND_AND_DIE, *arguments], cwd=ROOT, check=False)
-    assert done.returncode == -signal.SIGKILL
+    assert end_at(step, land_home, home.path) == DIED
     home.land()
     (batch,) = home.ledger.batches()
     assert (batch.status, batch.rows, batch.rows_loaded, batch.rejected) == ("loaded", 2, 1, 1)

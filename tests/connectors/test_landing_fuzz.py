@@ -40,14 +40,15 @@ FORMS: list[tuple[str, dict[str, Any] | None]] = [
 ]
 LINES = st.lists(
     st.one_of(
+        st.builds(row, st.integers(0, 50), amount=st.sampled_from(["1.00", "2", "3.50"])),
         st.builds(row, st.integers(0, 5), amount=st.sampled_from(["1.00", "-1", "x"])),
         st.text('S1|,"好 \r.0{}:\\', max_size=30),
     ),
+    min_size=1,
     max_size=8,
 )
 LIES: list[dict[str, Any]] = [
-    {},
-    {},
+    *[{}] * 6,
     {"rows": 1},
     {"rows": -1},
     {"bytes": 1},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,7 +21,7 @@ from tests.connectors.conftest import (
     PSEUDONYM_KEY,
     Home,
 )
-from tests.connectors.killed import DIED, end_at
+from tests.connectors.killed import DIED, end_at, land_home
 from tests.soak import kills
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -185,14 +185,6 @@ def test_no_address_and_no_file_name_stands_in_the_ledger(box: Home) -> None:
     assert b"13800001111" not in stored and b"lilei@example.com" not in stored
 
 
-def land_box(path: Path, *, at: Callable[[str], None]) -> None:
-    """Land the mails of a box; runs in a process of its own."""
-    (contract,) = load_contracts([path / "sources"]).values()
-    keys = {"pseudonym_key": PSEUDONYM_KEY, "encryption_key": ENCRYPTION_KEY}
-    with Ledger(path / "ledger.db") as ledger, PiiStore(path / "pii.db", **keys) as pii:
-        Home(path, contract, ledger, pii, at).land()
-
-
 STEPS = ["claimed", "pii", "announced", "parquet_temporary", "parquet", "loaded", "archived"]
 
 
@@ -202,7 +194,7 @@ def test_a_kill_at_any_step_repeats_the_same_batch(box: Home, step: str) -> None
     for number in range(3):
         put(box, f"{number}.eml", mail(number))
     put(box, "bad.eml", b"no mail")
-    assert end_at(step, land_box, box.path) == DIED
+    assert end_at(step, land_home, box.path) == DIED
     known = [batch.batch_id for batch in box.ledger.batches()]
     # A mail that comes in between belongs to the next batch, not to the one that was announced.
     put(box, "late.eml", mail(9))
@@ -230,7 +222,7 @@ def test_kills_at_random_steps_leave_every_mail_exactly_once(box: Home) -> None:
             sent.add(f"{one}@example.com")
         if rng.random() < 0.5:
             put(box, f"again-{round_}.eml", mail(0, message_id="1-0"))
-        killed += end_at(rng.choice(STEPS), land_box, box.path, count=rng.randint(1, 3)) == DIED
+        killed += end_at(rng.choice(STEPS), land_home, box.path, count=rng.randint(1, 3)) == DIED
     found: list[Delivery] = box.land()
     assert ids(box) == sorted(sent)
     assert all(item.status in {"loaded", "waiting"} for item in found)

@@ -37,7 +37,6 @@ from tests.connectors.killed import DIED, end_at
 from tests.soak import kills
 
 Home = Any  # the fixture's class lives in conftest
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def contract_of(home: Home, **columns: Any) -> Contract:

@@ -13,7 +13,7 @@ from tests.connectors.intake.killing import kill_under_load
 from tests.connectors.intake.server import Server
 from tests.soak import kills
 
-KILLS = kills(12)
+KILLS = kills(4)
 
 
 @pytest.mark.soak

@@ -10,7 +10,7 @@ from tests.connectors.service.killing import kill_under_load
 from tests.connectors.service.test_delivery import land, raw_rows
 from tests.soak import kills
 
-KILLS = kills(4)
+KILLS = kills(2)
 
 
 @pytest.mark.soak
