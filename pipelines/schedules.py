@@ -49,8 +49,9 @@ def _nightly_tidy(days: dg.DailyPartitionsDefinition) -> dg.ScheduleDefinition:
 
     @dg.job(
         description=(
-            "合并小文件，清理过保留期的原始数据和隔离原文。\n\n"
-            "Compacts small raw files and removes what its contract keeps no longer."
+            "合并小文件，清理过保留期的原始数据、隔离原文、归档文件和导出留底。\n\n"
+            "Compacts small raw files and removes what is kept no longer: raw data, kept records, "
+            "files in archives, contents of exports."
         )
     )
     def tidy() -> None:

@@ -320,7 +320,10 @@ def tidy(
     ] = False,
     output: FormatOption = Format.text,
 ) -> int:
-    """合并小文件，清理过保留期的原始数据 / compact small files, remove what is kept long enough.
+    """合并小文件，清理过保留期的数据 / compact small files, remove what is kept long enough.
+
+    过保留期的：原始数据、隔离原文、归档里的文件、导出的留底 /
+    that is raw data, kept records, files in archives, kept contents of exports.
 
     例 / example: huiyin exchange tidy --dry-run
     """
