@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 
 CLOCK = datetime.fromisoformat("2026-03-31T09:00:00+08:00")
 SEED = 20260331
+_PACKETS = "partner_feedback"
 _SOURCES = (
     *("billing", "call_centre", "cdr", "chat", "crm", "hall", "hotline", "hr", "intake"),
-    *("letters", "mail", "monitoring", "partner_feedback", "survey", "wechat"),
+    *("letters", "mail", "monitoring", _PACKETS, "survey", "wechat"),
 )
 _MORNING = time(9, 0)
 DEMO_MANAGER = "demo-manager"
@@ -104,7 +105,10 @@ def _send_packets(installation: Installation, *, say: Say) -> None:
     home = installation.home.path
     if not waiting_packets(home):
         return
-    key = _partner_key(installation, _FRANCHISE, ("deliver",), ("partner_feedback",))
+    if _PACKETS not in installation.contracts:
+        say(f"{_FRANCHISE}: {_PACKETS} is not read in this home, its packets wait")
+        return
+    key = _partner_key(installation, _FRANCHISE, ("deliver",), (_PACKETS,))
     if key is None:
         say(f"{_FRANCHISE}: its key was given to somebody else, its packets wait")
         return
