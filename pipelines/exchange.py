@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from math import inf
@@ -252,6 +252,7 @@ def _export(
         if made is None:
             unit = declaration.unit
             with (
+                _limits_told(declaration),
                 snapshot.cursor() as cursor,
                 stream_named_query(
                     installation.catalogue,
@@ -282,6 +283,21 @@ def _export(
             now=installation.now(),
             secret=installation.secret,
         )
+
+
+@contextmanager
+def _limits_told(declaration: ExportDeclaration) -> Iterator[None]:
+    """Say of an answer beyond its limits that those are the export's own."""
+    from cubes.errors import AnswerTooLarge, AnswerTooSlow
+
+    try:
+        yield
+    except (AnswerTooLarge, AnswerTooSlow) as error:
+        bounds = declaration.bounds
+        raise type(error)(
+            f"{error} This export may have {bounds.rows} rows and take {bounds.seconds:g} seconds: "
+            f"'limits' in its declaration {declaration.export}.yml."
+        ) from error
 
 
 def _quiet(_text: str) -> None:

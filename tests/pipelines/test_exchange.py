@@ -142,7 +142,8 @@ def test_an_export_beyond_its_limits_is_given_up_and_leaves_nothing(partners: Pa
     partners.query(
         sql=f"{ten} select $business_date as day, max(greatest({digits})) as number from {tables}"
     )
-    assert "was given up" in partners.round().failures[0]
+    (failure,) = partners.round().failures
+    assert "was given up" in failure and "take 0.2 seconds: 'limits'" in failure
     assert list((partners.home / "exports" / "good").iterdir()) == []
 
 
