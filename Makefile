@@ -56,7 +56,7 @@ test-journeys: setup ## Run the tests of the product as a whole
 test-bi: setup setup-bi ## Run the tests of the dashboards and of the pages in a browser
 	@$(RUN)pytest -m "superset or browser"
 
-soak: setup ## Kill and fuzz many times: 50 kills of files, tables, service each
+soak: setup ## Kill and fuzz long: 50 kills of files, tables, service each; 2000 examples each
 	@HUIYIN_TEST_KILLS=$${HUIYIN_TEST_KILLS:-50} HUIYIN_TEST_EXAMPLES=$${HUIYIN_TEST_EXAMPLES:-2000} $(RUN)pytest -m soak --timeout 7200
 
 check: setup ## Format, lint, types, imports, tests

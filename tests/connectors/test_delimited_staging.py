@@ -28,6 +28,7 @@ from connectors.schema_change import resolve_header
 from connectors.staging import BatchFacts
 from connectors.validation import count_sums, rejected_records
 from tests.connectors.conftest import ENCRYPTION_KEY, PSEUDONYM_KEY, SHOP, load_one
+from tests.connectors.harm import EDITS, Edit, harmed
 from tests.soak import fuzz
 
 ZONE = "Asia/Shanghai"
@@ -192,24 +193,18 @@ def written(rows: list[list[str]], layout: FileLayout, how: random.Random) -> by
     layout=st.sampled_from(LAYOUTS),
     how=st.integers(0, 2**32),
     block=st.sampled_from([16, 64, 300, 8 * 1024 * 1024]),
-    harm=st.one_of(
-        st.none(),
-        st.tuples(st.integers(0, 400), st.sampled_from([b"\0", b"\xff", b'"', b"\n", b""])),
-    ),
+    edits=EDITS,
 )
 def test_a_file_read_in_chunks_gives_what_the_exact_reader_gives(
     rows: list[list[str]],
     layout: FileLayout,
     how: int,
     block: int,
-    harm: tuple[int, bytes] | None,
+    edits: list[Edit],
     shop: Contract,
     pii: PiiStore,
 ) -> None:
-    body = written(rows, layout, random.Random(how))
-    if harm is not None:
-        place, byte = harm
-        body = body[:place] + byte + body[place + 1 :]
+    body = harmed(written(rows, layout, random.Random(how)), edits)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(chunks, "BLOCK", block)
         compare(body, with_layout(shop, layout), pii)
