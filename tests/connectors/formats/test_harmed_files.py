@@ -241,3 +241,51 @@ def test_any_bytes_are_no_workbook_and_refused(folder: Path, body: bytes) -> Non
     contract = contract_of(folder, "spreadsheet")
     for one in (body, b"PK\x03\x04" + body, b"\xd0\xcf\x11\xe0" + body):
         assert isinstance(records(one, contract), RefusedDelivery)
+
+
+ONE = {"sale_no": "S1", "phone": None, "amount": "1.00", "sold_at": "20260330080000", "note": "好"}
+
+
+def with_sheet(book: bytes, told: bytes, instead: bytes) -> bytes:
+    result = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(book)) as given_book, zipfile.ZipFile(result, "w") as kept:
+        for info in given_book.infolist():
+            content = given_book.read(info)
+            if info.filename == SHEET:
+                assert content.count(told) == 1
+                content = content.replace(told, instead)
+            kept.writestr(info, content)
+    return result.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("told", "instead"),
+    [
+        (b'<row r="3">', b'<row r="2">'),
+        (b'<c r="A3"', b'<c r="A2"'),
+        (b'<c r="B3"', b'<c r="A3"'),
+        (b"</sheetData>", b""),
+    ],
+)
+def test_a_sheet_in_which_a_value_would_be_lost_is_refused(
+    folder: Path, told: bytes, instead: bytes
+) -> None:
+    contract = contract_of(folder, "spreadsheet")
+    whole = written([ONE, ONE | {"sale_no": "S2"}], contract)
+    found = records(with_sheet(whole, told, instead), contract)
+    assert isinstance(found, RefusedDelivery) and found.code == "broken_workbook"
+
+
+@pytest.mark.parametrize("compression", ["gz", "zip"])
+def test_an_empty_file_is_no_archive(folder: Path, compression: str) -> None:
+    contract = contract_of(folder, "delimited", compression=compression, header=False)
+    found = records(b"", contract)
+    assert isinstance(found, RefusedDelivery) and found.code == "broken_archive"
+
+
+def test_a_zip_whose_directory_points_before_the_file_is_refused(folder: Path) -> None:
+    contract = contract_of(folder, "delimited", compression="zip", header=False, delimiter="|")
+    body = written([ONE], contract)
+    # Without its first bytes, the offsets of the directory are too high for what is left of it.
+    found = records(body[10:], contract)
+    assert isinstance(found, RefusedDelivery) and found.code == "broken_archive"
