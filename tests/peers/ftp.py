@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,18 +10,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.peers.sshd import free_port, wait_for_port
+from tests.peers.sshd import wait_for_port
 
 _SERVE = """
+import socket
 import sys
 from pyftpdlib.authorizers import DummyAuthorizer
 from pyftpdlib.handlers import FTPHandler
 from pyftpdlib.servers import ThreadedFTPServer
 
-port, folder, user, password = int(sys.argv[1]), *sys.argv[2:]
+listening, folder, user, password = int(sys.argv[1]), *sys.argv[2:]
 FTPHandler.authorizer = DummyAuthorizer()
 FTPHandler.authorizer.add_user(user, password, folder, perm="elradfmwMT")
-ThreadedFTPServer(("127.0.0.1", port), FTPHandler).serve_forever()
+ThreadedFTPServer(socket.socket(fileno=listening), FTPHandler).serve_forever()
 """
 
 
@@ -45,13 +47,17 @@ def running_ftp(base: Path) -> Iterator[Ftp]:
     """Start the server with an empty folder `base/ftp`."""
     served = base / "ftp"
     served.mkdir()
-    port, user, password = free_port(), "partner", "k7-open-Sesame"
+    user, password = "partner", "k7-open-Sesame"
     log_path = base / "ftp.log"
-    with log_path.open("wb") as log:
+    # The server is handed a port that is taken already, so that no other test gets between.
+    with socket.create_server(("127.0.0.1", 0)) as listening, log_path.open("wb") as log:
+        port = int(listening.getsockname()[1])
+        number = listening.fileno()
         process = subprocess.Popen(
-            [sys.executable, "-c", _SERVE, str(port), str(served), user, password],
+            [sys.executable, "-c", _SERVE, str(number), str(served), user, password],
             stderr=log,
             stdin=subprocess.DEVNULL,
+            pass_fds=[number],
         )
     try:
         wait_for_port(port, process, log_path)

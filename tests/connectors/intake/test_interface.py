@@ -11,8 +11,12 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from tests.connectors.intake.server import Answer, Server
 from tests.journeys.product import Product
+
+pytestmark = pytest.mark.xdist_group("province")
 
 PHONE = "13912345678"
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from pipelines.installation import Installation
 from tests.connectors.intake.server import Server
 from tests.journeys.product import Product, clean_environment
+
+pytestmark = pytest.mark.xdist_group("province")
 
 
 def case_of(product: Product, case_no: str) -> dict[str, Any]:
