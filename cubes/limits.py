@@ -27,7 +27,10 @@ class Limits(Frozen):
 
 @contextmanager
 def within_seconds(connection: duckdb.DuckDBPyConnection, seconds: float) -> Iterator[None]:
-    """Interrupt what the connection does in the block after `seconds`; AnswerTooSlow then."""
+    """Interrupt what the connection does in the block after `seconds`; AnswerTooSlow then.
+
+    An error of another cause stays what it is, however late it comes.
+    """
     done = threading.Event()
     expired = threading.Event()
 
@@ -44,7 +47,7 @@ def within_seconds(connection: duckdb.DuckDBPyConnection, seconds: float) -> Ite
     try:
         yield
     except Exception as error:
-        if expired.is_set():
+        if expired.is_set() and _is_interruption(error):
             raise AnswerTooSlow(
                 f"The answer was not there after {seconds:g} seconds and was given up. Trying "
                 "again helps only on an idle machine; ask for a shorter period or fewer groups."
@@ -53,3 +56,12 @@ def within_seconds(connection: duckdb.DuckDBPyConnection, seconds: float) -> Ite
     finally:
         done.set()
         watcher.join()
+
+
+def _is_interruption(error: BaseException | None) -> bool:
+    """Whether the database was interrupted, or an error was raised from that."""
+    from duckdb import InterruptException
+
+    while error is not None and not isinstance(error, InterruptException):
+        error = error.__cause__
+    return error is not None

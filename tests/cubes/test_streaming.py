@@ -10,7 +10,7 @@ import pytest
 
 from cubes.catalogue import Catalogue, load_catalogue, shipped_folder
 from cubes.errors import AnswerTooLarge, AnswerTooSlow, QueryError
-from cubes.limits import Limits
+from cubes.limits import Limits, within_seconds
 from cubes.named_query import run_named_query
 from cubes.scope import Scope
 from cubes.streaming import stream_named_query
@@ -117,3 +117,14 @@ def test_what_fails_while_it_is_read_is_a_fault_of_the_query(
     catalogue = declared(tmp_path, NUMBERS.replace("SQL", sql), "numbers")
     with pytest.raises(QueryError, match="'numbers' could not be answered"):
         streamed(catalogue, marts, "numbers")
+
+
+def test_an_error_that_comes_after_the_time_is_over_stays_what_it_is() -> None:
+    with (
+        duckdb.connect() as connection,
+        pytest.raises(ValueError, match="rows repeat the key"),
+        within_seconds(connection, 0.001),
+    ):
+        with pytest.raises(duckdb.InterruptException):
+            connection.execute(numbers(9, "max(number)")).fetchall()
+        raise ValueError("rows repeat the key")
