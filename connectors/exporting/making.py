@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal
+from decimal import Context, Decimal
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from connectors.databases.outbound_tables import append_outbound
 from connectors.errors import ExportMismatch
 from connectors.exporting.declaration import SOURCE, ExportDeclaration
 from connectors.exporting.ledger import ExportLedger
+from connectors.exporting.values import UnfitValue, writer_of
 from connectors.files.exchange import READ_LOG, SEND_LOG, SendLog, hash_file, send_log_bytes
 from connectors.formats import suffix_of, write_file
 from connectors.ledger_rows import Export
@@ -31,6 +32,8 @@ Row = Mapping[str, Any]
 
 _ARCHIVE = "archive"
 _LARGEST_LOG = 1024 * 1024
+# A million numbers of 38 digits and more add up without rounding.
+_EXACT = Context(prec=60)
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ def make_export(
     sequence = exports.next_sequence(declaration.export)
     name = file_name(declaration, content.business_date, sequence)
     kept = kept_path(home, declaration.export, name)
-    rows, sums = _write(declaration, content, kept)
+    rows, sums = _write(declaration, content, kept, sequence)
     sha256 = hash_file(kept)
     made = Export(
         export_id=_export_id(declaration.export, sequence, sha256),
@@ -197,81 +200,91 @@ def _export_id(export: str, sequence: int, sha256: str) -> str:
     return hashlib.sha256(parts.encode()).hexdigest()[:32]
 
 
-def _texts(declaration: ExportDeclaration, row: Row, business_date: date) -> dict[str, str | None]:
-    known = {**row, "business_date": business_date}
-    return {
-        name: _text(known.get(column.from_ or name), column.format)
-        for name, column in declaration.columns.items()
-    }
-
-
-def _text(value: Any, pattern: str | None) -> str | None:
-    if value is None:
-        return None
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, datetime):
-        return value.strftime(pattern or "%Y-%m-%d %H:%M:%S")
-    if isinstance(value, date):
-        return value.strftime(pattern or "%Y-%m-%d")
-    if isinstance(value, float | Decimal):
-        return format(Decimal(str(value)), "f")
-    return str(value)
-
-
 class _Promise:
-    """Counts rows while they are written, and what of them breaks what we promise our partner:
-    required columns and keys."""
+    """Makes the texts of rows while they are written, and notes what of them breaks what we promise
+    our partner: types, required columns and keys."""
 
-    def __init__(self, declaration: ExportDeclaration) -> None:
+    def __init__(self, declaration: ExportDeclaration, business_date: date) -> None:
         self._declaration = declaration
+        self._business_date = business_date
+        self._columns = [
+            (name, column.from_ or name, writer_of(column))
+            for name, column in declaration.columns.items()
+        ]
         self._required = [name for name, one in declaration.columns.items() if one.required]
         self._empty: set[str] = set()
+        # How many values of a column are unfit in one way, and the first row with such a value.
+        self._unfit: dict[tuple[str, str], tuple[int, int]] = {}
         # A hash takes the memory of a key, however long it is.
         self._keys: set[bytes] = set()
         self.rows = 0
         self.sums = dict.fromkeys(declaration.control.sums, "0")
 
-    def passing(
-        self, rows: Iterable[Mapping[str, str | None]]
-    ) -> Iterator[Mapping[str, str | None]]:
-        """The rows, counted; the sums are whole when the last one was taken."""
+    def passing(self, rows: Iterable[Row]) -> Iterator[Mapping[str, str | None]]:
+        """The texts of the rows, counted; the sums are whole when the last one was taken."""
         sums = dict.fromkeys(self.sums, Decimal(0))
         for row in rows:
             self.rows += 1
-            self._empty.update(name for name in self._required if row[name] in (None, ""))
-            key = json.dumps([row[name] for name in self._declaration.key]).encode()
+            texts = self._texts(row)
+            self._empty.update(name for name in self._required if texts[name] in (None, ""))
+            key = json.dumps([texts[name] for name in self._declaration.key]).encode()
             self._keys.add(hashlib.blake2b(key, digest_size=16).digest())
             for name in sums:
-                sums[name] += Decimal(row[name] or 0)
-            yield row
+                sums[name] = _EXACT.add(sums[name], Decimal(texts[name] or 0))
+            yield texts
         self.sums.update({name: format(total, "f") for name, total in sums.items()})
 
+    def _texts(self, row: Row) -> dict[str, str | None]:
+        known = {**row, "business_date": self._business_date}
+        texts: dict[str, str | None] = {}
+        for name, column, write in self._columns:
+            try:
+                texts[name] = write(known.get(column))
+            except UnfitValue as unfit:
+                # Nothing of it is kept, so this stands for it until the last row was seen.
+                texts[name] = "0"
+                count, first = self._unfit.get((name, str(unfit)), (0, self.rows))
+                self._unfit[name, str(unfit)] = (count + 1, first)
+        return texts
+
     def check(self) -> None:
-        """Raise ExportMismatch if the rows that passed break it."""
-        faults = [f"column '{name}' has rows without a value" for name in sorted(self._empty)]
-        if len(self._keys) < self.rows:
-            faults.append(f"{self.rows - len(self._keys)} rows repeat the key")
+        """Raise ExportMismatch if the rows that passed break it; no value of theirs is told."""
+        columns = self._declaration.columns
+        faults = [
+            f"column '{name}' of type {columns[name].type} has {_counted(count, 'value')} {what} "
+            f"(the first in row {first})"
+            for (name, what), (count, first) in sorted(self._unfit.items())
+        ]
+        faults += [f"column '{name}' has rows without a value" for name in sorted(self._empty)]
+        repeated = self.rows - len(self._keys)
+        if repeated and not self._unfit:
+            faults.append(f"{_counted(repeated, 'row')} repeat{'s' * (repeated == 1)} the key")
         if faults:
             raise ExportMismatch(
                 f"Making the export '{self._declaration.export}' failed: {'; '.join(faults)}. "
-                "Nothing was kept. Trying again does not help; correct its query, key or columns."
+                "Nothing was kept. Trying again does not help; correct its query (cast or round "
+                "there), key or columns."
             )
 
 
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def _write(
-    declaration: ExportDeclaration, content: Content, kept: Path
+    declaration: ExportDeclaration, content: Content, kept: Path, sequence: int
 ) -> tuple[int, Mapping[str, str]]:
     """Write the content whole or not at all; return its number of rows and its sums."""
     kept.parent.mkdir(parents=True, exist_ok=True)
-    for left in kept.parent.glob(".*.part"):
-        left.unlink(missing_ok=True)
+    # What a kill left: half a file, or a whole one of this number that was never announced.
+    for pattern in (".*.part", f"{declaration.export}_*_{sequence:04d}.*"):
+        for left in kept.parent.glob(pattern):
+            left.unlink(missing_ok=True)
     temporary = kept.with_name(f".{kept.name}.part")
-    promise = _Promise(declaration)
-    texts = (_texts(declaration, row, content.business_date) for row in content.rows)
+    promise = _Promise(declaration, content.business_date)
     try:
         write_file(
-            promise.passing(texts),
+            promise.passing(content.rows),
             temporary,
             declaration.contract,
             declaration.export,

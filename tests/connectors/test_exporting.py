@@ -374,9 +374,103 @@ def test_rows_that_break_our_promise_are_not_written(exchange: Exchange) -> None
     with pytest.raises(ExportMismatch) as caught:
         exchange.make(declared(), bad)
     assert "column 'cases' has rows without a value" in str(caught.value)
-    assert "1 rows repeat the key" in str(caught.value)
+    assert "1 row repeats the key" in str(caught.value)
     assert exchange.exports.exports() == []
     assert list((exchange.home / "exports" / "figures").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "text"),
+    [
+        ("decimal(5,2)", Decimal("123.45"), "123.45"),
+        ("decimal(5,2)", Decimal("-7.5000"), "-7.5"),
+        ("decimal(5,2)", 0.25, "0.25"),
+        ("decimal(2,2)", Decimal("0.05"), "0.05"),
+        ("decimal(5,2)", Decimal("1.005"), "more than 2 decimal places"),
+        ("decimal(5,2)", Decimal("1234.00"), "more than 3 digits before the point"),
+        ("decimal(2,2)", 1, "more than 0 digits before the point"),
+        ("decimal(5,2)", float("nan"), "other than a finite number"),
+        ("decimal(5,2)", float("-inf"), "other than a finite number"),
+        ("decimal(5,2)", "12x", "other than a number"),
+        ("bigint", Decimal("5.0"), "5"),
+        ("bigint", 2**63 - 1, "9223372036854775807"),
+        ("bigint", 2**63, "beyond the numbers of this type"),
+        ("integer", -(2**31), "-2147483648"),
+        ("integer", 2**31, "beyond the numbers of this type"),
+        ("integer", 1.5, "with decimal places"),
+        ("integer", True, "other than a number"),
+    ],
+)
+def test_a_number_goes_out_only_as_its_column_declares_it(
+    exchange: Exchange, kind: str, value: object, text: str
+) -> None:
+    typed = declared(columns={"unit": {"type": "string"}, "cases": {"type": kind}})
+    rows = [{"unit": "SC01", "cases": 0}, {"unit": "13912345678", "cases": value}]
+    if text.lstrip("-")[0].isdigit():
+        made = exchange.make(typed, rows)
+        assert made.sums == {"cases": text}
+        written = kept_path(exchange.home, "figures", made.place).read_text(encoding="utf-8")
+        assert written == f"unit|cases\nSC01|0\n13912345678|{text}\n"
+        return
+    with pytest.raises(ExportMismatch) as caught:
+        exchange.make(typed, rows)
+    told = str(caught.value)
+    assert f"column 'cases' of type {kind} has 1 value" in told and text in told
+    assert "the first in row 2" in told and "13912345678" not in told and not caught.value.retryable
+    assert exchange.exports.exports() == []
+    assert list((exchange.home / "exports" / "figures").iterdir()) == []
+
+
+def test_dates_truths_and_long_texts_go_out_only_as_declared(exchange: Exchange) -> None:
+    typed = declared(
+        key=["unit"],
+        control={"sums": []},
+        columns={
+            "unit": {"type": "string", "length": 4},
+            "day": {"type": "date", "format": "%Y%m%d"},
+            "at": {"type": "timestamp"},
+            "closed": {"type": "boolean"},
+        },
+    )
+    at = datetime(2026, 3, 27, 8, 30)  # noqa: DTZ001
+    good = {"unit": "SC01", "day": "20260327", "at": at, "closed": True}
+    made = exchange.make(typed, [good, {**good, "unit": "SC02", "day": DAY}])
+    written = kept_path(exchange.home, "figures", made.place).read_text(encoding="utf-8")
+    assert written.splitlines()[1:] == [
+        "SC01|20260327|2026-03-27 08:30:00|true",
+        "SC02|20260327|2026-03-27 08:30:00|true",
+    ]
+    bad = {"unit": "SC001", "day": at, "at": "noon", "closed": 1}
+    with pytest.raises(ExportMismatch) as caught:
+        exchange.make(typed, [bad, {**bad, "day": "2026-03-27"}])
+    for told in (
+        "'unit' of type string has 2 values longer than 4 characters",
+        "'day' of type date has 1 value with a time of day (the first in row 1)",
+        "'day' of type date has 1 value other than a date (the first in row 2)",
+        "'at' of type timestamp has 2 values other than a moment",
+        "'closed' of type boolean has 2 values other than true and false",
+    ):
+        assert told in str(caught.value)
+
+
+def test_what_a_kill_before_the_announcement_left_goes_with_the_next_of_its_number(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = exchange.make(declared())
+
+    def die(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as dying, pytest.raises(Killed):
+        dying.setattr(ExportLedger, "announce", die)
+        exchange.make(declared())
+    folder = exchange.home / "exports" / "figures"
+    left = folder / "figures_20260327_0002.txt"
+    assert left.exists()
+    content = Content(ROWS, DAY + timedelta(days=1), "20260328-0001")
+    second = make_export(declared(), content, home=exchange.home, exports=exchange.exports, now=NOW)
+    assert sorted(path.name for path in folder.iterdir()) == [first.place, second.place]
+    assert second.place == "figures_20260328_0002.txt"
 
 
 def test_rows_are_written_while_they_come_and_half_a_file_is_never_kept(
