@@ -1,7 +1,9 @@
 """Retention of the archive: partners' files, whose personal values are plain, are kept for a time.
 
-How long says `keep` of a stream, or `keep_archive` of the interface for all of them. Only files
-whose batch was settled go; what the ledger does not know, or is not confirmed yet, stays.
+How long says `keep` of a stream, or `keep_archive` of the interface for all of them: `keep` from
+the business date, as for what was landed of the file, `keep_archive` from the arrival if that is
+later, so that a history stays as long as today's file. Only files whose batch was settled go; what
+the ledger does not know, or is not confirmed yet, stays.
 """
 
 from __future__ import annotations
@@ -36,10 +38,19 @@ def archive_days(contract: Contract, stream: str) -> int | None:
 
 def is_kept_no_longer(contract: Contract, batch: Batch, *, now: datetime, zone: str) -> bool:
     """Whether the archived file of a batch is older than its contract keeps it."""
-    days = archive_days(contract, batch.stream)
-    if days is None:
+    if archive_days(contract, batch.stream) is None:
         return False
-    return batch.business_date < _today(contract, now, zone) - timedelta(days=days)
+    today = _day_of(now, contract, zone)
+    arrived = _day_of(batch.received_at, contract, zone)
+    keep, keep_archive = contract.streams[batch.stream].keep, contract.interface.keep_archive
+    return any(
+        counted_from < today - timedelta(days=int(kept.split()[0]))
+        for kept, counted_from in (
+            (keep, batch.business_date),
+            (keep_archive, max(batch.business_date, arrived)),
+        )
+        if kept
+    )
 
 
 def expire_archive(
@@ -119,5 +130,5 @@ def _holds(place: Place, name: str, batch: Batch, young: list[Batch]) -> bool:
         place.release(name)
 
 
-def _today(contract: Contract, now: datetime, zone: str) -> date:
-    return now.astimezone(ZoneInfo(contract.zone or zone)).date()
+def _day_of(moment: datetime, contract: Contract, zone: str) -> date:
+    return moment.astimezone(ZoneInfo(contract.zone or zone)).date()

@@ -24,6 +24,7 @@ from connectors.errors import RefusedDelivery
 from connectors.files.reading import read_typed
 from connectors.ledger_rows import Batch
 from connectors.places.place import LocalPlace, Place, Stamp
+from connectors.scrubbing import scrub
 from connectors.validation import count_sums, local_date, quoted
 
 SEND_LOG = ".send.log"
@@ -34,6 +35,9 @@ _CLOCK_STEP_NS = 2_000_000_000
 _LARGEST_NUMBER = 2**63 - 1
 _LONGEST_SUM_NAME = 128
 _LONGEST_VERSION = 64
+_MOST_SCRUBBED = 1_024
+# A short name of a shop or an office, in any script; a phone or an ID card is none.
+_BRANCH = re.compile(r"(?!.*\d{7})[\w.\-]{1,64}")
 _YEARS_SENT = range(1970, 9999)
 _AGREED_NAME = re.compile(
     r"(?P<stream>[a-z][a-z0-9_]*)_(?P<date>\d{8})_(?P<sequence>\d{4})(\.\w+){1,2}"
@@ -163,7 +167,8 @@ def parse_send_log(raw: bytes) -> SendLog:
 
     sums = take("sums", dict, {}) or {}
     for name, value in sums.items():
-        if not (name.isprintable() and 0 < len(name) <= _LONGEST_SUM_NAME):
+        usable = name.isprintable() and 0 < len(name) <= _LONGEST_SUM_NAME
+        if not usable or _tells_a_person(name):
             faults.append("sums")
         elif not _is_number(value):
             faults.append(f"sums.{name}" if name.isidentifier() else "sums")
@@ -171,7 +176,7 @@ def parse_send_log(raw: bytes) -> SendLog:
         "file": take("file", str),
         "source": take("source", str),
         "stream": take("stream", str),
-        "branch": take("branch", str, "main"),
+        "branch": parsed("branch", _branch, "main"),
         "business_date": parsed("business_date", date.fromisoformat),
         "covers_from": parsed("covers_from", date.fromisoformat, given.get("business_date")),
         "sequence": take("sequence", int),
@@ -190,13 +195,27 @@ def parse_send_log(raw: bytes) -> SendLog:
     return SendLog(**log)
 
 
+def _branch(text: str) -> str:
+    """A branch, which stands in names, reasons and reports; raises ValueError for free text."""
+    if _BRANCH.fullmatch(text) is None or _tells_a_person(text):
+        raise ValueError
+    return text
+
+
+def _tells_a_person(name: str) -> bool:
+    """Whether scrubbing finds a number or an address of a person in a name."""
+    return scrub(name).count("[") > name.count("[")
+
+
 def _version(given: object) -> str | None:
-    """A version as its sender writes it; what is no text is shown as JSON, and agrees with none."""
+    """A version as its sender writes it, scrubbed; what is no text is shown as JSON, and agrees
+    with none."""
     if given is None:
         return None
     text = given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)
-    plain = "".join(one if one.isprintable() else "\ufffd" for one in text[:_LONGEST_VERSION])
-    return plain or None
+    # Scrubbed before it is cut, so that no part of a number is left over.
+    text = scrub(text[:_MOST_SCRUBBED])[:_LONGEST_VERSION]
+    return "".join(one if one.isprintable() else "\ufffd" for one in text) or None
 
 
 def _moment(text: str) -> datetime:

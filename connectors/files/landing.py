@@ -14,6 +14,7 @@ from connectors.files.batch import land_file
 from connectors.files.confirmation import FileConfirmer
 from connectors.files.exchange import (
     READ_LOG,
+    Listing,
     SendLog,
     Waiting,
     agreed_name,
@@ -36,6 +37,7 @@ from connectors.files.sequence_rules import (
 from connectors.landing import Delivery, Landing, delivery_of
 from connectors.ledger_rows import Batch
 from connectors.places.place import Place, Secret, no_secret, open_place, shown_name
+from connectors.scrubbing import scrub
 
 # A first delivery may bring decades of history; a year such as 26 is a slip.
 _MOST_DAYS = 36_600
@@ -92,6 +94,7 @@ class _FileLanding:
                 self._confirmer.add(batch, None)
             self._confirmer.finish()
             listing = list_files(self._place)
+        self._settle_gone(listing)
         for name in listing.orphans:
             detail = "the send log is there, the file is not or is no plain file"
             yield from self._note("missing_file", name, detail)
@@ -127,6 +130,18 @@ class _FileLanding:
             yield from self._take(item)
             self._place.release(item.waiting.name)
         self._confirmer.finish()
+
+    def _settle_gone(self, listing: Listing) -> None:
+        """Settle events about files and logs that lie here no more as they were: the sender took
+        them back, or brought what was missing."""
+        bare = {shown_name(one.name) for one in listing.files if one.log_bytes is None}
+        logged = {shown_name(one.name) for one in listing.files if one.log_bytes is not None}
+        logged |= {shown_name(name) for name in listing.unreadable}
+        orphans = {shown_name(name) for name in listing.orphans}
+        for event in self._history.open_file_events(_ANSWERED):
+            lasting = {"missing_log": bare, "missing_file": orphans}.get(event.code, logged)
+            if event.file not in lasting:
+                self._ledger.resolve_event(event.event_id, now=self._now)
 
     def _parse(self, waiting: Waiting, raw: bytes) -> SendLog:
         log = parse_send_log(raw)
@@ -404,7 +419,9 @@ class _FileLanding:
         ours, theirs = self._contract.version, log.contract_version
         if ours is None or theirs is None:
             return
-        detail = f"the send log says version {theirs}, ours is {ours}" if theirs != ours else None
+        # Theirs was scrubbed when it was read.
+        differs = theirs not in {ours, scrub(ours)}
+        detail = f"the send log says version {theirs}, ours is {ours}" if differs else None
         yield from self._doubt("contract_version_differs", log, detail)
 
     def _doubt(

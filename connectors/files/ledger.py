@@ -154,6 +154,16 @@ class FileLedger:
             [self._source, file, *codes],
         )
 
+    def open_file_events(self, codes: Sequence[str]) -> list[ExchangeEvent]:
+        """Unsettled events about any file with one of these codes."""
+        marks = ", ".join("?" for _ in codes)
+        return self._rows.select(
+            ExchangeEvent,
+            "select * from exchange_event indexed by exchange_event_by_file "
+            f"where source = ? and resolved_at is null and file is not null and code in ({marks})",
+            [self._source, *codes],
+        )
+
     def seen_sha256(self, name: str, stamp: Stamp) -> str | None:
         """The hash of a file that lies there as it was when it was last looked at."""
         row = self._rows.execute(

@@ -12,7 +12,7 @@ from connectors.contract import Contract
 from connectors.errors import LandingBusy, RelandingRefused
 from connectors.files.archive_keeping import expire_archive
 from connectors.files.relanding import reland
-from connectors.landing import only_one
+from connectors.landing import land_source, only_one
 from connectors.places.place import no_secret
 from cubes.errors import DeclarationError
 from tests.connectors.conftest import SHOP, load_one, row
@@ -34,10 +34,9 @@ def expired(home: Home, contract: Contract, **changes: Any) -> list[str]:
         contract,
         home=home.path,
         ledger=home.ledger,
-        now=NOW,
         zone="Asia/Shanghai",
         secret=no_secret,
-        **changes,
+        **{"now": NOW} | changes,
     )
 
 
@@ -46,8 +45,17 @@ def archived(home: Home) -> list[str]:
 
 
 def deliver(home: Home, number: int, day: str, **changes: Any) -> str:
+    """Land a file in the morning of its business date."""
     sent: str = home.send([row(number)], sequence=number, day=day, **changes).name
-    home.land()
+    land_source(
+        home.contract,
+        home=home.path,
+        ledger=home.ledger,
+        pii=home.pii,
+        now=datetime.fromisoformat(f"{day}T09:00:00+08:00"),
+        zone="Asia/Shanghai",
+        at=home.at,
+    )
     return sent
 
 
@@ -69,6 +77,14 @@ def test_the_time_that_a_stream_is_kept_bounds_its_archive_too(home: Home) -> No
     declaration = copy.deepcopy(SHOP)
     declaration["streams"]["sales"]["keep"] = "40 days"
     assert old in expired(home, load_one(home.path / "keeping", declaration))
+
+
+def test_a_history_stays_in_the_archive_as_long_as_a_file_of_the_day_it_came(home: Home) -> None:
+    history = home.send([row(1)], day="2025-01-01").name
+    home.land()  # on 2026-03-31, forty days before 2026-05-10
+    contract = keeping(home)
+    assert expired(home, contract, now=datetime(2026, 5, 9, 16, tzinfo=UTC)) == []
+    assert history in expired(home, contract, now=datetime(2026, 5, 10, 16, tzinfo=UTC))
 
 
 def test_what_is_not_confirmed_yet_stays(home: Home) -> None:

@@ -95,6 +95,39 @@ def test_a_branch_that_the_contract_does_not_list_is_refused(home: Home) -> None
     assert home.ledger.exchange_events() == []
 
 
+@pytest.mark.parametrize(
+    ("branch", "taken"),
+    [
+        ("城东-2号_a.b", True),
+        ("x" * 64, True),
+        ("123456", True),
+        ("x" * 65, False),
+        ("张伟 13800001111", False),
+        ("w1234567", False),
+        ("w１２３４５６７", False),
+        ("138-0000-1111", False),
+        ("a/b", False),
+        ("w\n", False),
+    ],
+)
+def test_a_branch_is_a_short_name_and_anything_else_is_not_repeated(
+    home: Home, branch: str, taken: bool
+) -> None:
+    home.send([home.row(1)], branch=branch)
+    (told,) = home.land()
+    if taken:
+        assert (told.code, home.ledger.batches()[0].branch) == (None, branch)
+        return
+    assert (told.code, told.reason) == ("unreadable_log", "the send log has no usable branch")
+    assert home.ledger.batches() == []
+
+
+def test_a_person_in_the_name_of_a_sum_is_not_repeated(home: Home) -> None:
+    home.send([home.row(1)], sums={"amount": "10.00", "张伟13800001111": "x"})
+    (told,) = home.land()
+    assert (told.code, told.reason) == ("unreadable_log", "the send log has no usable sums")
+
+
 def test_a_branch_column_is_one_of_the_key(home: Home) -> None:
     with pytest.raises(DeclarationError, match="'note' is no column of the key"):
         changed(home, branch_column="note")
@@ -128,7 +161,16 @@ def test_a_log_of_another_version_of_the_contract_is_told_once_and_lands(home: H
 
 @pytest.mark.parametrize(
     ("given", "read"),
-    [(2, "2"), (1.5, "1.5"), ("", None), (None, None), ([1], "[1]"), ("一\n二", "一\ufffd二")],
+    [
+        (2, "2"),
+        (1.5, "1.5"),
+        ("", None),
+        (None, None),
+        ([1], "[1]"),
+        ("一\n二", "一\ufffd二"),
+        ("王芳 13800001111", "王芳 [phone]"),
+        ("v" * 58 + " 13800001111", "v" * 58 + " [phon"),
+    ],
 )
 def test_a_version_of_any_shape_refuses_no_log(home: Home, given: Any, read: str | None) -> None:
     path = home.send([home.row(1)], contract_version=given)
@@ -286,6 +328,39 @@ def test_a_wide_gap_is_settled_when_all_its_numbers_have_come(
     home.send([home.row(4)], sequence=4)
     home.land()
     assert home.ledger.exchange_events(unresolved=True) == []
+
+
+def test_what_the_sender_takes_back_is_settled_and_what_still_lies_here_is_not(home: Home) -> None:
+    def left() -> dict[str | None, str]:
+        return {one.file: one.code for one in home.ledger.exchange_events(unresolved=True)}
+
+    bare = home.send([home.row(1)], name="bare.txt")
+    Path(f"{bare}.send.log").unlink()
+    os.utime(bare, (0, 0))
+    stray = home.send([home.row(2)], name="stray.txt")
+    stray.unlink()
+    garbled = home.send([home.row(3)], name="garbled.txt", sent_at="soon")
+    home.ledger.note_event(
+        "unreadable_file", source="shop", stream="", file="shut.txt", detail="x", now=NOW
+    )
+    home.land()
+    lying = {
+        "bare.txt": "missing_log",
+        "stray.txt": "missing_file",
+        "garbled.txt": "unreadable_log",
+    }
+    assert left() == lying, "only the file that is not there was settled"
+    home.land()
+    assert left() == lying and len(home.ledger.exchange_events()) == 4
+    bare.rename(bare.with_name("other.txt"))
+    Path(f"{stray}.send.log").unlink()
+    home.land()
+    assert left() == {"other.txt": "missing_log", "garbled.txt": "unreadable_log"}
+    # A file whose faulty log is taken back lies here without one.
+    Path(f"{garbled}.send.log").unlink()
+    os.utime(garbled, (0, 0))
+    home.land()
+    assert left() == {"other.txt": "missing_log", "garbled.txt": "missing_log"}
 
 
 def test_an_event_that_was_settled_is_told_when_it_comes_back(home: Home) -> None:
