@@ -68,9 +68,9 @@ def exchange(
 ) -> ExchangeReport:
     """Make and deliver every export that is due, take up what was cut short, read the answers.
 
-    One failure never stops the others. Days that were missed are made up for; after `seconds` no
-    further export is begun, and the next round goes on. Without a published snapshot only answers
-    are read.
+    One failure never stops the others. Days that were missed are made up for. An export is begun
+    only if by its own limit it is written within `seconds` of the round; the rest is left to the
+    next one. Without a published snapshot only answers are read.
     """
     from connectors.exporting.confirmation import watch_exports
     from cubes.errors import SnapshotError
@@ -86,11 +86,12 @@ def exchange(
         if snapshot is not None:
             begun = monotonic()
             for due in _due(installation, declarations, snapshot):
-                if monotonic() - begun > seconds:
+                spare = seconds - (monotonic() - begun) - due.declaration.bounds.seconds
+                if spare < 0:
                     break
                 say(f"{due.declaration.export} {due.business_date}")
                 try:
-                    delivered.append(_export_due(installation, snapshot, due))
+                    delivered.append(_export_due(installation, snapshot, due, spare))
                 except _failing() as error:
                     failures.append(f"{due.declaration.export} {due.business_date}: {error}")
     with installation.ledger() as ledger:
@@ -115,16 +116,19 @@ def _failing() -> tuple[type[Exception], ...]:
     return ConnectorError, CubeError, PipelineError, OSError
 
 
-def _export_due(installation: Installation, snapshot: Snapshot, due: DueExport) -> Export:
+def _export_due(
+    installation: Installation, snapshot: Snapshot, due: DueExport, spare: float
+) -> Export:
     """Make and deliver a due export; one that cannot be made becomes an exchange event, once.
 
+    It waits at most `spare` seconds for another process that exports.
     What trying again may mend becomes one only after the time its partner has for confirming.
     """
     from connectors.exporting.ledger import UNMADE, ExportLedger
 
     declaration, day = due.declaration, due.business_date
     try:
-        return _export(installation, snapshot, declaration, day, again=False)
+        return _export(installation, snapshot, declaration, day, again=False, spare=spare)
     except _failing() as error:
         passing = getattr(error, "retryable", isinstance(error, OSError))
         now = installation.now()
@@ -235,6 +239,7 @@ def _export(
     day: date,
     *,
     again: bool,
+    spare: float = inf,
 ) -> Export:
     from connectors.exporting.ledger import ExportLedger
     from connectors.exporting.making import Content, deliver_export, make_export
@@ -244,7 +249,7 @@ def _export(
     home = installation.home
     lock = home.path / "locks" / "exports.lock"
     with (
-        build_lock(lock, wait_seconds=_LOCK_SECONDS, say=_quiet, doing="exporting"),
+        build_lock(lock, wait_seconds=min(_LOCK_SECONDS, spare), say=_quiet, doing="exporting"),
         installation.ledger() as ledger,
     ):
         exports = ExportLedger(ledger.rows)

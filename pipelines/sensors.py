@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 INTAKE = "intake"
 _LONGEST_REASON = 300
-# Dagster gives up a tick after a minute; what was begun must fit into it.
-_EXCHANGE_SECONDS = 20
+# Dagster gives up a tick after a minute; exports are written by then, and brought to partners.
+_EXCHANGE_SECONDS = 50
 NEWS_TAG = "huiyin/news"
 _UNDER_WAY = [
     dg.DagsterRunStatus.QUEUED,

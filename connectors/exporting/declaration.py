@@ -33,6 +33,9 @@ EXPORTS = Path(__file__).parents[1] / "exports"
 SOURCE = "huiyin"
 """The source that our own deliveries name in their send logs."""
 
+MOST_SECONDS = 45
+"""The most seconds in which an export must be written: it is made within one tick of a sensor."""
+
 _MOST_IN_WORKBOOK = 100_000
 _UNITS = {"minutes": "minutes", "hours": "hours", "days": "days"}
 _PLAIN = re.compile(r"[a-z][a-z0-9_]*")
@@ -90,7 +93,7 @@ class ExportDeclaration(Part):
     `unit` bounds the rows to a unit and those below it, null is everything. `example: true` belongs
     to the demo. `confirm_within` is how long after the delivery the partner's confirmation is late,
     `keep` how long its content stays here after the confirmation or, without one, after that time.
-    `limits` are the most rows it may have and the seconds in which it must be written.
+    `limits` are the most rows it may have and the seconds in which it must be written, 45 at most.
     """
 
     export: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
@@ -127,6 +130,11 @@ class ExportDeclaration(Part):
             faults.append("'format' and 'file' belong only to a file interface")
         if (self.interface.type == "table") != (self.interface.table is not None):
             faults.append("'table' belongs to a table interface, which needs it")
+        if self.limits.seconds > MOST_SECONDS:
+            faults.append(
+                f"'limits.seconds' is {self.limits.seconds:g}, at most {MOST_SECONDS} are possible:"
+                " an export is written within one look of its sensor; deliver less in one export"
+            )
         if faults:
             raise ValueError("; ".join(faults))
         return self

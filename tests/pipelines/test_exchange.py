@@ -15,6 +15,7 @@ from rich.cells import cell_len
 from typer.testing import CliRunner, Result
 
 from connectors.errors import ConnectorError
+from connectors.exporting.declaration import MOST_SECONDS
 from connectors.exporting.ledger import ExportLedger
 from cubes.errors import DeclarationError
 from pipelines.assets.checks import mart_checks
@@ -27,7 +28,7 @@ from pipelines.export_checks import open_exports
 from pipelines.installation import Installation
 from pipelines.lock import build_lock
 from pipelines.resources import InstallationResource
-from pipelines.sensors import sensors
+from pipelines.sensors import _EXCHANGE_SECONDS, sensors
 from pipelines.tidying import tidy
 from tests.connectors.service.conftest import publish_marts
 from tests.connectors.service.test_exports import FIGURES
@@ -226,9 +227,21 @@ def test_a_round_that_takes_long_leaves_the_rest_to_the_next_and_serves_each_exp
     ticks = iter(range(1000))
     with monkeypatch.context() as slow:
         slow.setattr("pipelines.exchange.monotonic", lambda: 8 * next(ticks))
-        made = exchange(partners.open(), say=lambda text: None, seconds=20).delivered
+        # Each is given 30 seconds, so the last one may begin after 20.
+        made = exchange(partners.open(), say=lambda text: None, seconds=50).delivered
     assert [(one.export, one.business_date.day) for one in made] == [("good", 28), ("other", 28)]
     assert len(partners.round().delivered) == 4
+
+
+def test_an_export_may_take_no_longer_than_a_look_of_its_sensor_lasts(
+    partners: Partners,
+) -> None:
+    partners.declare("good", limits={"seconds": MOST_SECONDS})
+    made = exchange(partners.open(), say=lambda text: None, seconds=_EXCHANGE_SECONDS).delivered
+    assert [one.export for one in made] == ["good"]
+    partners.declare("good", limits={"seconds": MOST_SECONDS + 1})
+    with pytest.raises(DeclarationError, match=r"'limits.seconds' is 46, at most 45 are possible"):
+        exports_of(partners.open())
 
 
 def test_what_is_open_with_exports_is_a_warning_that_says_what_to_do(partners: Partners) -> None:
