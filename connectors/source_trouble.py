@@ -33,6 +33,11 @@ _TROUBLES = frozenset(
     )
 )
 
+# Those that a mere look at the source meets too, and whose end it therefore sees.
+_SEEN_FROM_OUTSIDE = frozenset(
+    str(kind.code) for kind in (CredentialsRefused, HostKeyRefused, SourceUnreachable)
+)
+
 
 def note_trouble(ledger: Ledger, source: str, error: ConnectorError, *, now: datetime) -> None:
     """Note that a landing of `source` ended with `error`; once for as long as it lasts.
@@ -58,6 +63,27 @@ def settle_trouble(ledger: Ledger, source: str, *, now: datetime) -> None:
     """Settle every trouble of `source`, of which a landing has ended well."""
     for event in _open(ledger, source):
         ledger.resolve_event(event.event_id, now=now)
+
+
+def settle_troubles_of_others(ledger: Ledger, sources: Iterable[str], *, now: datetime) -> None:
+    """Settle troubles of every source but `sources`: one without a contract is read no more."""
+    known = set(sources)
+    for event in ledger.exchange_events(unresolved=True):
+        if event.code in _TROUBLES and event.source not in known:
+            ledger.resolve_event(event.event_id, now=now)
+
+
+def trouble_has_begun(ledger: Ledger, source: str, error: ConnectorError) -> bool:
+    """Whether a landing of `source` would note `error`, and no trouble of it is noted yet."""
+    return error.code in _TROUBLES and not _open(ledger, source)
+
+
+def trouble_has_ended(ledger: Ledger, source: str) -> bool:
+    """Whether a source that a look has just reached has an open trouble of not being reached.
+
+    Other troubles are of the landing: a look sees neither them nor their end.
+    """
+    return any(event.code in _SEEN_FROM_OUTSIDE for event in _open(ledger, source))
 
 
 def last_trouble(events: Iterable[ExchangeEvent]) -> ExchangeEvent | None:

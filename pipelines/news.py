@@ -17,34 +17,42 @@ from pipelines.telling import Told, tell
 from pipelines.workflow import build_request, published_information
 
 _TOLD = "told"
+# The interfaces of which a look reaches the source itself.
+_LOOKED_AT = {"files", "table"}
 
 
 @dataclass(frozen=True)
 class News:
     """What waits: names of files or tables by source, sources that cannot be looked at with the
-    reason, and whether batches are loaded, or events of the exchange noted or settled, that the
-    published snapshot lacks.
+    reason, sources whose trouble began or ended since they were landed last, and whether batches
+    are loaded, or events of the exchange noted or settled, that the published snapshot lacks.
 
+    A source that stays unreachable is news once: the landing that follows notes its trouble.
     `fingerprint` is equal for equal news.
     """
 
     offered: Mapping[str, tuple[str, ...]]
     unreachable: Mapping[str, str]
+    troubled: tuple[str, ...]
     unbuilt: bool
     fingerprint: str
 
     def __bool__(self) -> bool:
-        return bool(self.offered) or self.unbuilt
+        return bool(self.offered) or bool(self.troubled) or self.unbuilt
 
 
 def news_of(installation: Installation) -> News:
     """Look at every source, the ledger and the published snapshot; takes a few milliseconds."""
     from connectors.arrivals import arrivals
     from connectors.errors import ConnectorError
+    from connectors.reading_hours import outside_hours
+    from connectors.source_trouble import trouble_has_begun, trouble_has_ended
 
     offered: dict[str, tuple[str, ...]] = {}
     unreachable: dict[str, str] = {}
+    troubled: list[str] = []
     contracts = installation.contracts
+    zone = installation.settings.timezone
     with installation.ledger() as ledger:
         for source, contract in contracts.items():
             try:
@@ -54,13 +62,18 @@ def news_of(installation: Installation) -> News:
                     ledger=ledger,
                     now=installation.now(),
                     secret=installation.secret,
-                    zone=installation.settings.timezone,
+                    zone=zone,
                 )
             except ConnectorError as error:
                 unreachable[source] = str(error)
+                if trouble_has_begun(ledger, source, error):
+                    troubled.append(source)
             else:
                 if names:
                     offered[source] = names
+                looked = contract.interface.type in _LOOKED_AT
+                if looked and outside_hours(contract, installation.now(), zone) is None:
+                    troubled += [source] if trouble_has_ended(ledger, source) else []
         batches = [
             batch
             for batch in ledger.loaded_keys()
@@ -76,10 +89,12 @@ def news_of(installation: Installation) -> News:
     build_id = build_id_of(request, batches, matters)
     made_of = (published.get("build_id"), published.get("definition_version"))
     unbuilt = made_of != (build_id, version) if published else bool(batches)
-    known = [sorted(offered.items()), sorted(batch.batch_id for batch in batches), version, matters]
+    loaded = sorted(batch.batch_id for batch in batches)
+    known = [sorted(offered.items()), sorted(troubled), loaded, version, matters]
     return News(
         offered=offered,
         unreachable=unreachable,
+        troubled=tuple(troubled),
         unbuilt=unbuilt,
         fingerprint=hashlib.sha256(json.dumps(known).encode()).hexdigest()[:16],
     )

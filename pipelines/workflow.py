@@ -6,6 +6,7 @@ The command line, the demo and the Dagster assets call the same functions.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from importlib import metadata
@@ -94,10 +95,16 @@ def ingest(installation: Installation, *, say: Say, source: str | None = None) -
 
 
 def watch(installation: Installation, ledger: Ledger, *, source: str | None = None) -> int:
-    """Note what is late, missing or silent by the delivery calendar; returns how much is new."""
+    """Note what is late, missing or silent by the delivery calendar; returns how much is new.
+
+    Of all sources also settles what can end in no other way: events of sources that are not read
+    and exports that are not declared any more.
+    """
     from connectors.delivery_calendar import watch_deliveries
     from pipelines.working_days import working_days
 
+    if source is None:
+        _settle_forsaken(installation, ledger)
     absent = watch_deliveries(
         ledger,
         {
@@ -110,6 +117,25 @@ def watch(installation: Installation, ledger: Ledger, *, source: str | None = No
         working_days=working_days(installation),
     )
     return len(absent)
+
+
+def _settle_forsaken(installation: Installation, ledger: Ledger) -> None:
+    from connectors.exporting.ledger import UNMADE
+    from connectors.source_trouble import settle_troubles_of_others
+    from cubes.errors import DeclarationError
+    from pipelines.exchange import exports_of
+
+    now = installation.now()
+    settle_troubles_of_others(ledger, installation.contracts, now=now)
+    unmade = ledger.exchange_events(unresolved=True, code=UNMADE)
+    if not unmade:
+        return
+    # Of faulty declarations nobody knows which of them are gone.
+    with suppress(DeclarationError):
+        declared = exports_of(installation)
+        for event in unmade:
+            if event.stream not in declared:
+                ledger.resolve_event(event.event_id, now=now)
 
 
 def build_and_publish(
@@ -135,8 +161,7 @@ def build_and_publish(
     with build_lock(home.build_lock, wait_seconds=wait, say=say), installation.ledger() as ledger:
         request = build_request(installation, forced_days)
         contracts = installation.contracts
-        exchange = Exchange(tuple(ledger.batches()), tuple(ledger.exchange_events()))
-        matters = open_matters(ledger)
+        matters, exchange = matters_and_exchange(ledger)
         batches = [
             batch
             for batch in exchange.batches
@@ -224,6 +249,16 @@ def build_and_publish(
             full=report.full,
             information=information,
         )
+
+
+def matters_and_exchange(ledger: Ledger) -> tuple[tuple[str, ...], Exchange]:
+    """Ids of the open matters and the history that is built, which has each of them.
+
+    Matters are read first: what a sensor notes meanwhile is in no build id, so that the next look
+    differs and builds it, whether the history had it already or not.
+    """
+    matters = open_matters(ledger)
+    return matters, Exchange(tuple(ledger.batches()), tuple(ledger.exchange_events()))
 
 
 def build_request(installation: Installation, forced_days: Sequence[date] = ()) -> BuildRequest:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
+from connectors.ledger import Ledger
+from connectors.ledger_rows import Batch
 from pipelines.build import definition_version
 from pipelines.build_input import build_id_of
 from pipelines.delivery_history import open_matters
 from pipelines.installation import Installation
 from pipelines.news import news_of
-from pipelines.workflow import build_request
+from pipelines.workflow import build_request, matters_and_exchange
 
 NOW = datetime(2026, 3, 31, 1, tzinfo=UTC)
 
@@ -63,3 +66,19 @@ def test_an_event_of_the_exchange_is_news_though_nothing_came_and_so_is_its_end(
         (event,) = ledger.exchange_events(code="late_delivery")
         ledger.resolve_event(event.event_id, now=NOW)
     assert news_of(installation).unbuilt
+
+
+class BusyLedger(Ledger):
+    """A ledger into which another process notes an event while its batches are read."""
+
+    def batches(self, **wanted: Any) -> list[Batch]:
+        with Ledger(self.path) as other:
+            other.note_event("late_delivery", source="s", stream="t", detail="", now=NOW)
+        return super().batches(**wanted)
+
+
+def test_a_matter_noted_while_the_ledger_is_read_is_told_by_the_next_build(tmp_path: Path) -> None:
+    with BusyLedger(tmp_path / "ledger.db") as ledger:
+        matters, exchange = matters_and_exchange(ledger)
+        assert (matters, len(exchange.events)) == ((), 1)
+        assert open_matters(ledger) == ("event:1",), "so the next look differs from what was built"

@@ -20,8 +20,10 @@ from connectors.landing import only_one
 from connectors.ledger_rows import ExchangeEvent
 from pipelines.command_line.application import application
 from pipelines.installation import Installation
+from pipelines.news import news_of
 from pipelines.stream_findings import stream_findings
-from tests.connectors.conftest import SHOP
+from pipelines.workflow import watch
+from tests.connectors.conftest import NOW, SHOP
 from tests.connectors.partner_tables import make_flag_table, make_table, offer, sale
 from tests.peers.databases import Peer, postgres_peer, sqlite_peer
 from tests.peers.sshd import Sshd, running_sshd
@@ -211,6 +213,61 @@ def test_a_source_outside_its_hours_was_not_read_and_settles_nothing(reader: Rea
     reader.agree("sqlite:///partner/away.db", hours="22:00-06:00", **away)
     assert "1 批拒收或不读" in reader.ingest()
     assert only(reader.events()).code == "source_unreachable"
+
+
+def test_the_beginning_and_the_end_of_a_trouble_are_news_once_each(
+    reader: Reader, partner: Peer
+) -> None:
+    def troubled() -> tuple[tuple[str, ...], bool]:
+        news = news_of(Installation.open(reader.environment))
+        return news.troubled, bool(news)
+
+    make_flag_table(partner)
+    here = {"type": "table", "table": partner.table("ifc_sales")}
+    reader.agree("sqlite:///partner/away.db", **here)
+    before = news_of(Installation.open(reader.environment))
+    assert troubled() == (("shop",), True) and "shop" in before.unreachable
+    reader.ingest()
+    assert only(reader.events()).code == "source_unreachable"
+    after = news_of(Installation.open(reader.environment))
+    assert troubled() == ((), False) and "shop" in after.unreachable
+    assert before.fingerprint != after.fingerprint
+    reader.agree(partner.location, hours="22:00-06:00", **here)
+    assert troubled() == ((), False), "outside its hours nobody has looked"
+    reader.agree(partner.location, **here)
+    assert troubled() == (("shop",), True)
+    reader.ingest()
+    assert troubled() == ((), False) and reader.events() == []
+
+
+def test_a_trouble_that_no_look_can_see_starts_no_run_after_run(
+    reader: Reader, partner: Peer
+) -> None:
+    make_flag_table(partner)
+    reader.agree(partner.location, type="table", table=partner.table("ifc_sales"))
+    with Installation.open(reader.environment).ledger() as ledger:
+        ledger.note_event("interface_mismatch", source="shop", stream="", detail="x", now=NOW)
+    assert not news_of(Installation.open(reader.environment))
+
+
+def test_what_a_source_or_an_export_leaves_behind_is_settled_when_it_is_declared_no_more(
+    reader: Reader,
+) -> None:
+    reader.agree("sqlite:///partner/away.db", type="table", table="ifc_sales")
+    reader.ingest()
+    installation = Installation.open(reader.environment)
+    with installation.ledger() as ledger:
+        for code, stream in (
+            ("source_unreachable", ""),
+            ("late_delivery", "sales"),
+            ("unmade_export", "gone"),
+        ):
+            ledger.note_event(code, source="former", stream=stream, detail="x", now=NOW)
+        watch(installation, ledger)
+    assert [(one.source, one.code) for one in reader.events()] == [
+        ("shop", "source_unreachable"),
+        ("former", "late_delivery"),
+    ]
 
 
 def test_every_error_that_can_end_a_landing_has_its_words() -> None:
