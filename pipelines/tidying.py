@@ -14,9 +14,12 @@ from pipelines.lock import build_lock
 
 if TYPE_CHECKING:
     from connectors.compaction import Compacted
+    from connectors.contract import Contract
     from connectors.ledger import Ledger
 
 _FEWEST_FILES = 8
+# The name under which the ledger keeps when an archive was tidied after a landing.
+_ARCHIVE_OF = "archive of "
 _PAYLOADS_KEPT = timedelta(days=30)
 _ANSWERS_KEPT = timedelta(days=90)
 
@@ -29,6 +32,7 @@ class TidyReport:
     many kept records were deleted, `emptied` batches of the service whose records the inbox gave
     up, `forgotten` answers of its that nobody asks for any more, `archived` how many files were
     deleted from the archives of partners' folders, `exported` how many contents of our exports,
+    `outside_hours` the sources whose archive was left alone because they may not be reached now,
     `busy` the sources that were being landed meanwhile, `failures` those whose files could not be
     compacted or deleted, with the reason.
     """
@@ -42,6 +46,7 @@ class TidyReport:
     forgotten: int
     archived: int
     exported: int
+    outside_hours: tuple[str, ...]
     busy: tuple[str, ...]
     failures: Mapping[str, str]
 
@@ -60,6 +65,12 @@ class TidyReport:
         yield f"收件箱忘记的应答 answers forgotten in the inbox: {self.forgotten}"
         yield f"从归档删除的文件 files deleted from archives: {self.archived}"
         yield f"删除的导出留底 kept contents of exports deleted: {self.exported}"
+        for source in self.outside_hours:
+            yield (
+                f"{source}: 现在不在约定的读取时段，归档没有动，时段内落地之后再删 / "
+                "outside the hours in which it may be read, its archive was left alone until a "
+                "landing within them"
+            )
         for source in self.busy:
             yield f"{source}: 正在落地，下次再整理 / being landed, tidied next time"
         yield from self.failures.values()
@@ -84,6 +95,7 @@ def tidy(
     yesterday = installation.now().astimezone(zone).date() - timedelta(days=1)
     compacted: list[Compacted] = []
     busy: list[str] = []
+    outside: list[str] = []
     failures: dict[str, str] = {}
     with installation.ledger() as ledger, installation.pii_store() as pii:
         wait = settings.build_wait_minutes * 60
@@ -121,7 +133,7 @@ def tidy(
                 failures[source] = str(error)
             except LandingFailed as error:
                 failures[source] = str(error)
-        archived = _tidy_archives(installation, ledger, busy, failures, dry_run=dry_run)
+        archived = _tidy_archives(installation, ledger, outside, busy, failures, dry_run=dry_run)
         try:
             exported = _tidy_exports(installation, ledger, dry_run=dry_run)
         except (DeclarationError, OSError) as error:
@@ -136,6 +148,7 @@ def tidy(
         forgotten=forgotten,
         archived=archived,
         exported=exported,
+        outside_hours=tuple(outside),
         busy=tuple(busy),
         failures=failures,
     )
@@ -144,35 +157,92 @@ def tidy(
 def _tidy_archives(
     installation: Installation,
     ledger: Ledger,
+    outside: list[str],
     busy: list[str],
     failures: dict[str, str],
     *,
     dry_run: bool,
 ) -> int:
-    """Delete partners' files that are kept no longer; one place out of reach stops no other."""
+    """Delete partners' files that are kept no longer; one place out of reach stops no other.
+
+    Outside its hours a source is left alone: its archive is tidied after a landing within them,
+    and what that failed of is told here.
+    """
     from connectors.errors import ConnectorError, LandingBusy
-    from connectors.files.archive_keeping import expire_archive
 
     gone = 0
     for source, contract in installation.contracts.items():
+        if _is_left_alone(installation, contract):
+            outside.append(source)
+            last = ledger.last_check_result(f"{_ARCHIVE_OF}{source}")
+            if last is not None and last.status == "failed":
+                failures.setdefault(source, last.detail)
+            continue
         try:
-            gone += len(
-                expire_archive(
-                    contract,
-                    home=installation.home.path,
-                    ledger=ledger,
-                    now=installation.now(),
-                    zone=installation.settings.timezone,
-                    secret=installation.secret,
-                    dry_run=dry_run,
-                )
-            )
+            gone += len(_expire_archive(installation, ledger, contract, dry_run=dry_run))
         except LandingBusy:
             if source not in busy:
                 busy.append(source)
         except (ConnectorError, OSError) as error:
             failures.setdefault(source, str(error))
     return gone
+
+
+def _is_left_alone(installation: Installation, contract: Contract) -> bool:
+    """Whether a source has an archive to tidy and may not be reached at this moment."""
+    from connectors.files.archive_keeping import archive_days
+    from connectors.reading_hours import outside_hours
+
+    closed = outside_hours(contract, installation.now(), installation.settings.timezone)
+    return closed is not None and any(
+        archive_days(contract, stream) is not None for stream in contract.streams
+    )
+
+
+def _expire_archive(
+    installation: Installation, ledger: Ledger, contract: Contract, *, dry_run: bool = False
+) -> list[str]:
+    from connectors.files.archive_keeping import expire_archive
+
+    return expire_archive(
+        contract,
+        home=installation.home.path,
+        ledger=ledger,
+        now=installation.now(),
+        zone=installation.settings.timezone,
+        secret=installation.secret,
+        dry_run=dry_run,
+    )
+
+
+def tidy_archive_within_hours(
+    installation: Installation, ledger: Ledger, contract: Contract
+) -> None:
+    """After a landing tidy the archive of a source with hours, which the night may not reach.
+
+    Once a local day; a failure is kept for the nightly tidying to tell, so that it stops no build.
+    """
+    from connectors.errors import ConnectorError, LandingBusy
+    from connectors.files.archive_keeping import archive_days
+    from connectors.ledger_rows import CheckResult
+
+    bounded = any(archive_days(contract, stream) is not None for stream in contract.streams)
+    if contract.interface.hours is None or not bounded or _is_left_alone(installation, contract):
+        return
+    now, zone = installation.now(), ZoneInfo(installation.settings.timezone)
+    name = f"{_ARCHIVE_OF}{contract.source}"
+    last = ledger.last_check_result(name)
+    if last is not None and last.at.astimezone(zone).date() == now.astimezone(zone).date():
+        return
+    try:
+        gone = _expire_archive(installation, ledger, contract)
+    except LandingBusy:
+        return
+    except (ConnectorError, OSError) as error:
+        result = CheckResult("", name, "failed", "warn", str(error), now)
+    else:
+        result = CheckResult("", name, "passed", "warn", f"{len(gone)} files", now)
+    ledger.append_check_results([result])
 
 
 def _tidy_exports(installation: Installation, ledger: Ledger, *, dry_run: bool) -> int:

@@ -64,6 +64,7 @@ def ingest(installation: Installation, *, say: Say, source: str | None = None) -
     from connectors.landing import land_source
     from connectors.reading_hours import OUTSIDE_HOURS
     from connectors.source_trouble import note_trouble, settle_trouble
+    from pipelines.tidying import tidy_archive_within_hours
 
     deliveries: list[Delivery] = []
     failures: dict[str, Exception] = {}
@@ -90,6 +91,7 @@ def ingest(installation: Installation, *, say: Say, source: str | None = None) -
                 deliveries.extend(landed)
                 if all(one.code != OUTSIDE_HOURS for one in landed):
                     settle_trouble(ledger, name, now=installation.now())
+                    tidy_archive_within_hours(installation, ledger, contract)
         watch(installation, ledger, source=source)
     return IngestReport(tuple(deliveries), failures)
 

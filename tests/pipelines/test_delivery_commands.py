@@ -262,6 +262,44 @@ def test_tidying_deletes_archived_files_that_are_kept_no_longer(shop: Shop) -> N
     assert tidy(shop.open(), say=lambda _: None).archived == 0
 
 
+def test_tidying_leaves_an_archive_alone_outside_the_hours_and_a_landing_within_them_does_it(
+    shop: Shop,
+) -> None:
+    path = shop.path / "site" / "connectors" / "sources" / "shop.yml"
+    declaration = yaml.safe_load(path.read_text())
+    declaration["interface"] |= {"hours": "08:00-10:00", "keep_archive": "10 days"}
+    path.write_text(yaml.safe_dump(declaration, allow_unicode=True))
+    archive = shop.path / "exchange" / "shop" / "archive"
+
+    def at(clock: str) -> None:
+        shop.environment["HUIYIN_CLOCK"] = f"fixed:2026-{clock}+08:00"
+
+    def tidied() -> tuple[int, tuple[str, ...], list[str]]:
+        report = tidy(shop.open(), say=lambda _: None)
+        return report.archived, report.outside_hours, list(report.failures)
+
+    name = shop.send([row(1)]).name
+    shop.run("ingest")
+    at("05-10T02:30:00")
+    assert tidied() == (0, ("shop",), [])
+    assert "shop: 现在不在约定的读取时段" in shop.run("exchange", "tidy").stdout
+    shop.run("ingest")
+    assert (archive / name).exists()
+    at("05-10T09:00:00")
+    shop.run("ingest")
+    assert list(archive.iterdir()) == []
+    (archive / name).write_text("by hand")
+    shop.run("ingest")
+    assert (archive / name).exists(), "one landing a day does it"
+    assert tidied() == (1, (), [])
+    at("05-11T09:00:00")
+    archive.rmdir()
+    archive.write_text("no folder")
+    shop.run("ingest")
+    at("05-12T02:30:00")
+    assert tidied() == (0, ("shop",), ["shop"]), "the night tells what the day failed of"
+
+
 def test_a_history_of_thousands_is_cut_with_a_note(shop: Shop) -> None:
     shop.send([row(1)])
     shop.run("ingest")
