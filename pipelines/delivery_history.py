@@ -8,6 +8,8 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from connectors.codes import asks_for_care
+from connectors.exporting.ledger import EXPORT_CODES
+from connectors.exporting.told import in_language
 from connectors.ledger import Ledger
 from connectors.ledger_rows import Batch, ExchangeEvent
 
@@ -76,6 +78,13 @@ class Entry:
     def place(self) -> str:
         """The file or table, if there is one."""
         return self.batch.place if self.batch else (self.event and self.event.file) or ""
+
+    def detail(self, language: str) -> str:
+        """What an event says besides its code; about exports in the language ('zh', 'en')."""
+        if self.event is None:
+            return ""
+        said = self.event.detail
+        return in_language(said, language) if self.event.code in EXPORT_CODES else said
 
     @property
     def status(self) -> str:

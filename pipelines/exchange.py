@@ -213,7 +213,13 @@ def _due(
 def _note_lapsed(ledger: Ledger, lapsed: Sequence[DueExport], now: datetime) -> None:
     from connectors.exporting.ledger import UNMADE
     from connectors.exporting.schedule import MOST_DAYS
+    from connectors.exporting.told import Told, noted
 
+    too_far = Told(
+        f"到期时没有做，现在已太远，不会自动补做（每日的导出只补 {MOST_DAYS} 天以内的）",
+        "it was not made when it was due and lies too far back to be made up for by itself (a "
+        f"daily export: {MOST_DAYS} days)",
+    )
     told = {
         (event.stream, event.business_date)
         for event in ledger.exchange_events(unresolved=True, code=UNMADE)
@@ -226,8 +232,7 @@ def _note_lapsed(ledger: Ledger, lapsed: Sequence[DueExport], now: datetime) -> 
                 source=declaration.partner,
                 stream=declaration.export,
                 business_date=one.business_date,
-                detail="it was not made when it was due and lies too far back to be made up for "
-                f"by itself (a daily export: {MOST_DAYS} days)",
+                detail=noted([too_far]),
                 now=now,
             )
 

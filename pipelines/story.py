@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from connectors.codes import sentence
+from connectors.exporting.told import in_language
 from cubes.label import Language
 from notifications.account import WHOLE
 from pipelines.home import read_home
@@ -364,7 +365,8 @@ def _partners(
             str(made.business_date),
             made.rows,
             say.export_states[made.status],
-            made.reason or say.due.format(at=made.due_at.astimezone(zone).strftime("%m-%d %H:%M"))
+            in_language(made.reason or "", language)
+            or say.due.format(at=made.due_at.astimezone(zone).strftime("%m-%d %H:%M"))
             if made.status != "confirmed"
             else "",
         ]

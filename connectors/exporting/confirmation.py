@@ -14,6 +14,7 @@ from connectors.databases.outbound_tables import OutboundFlags, outbound_flags
 from connectors.errors import ConnectorError
 from connectors.exporting.declaration import ExportDeclaration
 from connectors.exporting.ledger import ANNOUNCED, AWAITED, UNDELIVERED, ExportLedger
+from connectors.exporting.told import Told, counted, noted, was
 from connectors.files.exchange import READ_LOG
 from connectors.ledger import Ledger
 from connectors.ledger_rows import Export
@@ -22,29 +23,38 @@ from connectors.scrubbing import scrub
 
 _LARGEST_LOG = 1024 * 1024
 _LONGEST_REASON = 500
-_NO_ROWS = "the table got no rows, so there is nothing to mark"
+_NO_ROWS = Told(
+    "接口表里没有写入行，没有可标记的", "the table got no rows, so there is nothing to mark"
+)
 _RESULTS = {"ok", "partial", "refused"}
 _LATE = {
-    "files": ("missing_read_log", "no read log has come"),
-    "table": ("unread_rows", "not every row was read"),
-    "service": ("unfetched_delivery", "it was not confirmed"),
+    "files": ("missing_read_log", Told("到 {at} 没有读取日志", "no read log has come by {at}")),
+    "table": ("unread_rows", Told("到 {at} 没有读完全部行", "not every row was read by {at}")),
+    "service": ("unfetched_delivery", Told("到 {at} 没有确认", "it was not confirmed by {at}")),
 }
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a partner says about an export; None is what it does not say."""
+    """What a partner says about an export; None is what it does not say.
+
+    `failed` is how many rows it marked as errors, `reason` is in its own words.
+    """
 
     result: str
     rows: int | None
     sums: Mapping[str, str]
     sha256: str | None
     reason: str | None
+    failed: int = 0
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What an answer makes of an export: its status, with a code and reason unless confirmed."""
+    """What an answer makes of an export: its status, with a code and reason unless confirmed.
+
+    A reason of ours is in both languages (`in_language`).
+    """
 
     status: str
     code: str | None
@@ -56,24 +66,47 @@ def judge(made: Export, answer: Answer) -> Verdict:
 
     What a partner writes is free text: it is scrubbed and shortened here, whatever way it came.
     """
-    said = _shown(answer.reason or "")
+    words = _shown(answer.reason or "")
+    said = _not_accepted(answer.failed, words) if answer.failed else Told.words(words)
     if answer.result == "refused":
-        return Verdict("refused", "export_refused", said or "the partner gives no reason")
+        unsaid = Told("对方没有说明理由", "the partner gives no reason")
+        return Verdict("refused", "export_refused", noted([said if said.en else unsaid]))
     wrong = []
     if answer.rows is not None and answer.rows != made.rows:
-        wrong.append(f"{answer.rows} rows were read, {made.rows} were delivered")
+        wrong.append(
+            Told(
+                f"对方读到 {answer.rows} 行，送出的是 {made.rows} 行",
+                f"{counted(answer.rows, 'row')} {was(answer.rows)} read, {made.rows} "
+                f"{was(made.rows)} delivered",
+            )
+        )
     if answer.sha256 is not None and answer.sha256.lower() != made.sha256:
-        wrong.append("the SHA-256 is that of another file")
+        wrong.append(Told("SHA-256 是另一个文件的", "the SHA-256 is that of another file"))
     for name, delivered in made.sums.items():
         read = answer.sums.get(name)
         if read is not None and not _equal(read, delivered):
-            wrong.append(f"the sum of {name} is {_number(read)}, {delivered} was delivered")
+            wrong.append(
+                Told(
+                    f"{name} 的合计是 {_number(read)}，送出的是 {delivered}",
+                    f"the sum of {name} is {_number(read)}, {delivered} was delivered",
+                )
+            )
     if answer.result == "partial":
-        wrong.append(said or "only a part was loaded")
+        part = Told("对方只装入了一部分", "only a part was loaded")
+        wrong.append(said if said.en else part)
     if wrong:
-        reason = "; ".join(wrong)[:_LONGEST_REASON]
-        return Verdict("disagrees", "read_log_disagrees", reason)
-    return Verdict("confirmed", None, said or None)
+        return Verdict("disagrees", "read_log_disagrees", noted(wrong))
+    if made.interface == "table" and not made.rows:
+        return Verdict("confirmed", None, noted([_NO_ROWS]))
+    return Verdict("confirmed", None, words or None)
+
+
+def _not_accepted(failed: int, words: str) -> Told:
+    reasons = Told(f"：{words}", f": {words}") if words else Told.words("")
+    return Told(
+        f"{failed} 行未被接受{reasons.zh}",
+        f"{counted(failed, 'row')} {was(failed)} not accepted{reasons.en}",
+    )
 
 
 def _equal(one: str, other: str) -> bool:
@@ -168,19 +201,23 @@ def watch_exports(
                     yield settled
                 continue
             if made.export_id in answers:
-                detail = f"the read log of {made.place} cannot be understood"
-                _note(ledger, made, "unreadable_read_log", detail, now=now)
+                detail = Told(
+                    f"{made.place} 的读取日志看不懂",
+                    f"the read log of {made.place} cannot be understood",
+                )
+                _note(ledger, made, "unreadable_read_log", noted([detail]), now=now)
             if now > made.due_at:
                 code, what = _LATE[made.interface]
-                _note(ledger, made, code, f"{what} by {_moment(made.due_at)}", now=now)
+                _note(ledger, made, code, _by(what, made.due_at), now=now)
     for made in exports.exports(status=ANNOUNCED):
         if now > made.due_at:
-            detail = f"it could not be brought to the partner by {_moment(made.due_at)}"
-            _note(ledger, made, UNDELIVERED, detail, now=now)
+            unbrought = Told("到 {at} 没能送达", "it could not be brought to the partner by {at}")
+            _note(ledger, made, UNDELIVERED, _by(unbrought, made.due_at), now=now)
 
 
-def _moment(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M} UTC"
+def _by(what: Told, due_at: datetime) -> str:
+    at = f"{due_at:%Y-%m-%d %H:%M} UTC"
+    return noted([Told(what.zh.format(at=at), what.en.format(at=at))])
 
 
 def _answers(
@@ -217,12 +254,12 @@ def _flags(made: Export, flags: OutboundFlags) -> Iterator[tuple[str, Answer]]:
     if flags.done + flags.failed < made.rows:
         return
     if not made.rows:
-        yield made.export_id, Answer("ok", 0, {}, None, _NO_ROWS)
+        yield made.export_id, Answer("ok", 0, {}, None, None)
         return
     reasons = "; ".join(sorted({_shown(text) for text in flags.errors.values() if text})[:5])
     result = "ok" if not flags.failed else "refused" if not flags.done else "partial"
-    reason = f"{flags.failed} rows were not accepted: {reasons}" if flags.failed else None
-    yield made.export_id, Answer(result, flags.done + flags.failed, {}, None, reason)
+    read = flags.done + flags.failed
+    yield made.export_id, Answer(result, read, {}, None, reasons, failed=flags.failed)
 
 
 def _note(ledger: Ledger, made: Export, code: str, detail: str, *, now: datetime) -> None:

@@ -22,6 +22,7 @@ from connectors.databases.outbound_tables import append_outbound
 from connectors.errors import ExportMismatch
 from connectors.exporting.declaration import SOURCE, ExportDeclaration
 from connectors.exporting.ledger import ExportLedger
+from connectors.exporting.told import counted
 from connectors.exporting.values import UnfitValue, writer_of
 from connectors.files.exchange import READ_LOG, SEND_LOG, SendLog, hash_file, send_log_bytes
 from connectors.formats import suffix_of, write_file
@@ -251,24 +252,20 @@ class _Promise:
         """Raise ExportMismatch if the rows that passed break it; no value of theirs is told."""
         columns = self._declaration.columns
         faults = [
-            f"column '{name}' of type {columns[name].type} has {_counted(count, 'value')} {what} "
+            f"column '{name}' of type {columns[name].type} has {counted(count, 'value')} {what} "
             f"(the first in row {first})"
             for (name, what), (count, first) in sorted(self._unfit.items())
         ]
         faults += [f"column '{name}' has rows without a value" for name in sorted(self._empty)]
         repeated = self.rows - len(self._keys)
         if repeated and not self._unfit:
-            faults.append(f"{_counted(repeated, 'row')} repeat{'s' * (repeated == 1)} the key")
+            faults.append(f"{counted(repeated, 'row')} repeat{'s' * (repeated == 1)} the key")
         if faults:
             raise ExportMismatch(
                 f"Making the export '{self._declaration.export}' failed: {'; '.join(faults)}. "
                 "Nothing was kept. Trying again does not help; correct its query (cast or round "
                 "there), key or columns."
             )
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _write(

@@ -166,7 +166,7 @@ def _row(entry: Entry, zone: ZoneInfo, *, chinese: bool) -> list[Any]:
     if batch is not None and batch.status == "refused" and batch.reason:
         about.append(batch.reason)
     if event is not None and event.code not in _PLAIN_EVENTS:
-        about.append(event.detail)
+        about.append(entry.detail(language))
     name = f"{entry.source}.{entry.stream}" if entry.stream else entry.source
     return [
         entry.at.astimezone(zone).strftime("%m-%d %H:%M"),

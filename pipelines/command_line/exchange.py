@@ -140,9 +140,11 @@ def _place(made: Export) -> str:
 def _about(made: Export, *, chinese: bool) -> str:
     """What became of it besides its status: the sentence of its code, and the details."""
     from connectors.codes import sentence
+    from connectors.exporting.told import in_language
 
-    said = sentence(made.code, "zh" if chinese else "en")
-    return ("：" if chinese else ": ").join(part for part in (said, made.reason) if part)
+    language = "zh" if chinese else "en"
+    parts = (sentence(made.code, language), in_language(made.reason or "", language))
+    return ("：" if chinese else ": ").join(part for part in parts if part)
 
 
 def _all_settled(*, chinese: bool) -> str:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from connectors.exporting.confirmation import Answer, judge, parse_answer
 from connectors.exporting.declaration import EXPORTS, ExportDeclaration, load_exports
 from connectors.exporting.schedule import DuePlan, ExportHistory, due_exports
+from connectors.exporting.told import in_language
 from connectors.ledger_rows import Export
 from cubes.catalogue import load_catalogue, shipped_folder
 from cubes.errors import DeclarationError
@@ -221,9 +222,56 @@ def test_every_difference_of_an_answer_is_named() -> None:
     verdict = judge(exported(), Answer("ok", 2, {"cases": "11"}, "cd" * 32, None))
     assert (verdict.status, verdict.code) == ("disagrees", "read_log_disagrees")
     assert verdict.reason is not None
-    assert "2 rows were read, 3 were delivered" in verdict.reason
-    assert "sum of cases is 11" in verdict.reason
-    assert "SHA-256" in verdict.reason
+    assert in_language(verdict.reason, "en") == (
+        "2 rows were read, 3 were delivered; the SHA-256 is that of another file; "
+        "the sum of cases is 11, 12.00 was delivered"
+    )
+    assert in_language(verdict.reason, "zh") == (
+        "对方读到 2 行，送出的是 3 行；SHA-256 是另一个文件的；cases 的合计是 11，送出的是 12.00"
+    )
+
+
+@pytest.mark.parametrize(
+    ("made", "answer", "zh", "en"),
+    [
+        (
+            {"rows": 2},
+            Answer("partial", 1, {}, None, "no\nroom"),
+            "对方读到 1 行，送出的是 2 行；no room",
+            "1 row was read, 2 were delivered; no room",
+        ),
+        (
+            {"rows": 1},
+            Answer("partial", 0, {}, None, None),
+            "对方读到 0 行，送出的是 1 行；对方只装入了一部分",
+            "0 rows were read, 1 was delivered; only a part was loaded",
+        ),
+        (
+            {"interface": "table"},
+            Answer("partial", 3, {}, None, "满了", failed=1),
+            "1 行未被接受：满了",
+            "1 row was not accepted: 满了",
+        ),
+        (
+            {"interface": "table"},
+            Answer("refused", 3, {}, None, "", failed=3),
+            "3 行未被接受",
+            "3 rows were not accepted",
+        ),
+        (
+            {},
+            Answer("refused", 0, {}, None, None),
+            "对方没有说明理由",
+            "the partner gives no reason",
+        ),
+        ({}, Answer("refused", 0, {}, None, "没有空间"), "没有空间", "没有空间"),
+    ],
+)
+def test_our_sentences_are_in_the_readers_language_and_the_partners_words_stay(
+    made: dict[str, object], answer: Answer, zh: str, en: str
+) -> None:
+    reason = judge(exported(**made), answer).reason or ""
+    assert (in_language(reason, "zh"), in_language(reason, "en")) == (zh, en)
 
 
 def test_a_refusal_is_kept_with_its_reason() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -362,6 +363,12 @@ def test_the_commands_list_find_by_a_prefix_and_note_an_answer(
     run("exchange", "confirm", made.export_id[:8], "--rows", "2", "--reason", "call 13912345678")
     told = run("exchange", "status", "--language", "zh").output
     assert "确认不符" in told and "13912345678" not in told
+    reasons = {"zh": "对方读到 2 行，送出的是 1 行", "en": "2 rows were read, 1 was delivered"}
+    for language, other in (("zh", "en"), ("en", "zh")):
+        for command in (["exchange", "status"], ["deliveries", "centre.good"]):
+            told = "".join(run(*command, "--language", language).output.split())
+            assert "".join(reasons[language].split()) in re.sub("[│|]", "", told)
+            assert "".join(reasons[other].split()) not in re.sub("[│|]", "", told)
     assert "read_log_disagrees" in run("deliveries", "centre.good", "--language", "en").output
     assert run("deliveries", "centre.nothing").exit_code == 2
     run("exchange", "export", "good", "--again")
