@@ -19,6 +19,7 @@ from connectors.databases.table_columns import PartnerTable
 from connectors.errors import RefusedDelivery
 from connectors.files.exchange import sums_agree
 from connectors.ledger_rows import Batch
+from connectors.sql_text import quoted
 from connectors.validation import count_sums
 
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
@@ -40,7 +41,7 @@ class Totals:
 class Reconciliation:
     """What a database says of rows and what was counted of them.
 
-    `readable` says that every record's control values could be read.
+    `readable` says that every record's control values could be read: only then do sums compare.
     """
 
     declared: Totals
@@ -49,7 +50,7 @@ class Reconciliation:
 
     @property
     def fault(self) -> RefusedDelivery | None:
-        """The difference, if there is one that no quarantined unreadable value may explain."""
+        """The difference, if there is one that no unreadable value may explain."""
         said = []
         if self.declared.rows != self.counted.rows:
             said.append(f"rows {self.declared.rows} against {self.counted.rows}")
@@ -65,8 +66,17 @@ class Reconciliation:
         return RefusedDelivery("wrong_sum", reason)
 
     def without(self, left: Totals, readable: bool) -> Reconciliation:
-        """The same of the rows that are `left` after others, known already, were taken out."""
+        """The same of the rows that are `left` after others, known already, were taken out.
+
+        What an unreadable value among those others added to the declared sums is not known, so that
+        then no sums are declared of the rows left.
+        """
         counted = self.counted
+        if left.rows == counted.rows:
+            return self
+        if not self.readable:
+            declared = Totals(self.declared.rows - counted.rows + left.rows, {})
+            return Reconciliation(declared, left, False)
         sums = {
             name: _plain(
                 _EXACT.add(
@@ -80,12 +90,16 @@ class Reconciliation:
         return Reconciliation(declared, left, readable)
 
     def noted(self, batch: Batch) -> Batch:
-        """The batch with what was declared and counted of it."""
+        """The batch with what was declared and counted of it.
+
+        Sums that do not compare are noted only beside rejected records, which explain them.
+        """
+        declared, counted = self.declared.sums, self.counted.sums
+        if not self.readable:
+            declared = declared if batch.rejected else {}
+            counted = {name: counted[name] for name in declared}
         return replace(
-            batch,
-            declared_rows=self.declared.rows,
-            declared_sums=self.declared.sums,
-            sums=self.counted.sums,
+            batch, declared_rows=self.declared.rows, declared_sums=declared, sums=counted
         )
 
 
@@ -119,9 +133,32 @@ def declared_totals(
 def counted_totals(
     connection: duckdb.DuckDBPyConnection, stream: Stream, rows: int
 ) -> tuple[Totals, bool]:
-    """What the `rows` records of `typed` add up to, and whether every value was readable."""
+    """What the `rows` records of `typed` add up to, and whether every value was readable.
+
+    `stream` is the contract's as the table tells it.
+    """
     sums, readable = count_sums(connection, stream.control.sums)
-    return Totals(rows, sums), readable
+    return Totals(rows, sums), readable and not _hides_value(connection, stream)
+
+
+def _hides_value(connection: duckdb.DuckDBPyConnection, stream: Stream) -> bool:
+    """Whether a tombstone has a control value that cannot be read.
+
+    It needs no more than its key and lands without the value, which the database adds up.
+    """
+    columns = list(stream.columns)
+    hidden = " or ".join(
+        f"(typed.{quoted(name)} is null and nullif(told.c{columns.index(name)}, '') is not null)"
+        for name in stream.control.sums
+    )
+    if not hidden:
+        return False
+    row = connection.execute(
+        "select exists (select 1 from typed join told_record told "
+        f"on told.record_no = typed._record_no where typed._op = 'D' and ({hidden}))"
+    ).fetchone()
+    assert row is not None
+    return bool(row[0])
 
 
 def _cut(text: str, scale: int) -> str:

@@ -46,7 +46,7 @@ class ExtractTable:
         parts = (stream.cursor, stream.deleted)
         needed = [part.column for part in parts if part is not None]
         self._found = find_table(engine, self.name, stream, needed=needed)
-        self.stream = self._found.stream_as_told(stream)
+        self.stream = self._found.stream_as_told(stream, engine.url.get_backend_name())
         self.extra = self._found.extra
         self.findings = self._found.findings
         if self._cursor is not None:

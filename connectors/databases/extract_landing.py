@@ -123,8 +123,11 @@ def due_extracts(
 
 
 def _is_due(stream: Stream, last: datetime | None, now: datetime, zone: str) -> bool:
-    """Whether a table is to be read that was read `last`; days are those of the calendar."""
-    if last is None:
+    """Whether a table is to be read that was read `last`; days are those of the calendar.
+
+    A time to come was noted by a clock that was ahead and must not stop the reading until then.
+    """
+    if last is None or last > now:
         return True
     every = stream.every or (_DAILY if stream.mode == "full" else _HOURLY)
     count, unit = int(every[:-1]), every[-1]
@@ -238,7 +241,7 @@ class _Extract:
         return delivery_of(batch)
 
     def _count(self, rows: int) -> tuple[Totals, bool]:
-        return counted_totals(self._landing.connection, self._stream, rows)
+        return counted_totals(self._landing.connection, self._table.stream, rows)
 
     def _note_read(
         self, position: str | None, batch_id: str | None = None, highest: str | None = None

@@ -65,7 +65,7 @@ class FlagTable:
         self._tag = hashlib.sha256(worker.encode()).hexdigest()[:8]
         self._found = find_table(engine, self.name, stream, flags=FLAGS)
         self._table = self._found.table
-        self.stream = self._found.stream_as_told(stream)
+        self.stream = self._found.stream_as_told(stream, engine.url.get_backend_name())
         self.extra = self._found.extra
         self.findings = self._found.findings
 

@@ -27,6 +27,7 @@ _BROKEN = "broken_encoding"
 _OF_INTERFACE = "ifc_"
 _TEXT = Column(type="string")
 _WITH_PATTERNS = {"postgresql": "~", "mariadb": "regexp", "mysql": "regexp"}
+_ADDING = {"sqlite", *_WITH_PATTERNS}
 _PLAIN_NUMBER = "^[+-]?[0-9]+([.][0-9]+)?$"
 
 
@@ -80,13 +81,16 @@ class TableColumn:
         return plain
 
     def total(self, backend: str) -> sa.ColumnElement[Any]:
-        """SQL of the exact sum of all values that are written as plain numbers."""
+        """SQL of the exact sum of all values that are written as plain numbers.
+
+        For a backend of `_ADDING`.
+        """
         if backend == "sqlite":
             # What is no UTF-8 must not fail the whole sum, so texts are handed over as bytes.
             is_text = sa.func.typeof(self.column) == sa.literal_column("'text'")
             value = sa.case((is_text, sa.cast(self.column, sa.LargeBinary)), else_=self.column)
             return sa.func.exact_sum(value)
-        if (self.kind == "number" and not self.is_float) or backend not in _WITH_PATTERNS:
+        if self.kind == "number" and not self.is_float:
             return sa.func.sum(self.column)
         # A float is added up by its digits: as it is kept, ten cents are not ten cents.
         text = self.text(backend)
@@ -129,11 +133,19 @@ class PartnerTable:
         """The table's name with its schema."""
         return self.table.fullname
 
-    def stream_as_told(self, stream: Stream) -> Stream:
-        """The stream with its columns in the spelling in which their texts come."""
+    def stream_as_told(self, stream: Stream, backend: str) -> Stream:
+        """The stream with its columns in the spelling in which their texts come.
+
+        Its control sums are those that the backend can add up: elsewhere one value that is no
+        number would fail the whole query.
+        """
         known = self.columns[: len(stream.columns)]
+        sums = stream.control.sums if backend in _ADDING else ()
         return stream.model_copy(
-            update={"columns": {column.name: column.typed for column in known}}
+            update={
+                "columns": {column.name: column.typed for column in known},
+                "control": stream.control.model_copy(update={"sums": sums}),
+            }
         )
 
     def flaw(self, backend: str) -> sa.ColumnElement[Any]:

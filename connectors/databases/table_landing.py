@@ -174,7 +174,7 @@ def _land_claim(landing: Landing, table: FlagTable, name: str, token: str) -> De
     )
     landing.at("read")
     type_told(landing, name, table.stream, extra=tuple(table.extra))
-    counted, readable = counted_totals(landing.connection, stream, read.rows)
+    counted, readable = counted_totals(landing.connection, table.stream, read.rows)
     reconciled = Reconciliation(read.declared, counted, readable)
     batch, rejected = drafted_batch(
         landing,

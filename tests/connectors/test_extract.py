@@ -435,6 +435,20 @@ def test_an_extract_is_read_as_often_as_its_contract_says_and_not_sooner(home: H
         assert not due(every_other_day, hours=38.9) and due(every_other_day, hours=39)
 
 
+def test_a_clock_that_was_ahead_once_stops_no_extract(home: Home) -> None:
+    with database_peer("sqlite", home.path) as peer:
+        make_table(peer)
+        store(peer, row(1))
+        contract = by_cursor(home, peer, every="1d")
+        land(home, contract, now=home.now + timedelta(days=400))
+        store(peer, row(2))
+        (delivery,) = land(home, contract)
+        assert (delivery.status, delivery.rows) == ("loaded", 1)
+        # From now on the right clock tells when it was read.
+        store(peer, row(3))
+        assert land(home, contract, now=home.now + timedelta(hours=1)) == []
+
+
 @pytest.mark.parametrize("kind", ["whole", "cursor"])
 def test_a_refused_extract_is_not_due_before_its_time(home: Home, kind: str) -> None:
     with database_peer("sqlite", home.path) as peer:
