@@ -127,6 +127,7 @@ def deliver_files(home: Path) -> None:
                 deliver_mails(folder)
                 continue
             rows = rows_of(contract, stream)
+            branches = contract.streams[stream].branches
             path = folder / f"{stream}_20260330_0001{suffix_of(contract)}"
             write_file(
                 [row for row in rows if writable(row, contract, stream, home)],
@@ -142,6 +143,7 @@ def deliver_files(home: Path) -> None:
                 zone="Asia/Shanghai",
                 business_date=DAY,
                 covers_from=DAY,
+                branch=branches[0] if branches else "main",
             )
             # A file without its header, one that is cut off, and a log with a person in it.
             broken = folder / f"{stream}_20260330_0002{suffix_of(contract)}"
