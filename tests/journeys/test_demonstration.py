@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
@@ -134,6 +135,9 @@ def test_the_page_tells_deliveries_quarantine_slice_messages_and_the_alert(demo:
         assert code in page
     assert page.count("【回音】") >= 9
     assert "complaints_surge" in page
+    exchanged = page.partition("7. 与伙伴交换")[2]
+    assert re.search(r"对方读到 \d+ 行，送出的是 \d+ 行", exchanged)
+    assert "1 行未被接受：" in exchanged
 
 
 def test_what_is_open_in_the_exchange_is_told_once_at_the_province_as_the_cube_counts_it(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import json
 import re
 from datetime import UTC, date, datetime, timedelta
@@ -13,12 +14,14 @@ import dagster as dg
 import pytest
 import yaml
 from rich.cells import cell_len
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from connectors.errors import ConnectorError
 from connectors.exporting.declaration import MOST_SECONDS
 from connectors.exporting.ledger import ExportLedger
 from cubes.errors import DeclarationError
+from cubes.label import Language
 from pipelines.assets.checks import mart_checks
 from pipelines.assets.keys import SNAPSHOT, daily_partitions
 from pipelines.command_line import output
@@ -30,6 +33,9 @@ from pipelines.installation import Installation
 from pipelines.lock import build_lock
 from pipelines.resources import InstallationResource
 from pipelines.sensors import _EXCHANGE_SECONDS, sensors
+from pipelines.story import _partners as exchange_table
+from pipelines.story_words import words
+from pipelines.thread import Outcome
 from pipelines.tidying import tidy
 from tests.connectors.service.conftest import publish_marts
 from tests.connectors.service.test_exports import FIGURES
@@ -232,6 +238,28 @@ def test_a_round_that_takes_long_leaves_the_rest_to_the_next_and_serves_each_exp
         made = exchange(partners.open(), say=lambda text: None, seconds=50).delivered
     assert [(one.export, one.business_date.day) for one in made] == [("good", 28), ("other", 28)]
     assert len(partners.round().delivered) == 4
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("zh", ["与伙伴交换", "确认不符", "对方读到 2 行，送出的是 1 行"]),
+        ("en", ["Exchange with partners", "disagrees", "2 rows were read, 1 was delivered"]),
+    ],
+)
+def test_the_page_of_the_demonstration_tells_of_the_exchange_in_its_readers_language(
+    partners: Partners, language: Language, said: list[str]
+) -> None:
+    (made,) = partners.round().delivered
+    answer = {"rows_read": 2, "result": "ok"}
+    (partners.home / "out" / f"{made.place}.read.log").write_text(json.dumps(answer))
+    none: Any = None
+    outcome = Outcome((), none, none, (), partners.round().answered)
+    shown = Console(width=100, file=io.StringIO(), record=True)
+    shown.print(exchange_table(partners.open(), outcome, words(language), language))
+    page = shown.export_text()
+    assert all(one in page for one in said) and "good" in page
+    assert ("were read" in page) == (language == "en")
 
 
 def test_an_export_may_take_no_longer_than_a_look_of_its_sensor_lasts(
