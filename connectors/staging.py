@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -71,6 +72,8 @@ class Staging:
         self._scrubbed = {name: _Replacements() for name in [*scrubbed, *extra]}
         self._waiting: list[pa.Table] = []
         self._writer: pq.ParquetWriter | None = None
+        self._writing: Future[None] | None = None
+        self._beside: ThreadPoolExecutor | None = None
 
     def add(self, records: pa.Table) -> None:
         """Append good records: columns of the stream, extra ones, _record_no, _own_date, _op."""
@@ -83,13 +86,16 @@ class Staging:
             sum(table.num_rows for table in self._waiting) >= _ROWS_PER_GROUP
             or sum(table.nbytes for table in self._waiting) >= _BYTES_PER_GROUP
         ):
-            self._flush()
+            self._write_beside()
 
     def finish(self, leave_out: Sequence[int] = ()) -> None:
         """End the file, without the records of these numbers, and make it durable."""
-        self._flush()
-        writer = self._open()
-        writer.close()
+        self._written()
+        if self._waiting:
+            self._open().write_table(self._taken())
+        if self._beside is not None:
+            self._beside.shutdown()
+        self._open().close()
         if leave_out:
             self._write_without(leave_out)
         descriptor = os.open(self.path, os.O_RDONLY)
@@ -106,6 +112,8 @@ class Staging:
 
     def discard(self) -> None:
         """Remove the file of a batch that is not loaded."""
+        if self._beside is not None:
+            self._beside.shutdown()
         if self._writer is not None:
             self._writer.close()
         self.path.unlink(missing_ok=True)
@@ -135,10 +143,22 @@ class Staging:
             return self._scrubbed[name].replace(column)
         return column
 
-    def _flush(self) -> None:
-        if self._waiting:
-            self._open().write_table(pa.concat_tables(self._waiting))
-            self._waiting = []
+    def _write_beside(self) -> None:
+        """Write what waits on another thread, while the next records are made ready."""
+        self._written()
+        if self._beside is None:
+            self._beside = ThreadPoolExecutor(1)
+        self._writing = self._beside.submit(self._open().write_table, self._taken())
+
+    def _written(self) -> None:
+        """Wait for what is being written; raises what went wrong."""
+        if self._writing is not None:
+            writing, self._writing = self._writing, None
+            writing.result()
+
+    def _taken(self) -> pa.Table:
+        waiting, self._waiting = self._waiting, []
+        return pa.concat_tables(waiting)
 
     def _open(self) -> pq.ParquetWriter:
         if self._writer is None:
@@ -183,7 +203,8 @@ class _Replacements:
     """Replaces texts; what is new is computed once per distinct value that is remembered."""
 
     def __init__(self) -> None:
-        self._known: dict[str, str] = {}
+        self._known: dict[str | None, str] = {}
+        self._repeat = True
 
     def compute(self, texts: list[str]) -> list[str]:
         """The replacement of each text."""
@@ -191,21 +212,32 @@ class _Replacements:
 
     def replace(self, column: pa.ChunkedArray) -> pa.Array:
         """The column with every text replaced."""
+        if not self._repeat:
+            return pa.array(self._replaced(column.to_pylist()), pa.string())
         encoded = column.combine_chunks().dictionary_encode()
         if isinstance(encoded, pa.ChunkedArray):
             encoded = encoded.combine_chunks()
-        texts = encoded.dictionary.to_pylist()
-        found = list(map(self._known.get, texts))
-        missing = [place for place, known in enumerate(found) if known is None]
-        if missing:
-            unknown = [texts[place] for place in missing]
-            new = self.compute(unknown)
-            for place, text in zip(missing, new, strict=True):
-                found[place] = text
-            if len(self._known) + len(new) > _MOST_REMEMBERED:
-                self._known = {}
-            self._known.update(zip(unknown, new, strict=True))
+        # Where most texts differ, finding the different ones costs more than it saves.
+        self._repeat = 2 * len(encoded.dictionary) <= len(column)
+        found = self._replaced(encoded.dictionary.to_pylist())
         return pa.array(found, pa.string()).take(encoded.indices)
+
+    def _replaced(self, texts: list[str | None]) -> list[str | None]:
+        found = list(map(self._known.get, texts))
+        if None not in found:
+            return found
+        pairs = zip(texts, found, strict=True)
+        unknown = list(
+            dict.fromkeys(text for text, known in pairs if known is None and text is not None)
+        )
+        new = dict(zip(unknown, self.compute(unknown), strict=True))
+        if len(self._known) + len(new) > _MOST_REMEMBERED:
+            self._known = {}
+        self._known.update(new)
+        return [
+            new.get(text) if known is None and text is not None else known
+            for text, known in zip(texts, found, strict=True)
+        ]
 
 
 class _Pseudonyms(_Replacements):

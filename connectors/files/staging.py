@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Context, Decimal, localcontext
 from heapq import merge
@@ -81,8 +82,8 @@ class FileStager:
         try:
             with KeyCheck(self._scratch) as keys:
                 run = _Run(path, typist, staging, keys, header.places)
-                for chunk in typed_chunks(file.units(), typist):
-                    run.take(chunk)
+                for records in _one_ahead(run.examine, typed_chunks(file.units(), typist)):
+                    staging.add(records)
                 if typist.typing.checks_keys:
                     run.reject_repeated_keys()
             reading = file.reading(run.records)
@@ -159,8 +160,8 @@ class _Run:
         summed = [*stream.control.sums, *(trailer.sums if trailer else ())]
         self.sums = {name: Decimal(0).scaleb(-(stream.columns[name].scale or 0)) for name in summed}
 
-    def take(self, chunk: TypedChunk) -> None:
-        """Stage the good records of a chunk, note the others."""
+    def examine(self, chunk: TypedChunk) -> pa.Table:
+        """The good records of the next chunk; the others are noted."""
         first = self.records + 1
         count = chunk.rows
         self.records += count
@@ -185,9 +186,7 @@ class _Run:
                 good = np.ones(count, dtype=bool) if good is None else good.copy()
                 good[met] = False
                 self._hold(chunk, records, first, met)
-        if good is not None:
-            records = records.filter(pa.array(good))
-        self._staging.add(records)
+        return records if good is None else records.filter(pa.array(good))
 
     def reject_repeated_keys(self) -> None:
         """Reject each good record whose key has been seen before; stage the others held back.
@@ -276,6 +275,21 @@ class _Run:
             reason,
             None if value is None else mask(value),
         )
+
+
+def _one_ahead(
+    examine: Callable[[TypedChunk], pa.Table], chunks: Iterable[TypedChunk]
+) -> Iterator[pa.Table]:
+    """Examine chunks in their order on another thread, one ahead of whoever takes the records."""
+    with ThreadPoolExecutor(1) as beside:
+        coming: Future[pa.Table] | None = None
+        for chunk in chunks:
+            following = beside.submit(examine, chunk)
+            if coming is not None:
+                yield coming.result()
+            coming = following
+        if coming is not None:
+            yield coming.result()
 
 
 def _total(column: pa.ChunkedArray) -> Decimal:
