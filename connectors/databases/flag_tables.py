@@ -68,6 +68,7 @@ class FlagTable:
         self.stream = self._found.stream_as_told(stream, engine.url.get_backend_name())
         self.extra = self._found.extra
         self.findings = self._found.findings
+        self._bounds: dict[str, tuple[Any, Any]] = {}
 
     def left_behind(self, *, now: datetime, stale_after: timedelta) -> list[str]:
         """Tokens of claims that nobody works on, in the order of their rows.
@@ -148,7 +149,9 @@ class FlagTable:
                     ifc_claimed_at=self._moment("ifc_claimed_at", now),
                 )
             )
-            return token, session.execute(claim).rowcount
+            claimed = session.execute(claim).rowcount
+        self._bounds[token] = (first, last)
+        return token, claimed
 
     def has_new(self) -> bool:
         """Whether a row waits to be claimed."""
@@ -191,7 +194,7 @@ class FlagTable:
         """
         flags = self._table.c
         query = told_rows(self._engine, self._found, number=flags.ifc_seq, op=flags.ifc_op).where(
-            flags.ifc_batch == token, flags.ifc_status == READING
+            self._claimed_as(token)
         )
         rows = SeenRows(len(self._found.columns))
         control = self.stream.control.sums
@@ -247,17 +250,28 @@ class FlagTable:
             return session.execute(self._marking(token, ERROR, reason, now)).rowcount
 
     def _marking(self, token: str, status: int, reason: str | None, now: datetime) -> sa.Update:
-        flags = self._table.c
         length = getattr(self._found.types["ifc_error"], "length", None)
         return (
             sa.update(self._table)
-            .where(flags.ifc_batch == token, flags.ifc_status == READING)
+            .where(self._claimed_as(token))
             .values(
                 ifc_status=status,
                 ifc_processed_at=self._moment("ifc_processed_at", now),
                 ifc_error=reason and reason[:length],
             )
         )
+
+    def _claimed_as(self, token: str) -> sa.ColumnElement[bool]:
+        """Which rows belong to a claim.
+
+        Of a claim made here the numbers are known too: most tables have an index of them, few one
+        of the tokens.
+        """
+        flags = self._table.c
+        own = sa.and_(flags.ifc_batch == token, flags.ifc_status == READING)
+        if token not in self._bounds:
+            return own
+        return sa.and_(own, flags.ifc_seq.between(*self._bounds[token]))
 
     def _read(self) -> sa.Connection:
         return self._engine.connect()
