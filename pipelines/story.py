@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from decimal import Decimal, InvalidOperation
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -93,6 +94,7 @@ def _deliveries(installation: Installation, say: Words, language: Language) -> G
             count["batches"] += 1
             count["rows"] += batch.rows
             count["loaded"] += batch.rows_loaded if batch.status == "loaded" else 0
+            count["superseded"] += batch.rows_loaded if batch.status == "superseded" else 0
             count["rejected"] += batch.rejected if batch.status == "loaded" else 0
             count["refused"] += batch.status == "refused"
     rows = [
@@ -102,12 +104,13 @@ def _deliveries(installation: Installation, say: Words, language: Language) -> G
             count["batches"],
             count["rows"],
             count["loaded"],
+            count["superseded"],
             count["rejected"],
             count["refused"],
         ]
         for (source, stream), count in sorted(counts.items())
     ]
-    return Group(_heading(say.deliveries), _table(say.delivery_columns, rows, right=5))
+    return Group(_heading(say.deliveries), _table(say.delivery_columns, rows, right=6))
 
 
 def _events(installation: Installation, say: Words, language: Language) -> Group | None:
@@ -321,8 +324,13 @@ def _why(figures: Mapping[str, Any], say: Words) -> str:
 
 
 def _short(figure: Any) -> str:
-    """A figure with as many decimals as a reader compares."""
-    return f"{round(figure, 3):,}" if isinstance(figure, int | float) else str(figure)
+    """A figure with as many decimals as a reader compares; what is no number stays as it is."""
+    try:
+        number = Decimal(str(figure))
+    except InvalidOperation:
+        return str(figure)
+    shown = f"{number:,.3f}"
+    return shown.rstrip("0").rstrip(".")
 
 
 def _sending(installation: Installation, outcome: Outcome, say: Words, language: Language) -> Group:

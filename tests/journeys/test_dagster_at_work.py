@@ -58,7 +58,7 @@ query ($key: AssetKeyInput!) {
 }
 """
 PATIENCE = 400
-DAYS = [f"2026-03-{day}" for day in range(24, 29)]
+DAYS = [f"2026-03-{day}" for day in range(24, 27)]
 Found = TypeVar("Found")
 
 
