@@ -19,6 +19,7 @@ from connectors.contract import Contract, load_contracts
 from connectors.landing import Delivery, land_source
 from connectors.ledger import Ledger
 from connectors.pii_store import PiiStore
+from tests.peers.databases import Peer, database_peer
 
 NOW = datetime(2026, 3, 31, 1, 0, tzinfo=UTC)
 PSEUDONYM_KEY = b"0123456789abcdef0123456789abcdef"
@@ -174,3 +175,35 @@ def real_data() -> Path:
 @pytest.fixture(scope="session")
 def home_contract(tmp_path_factory: pytest.TempPathFactory) -> Contract:
     return load_one(tmp_path_factory.mktemp("sources"), SHOP)
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
+def peer(request: Any, home: Home) -> Iterator[Peer]:
+    """Each database in turn, with a place of its own in it."""
+    with database_peer(request.param, home.path) as found:
+        yield found
+
+
+@pytest.fixture(params=["postgresql", "mariadb"])
+def server(request: Any, home: Home) -> Iterator[Peer]:
+    """Each database server in turn."""
+    with database_peer(request.param, home.path) as found:
+        yield found
+
+
+@pytest.fixture
+def sqlite(home: Home) -> Iterator[Peer]:
+    with database_peer("sqlite", home.path) as found:
+        yield found
+
+
+@pytest.fixture
+def postgres(home: Home) -> Iterator[Peer]:
+    with database_peer("postgresql", home.path) as found:
+        yield found
+
+
+@pytest.fixture
+def mariadb(home: Home) -> Iterator[Peer]:
+    with database_peer("mariadb", home.path) as found:
+        yield found

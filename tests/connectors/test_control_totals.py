@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -39,24 +38,6 @@ COLUMNS = {
     "state": {"type": "string"},
 }
 CURSOR = {"column": "changed_at", "look_back": "2 hours"}
-
-
-@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
-def peer(request: Any, home: Home) -> Iterator[Peer]:
-    with database_peer(request.param, home.path) as found:
-        yield found
-
-
-@pytest.fixture
-def postgres(home: Home) -> Iterator[Peer]:
-    with database_peer("postgresql", home.path) as found:
-        yield found
-
-
-@pytest.fixture
-def sqlite(home: Home) -> Iterator[Peer]:
-    with database_peer("sqlite", home.path) as found:
-        yield found
 
 
 def totals(home: Home) -> list[tuple[Any, ...]]:

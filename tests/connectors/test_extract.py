@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -33,18 +32,16 @@ DELETED = {"column": "state", "values": ["void"]}
 SHOWN = "sale_no, amount, _op"
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
-def peer(request: Any, home: Home) -> Iterator[Peer]:
-    with database_peer(request.param, home.path) as found:
-        make_table(found)
-        yield found
+@pytest.fixture
+def peer(peer: Peer) -> Peer:
+    make_table(peer)
+    return peer
 
 
-@pytest.fixture(params=["postgresql", "mariadb"])
-def server(request: Any, home: Home) -> Iterator[Peer]:
-    with database_peer(request.param, home.path) as found:
-        make_table(found)
-        yield found
+@pytest.fixture
+def server(server: Peer) -> Peer:
+    make_table(server)
+    return server
 
 
 def by_cursor(home: Home, peer: Peer, **more: Any) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -31,41 +30,11 @@ from tests.connectors.partner_tables import (
     sale,
     shop,
 )
-from tests.peers.databases import Peer, database_peer
+from tests.peers.databases import Peer
 
 KINDS = ("sqlite", "postgresql", "mariadb")
 SERVERS = ("postgresql", "mariadb")
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(params=KINDS)
-def peer(request: Any, home: Home) -> Iterator[Peer]:
-    with database_peer(request.param, home.path) as found:
-        yield found
-
-
-@pytest.fixture(params=SERVERS)
-def server(request: Any, home: Home) -> Iterator[Peer]:
-    with database_peer(request.param, home.path) as found:
-        yield found
-
-
-@pytest.fixture
-def postgres(home: Home) -> Iterator[Peer]:
-    with database_peer("postgresql", home.path) as found:
-        yield found
-
-
-@pytest.fixture
-def mariadb(home: Home) -> Iterator[Peer]:
-    with database_peer("mariadb", home.path) as found:
-        yield found
-
-
-@pytest.fixture
-def sqlite(home: Home) -> Iterator[Peer]:
-    with database_peer("sqlite", home.path) as found:
-        yield found
 
 
 def failing_at(step: str) -> Any:

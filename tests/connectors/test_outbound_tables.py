@@ -17,7 +17,7 @@ from connectors.databases.database import open_database
 from connectors.databases.outbound_tables import OutboundFlags, append_outbound, outbound_flags
 from connectors.errors import InterfaceMismatch
 from tests.connectors.conftest import Home
-from tests.peers.databases import Peer, database_peer
+from tests.peers.databases import Peer
 
 COLUMNS = {
     "unit_code": Column(type="string", length=20),
@@ -57,12 +57,6 @@ with engine.begin() as session:
     session.execute(sa.text(f"update {table} set ifc_status = 2, "
         "ifc_processed_at = current_timestamp where ifc_batch = 'theirs' and ifc_status = 1"))
 """
-
-
-@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
-def peer(request: Any, home: Home) -> Iterator[Peer]:
-    with database_peer(request.param, home.path) as found:
-        yield found
 
 
 @pytest.fixture

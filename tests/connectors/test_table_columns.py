@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
-from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -23,19 +21,7 @@ from tests.connectors.partner_tables import (
     shop,
     store,
 )
-from tests.peers.databases import Peer, database_peer
-
-
-@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
-def peer(request: Any, home: Home) -> Iterator[Peer]:
-    with database_peer(request.param, home.path) as found:
-        yield found
-
-
-@pytest.fixture
-def sqlite(home: Home) -> Iterator[Peer]:
-    with database_peer("sqlite", home.path) as found:
-        yield found
+from tests.peers.databases import Peer
 
 
 def change(peer: Peer, what: str, name: str = "ifc_sales") -> None:

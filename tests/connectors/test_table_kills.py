@@ -10,9 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -28,7 +26,7 @@ from tests.connectors.partner_tables import (
     store,
 )
 from tests.connectors.test_extract import by_cursor, row
-from tests.peers.databases import Peer, database_peer
+from tests.peers.databases import Peer
 from tests.soak import kills
 
 pytestmark = pytest.mark.soak
@@ -37,12 +35,6 @@ _MOST = 4 * KILLS + 10
 ROOT = Path(__file__).resolve().parents[2]
 _ROWS = 1_000
 _DONE, _ERROR = 2, 9
-
-
-@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
-def peer(request: Any, home: Home) -> Iterator[Peer]:
-    with database_peer(request.param, home.path) as found:
-        yield found
 
 
 class Landings:
