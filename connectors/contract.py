@@ -227,7 +227,7 @@ class Contract(Part):
     file: FileLayout | None = None
     zone: str | None = None
     # Null is the operator's own, as for zone and currency.
-    calendar: Literal["china", "weekdays", "always"] | None = "china"
+    calendar: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] | None = "china"
     currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
     org: OrgTree | None = None
     dates: CaseDates | None = None

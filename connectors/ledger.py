@@ -434,9 +434,9 @@ class Ledger:
     def _supersede(self, batch_id: str, by: str, now: datetime) -> None:
         """Take a batch and the replays of its records out of the loaded ones."""
         self._connection.execute(
-            "update batch set status = 'superseded' where status = 'loaded' "
+            "update batch set status = 'superseded', superseded_at = ? where status = 'loaded' "
             "and (batch_id = ? or replays = ?)",
-            [batch_id, batch_id],
+            [as_text(now), batch_id, batch_id],
         )
         self._connection.execute(
             "update quarantine set state = 'discarded', note = ?, settled_at = ? "

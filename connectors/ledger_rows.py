@@ -15,6 +15,8 @@ class Batch:
     `status` is announced, loaded, refused or superseded. `place` is the file's name or the table;
     `path` the Parquet file relative to the home. Sums are decimal texts by column. `replays` is the
     batch whose quarantined records this one holds. `sent_at` is when its sender says it sent it.
+    `superseded_at` is when it stopped being current, `expired_at` when retention gave it up; of
+    what happened before the ledger kept them they are derived from the batches that came after.
     """
 
     batch_id: str
@@ -43,6 +45,8 @@ class Batch:
     loaded_at: datetime | None
     replays: str | None = None
     sent_at: datetime | None = None
+    superseded_at: datetime | None = None
+    expired_at: datetime | None = None
 
 
 @dataclass(frozen=True)

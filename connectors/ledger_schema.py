@@ -300,4 +300,58 @@ MIGRATIONS = (
         primary key (source, name)
     )
     """,
+    """
+    alter table batch add column superseded_at text;
+    alter table batch add column expired_at text;
+    update batch set expired_at = max(
+        loaded_at,
+        date(business_date, '+' || (cast(substr(reason, 17) as integer) + 1) || ' days')
+        || 'T00:00:00.000000+00:00'
+    ) where code = 'expired' and reason like 'it was kept for %';
+    update batch set superseded_at = coalesce(
+        (
+            select max(batch.loaded_at, min(later.loaded_at)) from batch as later
+            where later.source = batch.source and later.stream = batch.stream
+            and later.supersedes = batch.batch_id and later.loaded_at is not null
+        ),
+        (
+            select max(batch.loaded_at, min(later.loaded_at)) from batch as later
+            where later.source = batch.source and later.stream = batch.stream
+            and later.branch = batch.branch and later.sequence = batch.sequence
+            and later.business_date = batch.business_date and later.replays is null
+            and later.loaded_at is not null and later.sent_at > batch.sent_at
+        ),
+        expired_at,
+        (
+            select max(batch.loaded_at, min(later.loaded_at)) from batch as later
+            where later.source = batch.source and later.stream = batch.stream
+            and later.branch = batch.branch and later.replays is null
+            and later.loaded_at is not null
+            and (
+                later.business_date, coalesce(later.sequence, 0),
+                coalesce(later.sent_at, later.received_at), later.loaded_at
+            ) > (
+                batch.business_date, coalesce(batch.sequence, 0),
+                coalesce(batch.sent_at, batch.received_at), batch.loaded_at
+            )
+        ),
+        loaded_at
+    ) where status = 'superseded' and replays is null;
+    update batch set superseded_at = max(
+        loaded_at,
+        coalesce(
+            (select one.superseded_at from batch as one where one.batch_id = batch.replays),
+            loaded_at
+        )
+    ) where status = 'superseded' and replays is not null
+    """,
+    """
+    create table operator_row (
+        rule_table text not null,
+        row_no integer not null,
+        content text not null,
+        recorded_at text not null,
+        primary key (rule_table, row_no)
+    )
+    """,
 )

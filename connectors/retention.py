@@ -103,8 +103,15 @@ def _mark(
         for batch in batches:
             kept = contracts[batch.source].streams[batch.stream].keep
             ledger.rows.execute(
-                "update batch set status = 'superseded', code = ?, reason = ? where batch_id = ?",
-                [EXPIRED, f"it was kept for {kept}", batch.batch_id],
+                "update batch set status = 'superseded', code = ?, reason = ?, expired_at = ?, "
+                "superseded_at = coalesce(superseded_at, ?) where batch_id = ?",
+                [
+                    EXPIRED,
+                    f"it was kept for {kept}",
+                    as_text(now),
+                    as_text(now),
+                    batch.batch_id,
+                ],
             )
             ledger.rows.execute(
                 "update quarantine set state = 'discarded', note = ?, settled_at = ? "

@@ -73,6 +73,8 @@ _INSTANTS = {
     "confirmed_at",
     "allowed_at",
     "settled_at",
+    "superseded_at",
+    "expired_at",
 }
 _DATES = {"business_date", "covers_from"}
 _OBJECTS = {"declared_sums", "sums", "detail"}

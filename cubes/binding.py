@@ -11,22 +11,29 @@ from sqlglot import exp
 from cubes.axis import Axis, resolve_axis
 from cubes.catalogue import Catalogue
 from cubes.cube import FACT, Cube
-from cubes.dimension import Dimension
+from cubes.dimension import VALID_FROM, VALID_TO, Dimension
+from cubes.errors import QueryError
 from cubes.expression import columns_of, parse_expression, plain_column
 from cubes.scope import Scope
-from cubes.sql import Node, as_date, equal, join, select
+from cubes.sql import Node, as_date, column, equal, join, select
 from cubes.warehouse import Warehouse
 
 
 @dataclass
 class Binding:
-    """The surroundings of one compilation; `parameters` grows as values are bound."""
+    """The surroundings of one compilation; `parameters` grows as values are bound.
+
+    With `as_was` dimensions are read from their histories at each fact's date, which is that of the
+    time role in `times` (by cube; default: the cube's first).
+    """
 
     catalogue: Catalogue
     warehouse: Warehouse
     scope: Scope
     business_date: date | None
     language: str
+    as_was: bool = False
+    times: dict[str, str] = field(default_factory=dict)
     parameters: dict[str, Any] = field(default_factory=dict)
     _names: dict[str, str] = field(default_factory=dict, repr=False)
 
@@ -80,18 +87,59 @@ class Binding:
         assert axis.grain is not None
         return truncated(self.date_of(cube, axis.role), axis.grain)
 
+    def look_back(self, cube: Cube, role: str | None) -> None:
+        """Read dimensions as they were at the date `role` of the facts; raises QueryError."""
+        if role is None:
+            raise QueryError(f"Cube '{cube.cube}' has no time, so 'as_was' means nothing.")
+        self.as_was = True
+        self.times[cube.cube] = role
+
+    def history(self, dimension: Dimension) -> str | None:
+        """The table of the dimension's versions, if what was is asked for and it has one.
+
+        Raises QueryError when the database does not have the table.
+        """
+        if not self.as_was or dimension.history is None:
+            return None
+        tables = self.warehouse.tables
+        if tables and dimension.history not in tables:
+            raise QueryError(
+                f"'as_was' needs the table '{dimension.history}', which this database does not "
+                f"have in schema {self.warehouse.schema}. Build first, or leave 'as_was' out."
+            )
+        return dimension.history
+
     def source(self, cube: Cube, roles: set[str]) -> tuple[exp.Table, list[exp.Join]]:
-        """The one FROM clause: the fact and the dimensions of `roles`, left-joined by key."""
+        """The one FROM clause: the fact and the dimensions of `roles`, left-joined by key.
+
+        As it was, the version of the fact's date is joined, of which there is one at most.
+        """
         joins = []
         for role, declared in cube.joins.items():
             if role in roles:
                 dimension = self.dimension(cube, role)
-                on = equal(
-                    parse_expression(dimension.key, role), parse_expression(declared.on, FACT)
-                )
-                joins.append(join(self.warehouse.table(dimension.table, role), [on]))
+                history = self.history(dimension)
+                on: list[Node] = [
+                    equal(
+                        parse_expression(dimension.key, role), parse_expression(declared.on, FACT)
+                    )
+                ]
+                if history is not None:
+                    on.extend(self._valid(cube, role))
+                table = self.warehouse.table(history or dimension.table, role)
+                joins.append(join(table, on))
                 joins.extend(self.parent_join(dimension, role))
         return self.warehouse.table(cube.fact, FACT), joins
+
+    def _valid(self, cube: Cube, role: str) -> list[Node]:
+        """The conditions that a version is that of the fact's date."""
+        time = self.times.get(cube.cube, cube.default_time)
+        if time is None:
+            raise QueryError(f"Cube '{cube.cube}' has no time, so 'as_was' means nothing.")
+        return [
+            exp.LTE(this=column(VALID_FROM, role), expression=self.date_of(cube, time)),
+            exp.GT(this=column(VALID_TO, role), expression=self.date_of(cube, time)),
+        ]
 
     def parent_join(self, dimension: Dimension, role: str) -> list[exp.Join]:
         """The join of a snowflaked dimension's parent table."""
@@ -103,10 +151,10 @@ class Binding:
         return [join(self.warehouse.table(parent.table, table), [on])]
 
     def members(self, dimension: Dimension, role: str, conditions: list[Node]) -> exp.Select:
-        """The keys of the dimension's members that meet the conditions."""
+        """The keys of the dimension's members that meet the conditions (as it was: ever met)."""
         return select(
             [parse_expression(dimension.key, role)],
-            self.warehouse.table(dimension.table, role),
+            self.warehouse.table(self.history(dimension) or dimension.table, role),
             self.parent_join(dimension, role),
             conditions,
         )

@@ -1,4 +1,4 @@
-"""The holiday table the product ships, and how it is refreshed from a new notice.
+"""The State Council's days off and make-up days, read from the list holiday-cn and kept as rows.
 
 The State Council publishes the days off and the make-up working days of a year around November of
 the year before. The list holiday-cn (MIT, NateScarlet) holds one JSON file per notice year:
@@ -6,40 +6,41 @@ the year before. The list holiday-cn (MIT, NateScarlet) holds one JSON file per 
 of late December may stand in the next year's file. A file with no papers is a year whose notice has
 not been published; it makes no rows, and the year stays provisional.
 
-To refresh the seeds of dbt_project from a newer copy of the list:
-
-    years = read_holiday_years(Path("holiday-cn"))
-    write_holiday_seeds(years, Path("dbt_project/seeds"))
+A file tells how a year stands after all its notices, not which of them arranged a day. So a day
+that the rows know already as the file tells it keeps its announcement, and one that differs was
+arranged by the last notice (`holiday_changes`). What a notice replaced stays as a row.
 """
 
 from __future__ import annotations
 
-import csv
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 from cubes.errors import DeclarationError, Fault
+from cubes.rule_table import RULE_TABLES, announced_at
 
 CALENDAR_ID = "china"
-DAY_SEED = "calendar_day.csv"
-NOTICE_SEED = "calendar_notice.csv"
+DAYS = "calendar_day"
+NOTICES = "calendar_notice"
 
+_ALWAYS = datetime.fromisoformat("0001-01-01")
 _YEAR_FILE = re.compile(r"^\d{4}\.json$")
 _NOTICE_DATE = re.compile(r"/(\d{4})-?(\d{2})(?:/(\d{2}))?/content_")
 
 
 @dataclass(frozen=True, order=True)
 class HolidayDay:
-    """One date that a notice takes out of the weekly pattern."""
+    """One date that the notices of a year take out of the weekly pattern."""
 
     date_on: date
     is_working: bool
     name: str
+    year: int
 
 
 @dataclass(frozen=True, order=True)
@@ -101,24 +102,54 @@ def read_holiday_years(folder: Path) -> HolidayYears:
     )
 
 
-def write_holiday_seeds(years: HolidayYears, seeds: Path, calendar_id: str = CALENDAR_ID) -> None:
-    """Write `calendar_day.csv` and `calendar_notice.csv` of one calendar into the folder `seeds`.
+def holiday_changes(
+    years: HolidayYears,
+    known: Mapping[str, Sequence[Mapping[str, str]]],
+    calendar_id: str = CALENDAR_ID,
+) -> dict[str, list[dict[str, str]]]:
+    """The rows of `calendar_day` and `calendar_notice` that `known` lacks to tell what `years` do.
 
-    The same years always give the same bytes.
+    `known` holds the rows of the two tables in the order in which later ones count. A notice is
+    known by its address, and the date of its announcement may have been corrected there. A day that
+    is in no file any more goes back to the weekly pattern. Nothing is lacking after it was added.
     """
-    _write_csv(
-        seeds / DAY_SEED,
-        ["calendar_id", "date_on", "is_working", "name"],
-        (
-            [calendar_id, day.date_on.isoformat(), str(day.is_working).lower(), day.name]
-            for day in years.days
-        ),
-    )
-    _write_csv(
-        seeds / NOTICE_SEED,
-        ["calendar_id", "year", "announced", "url"],
-        ([calendar_id, str(row.year), row.announced, row.url] for row in years.notices),
-    )
+    notices = [row for row in known[NOTICES] if row["calendar_id"] == calendar_id]
+    days = [row for row in known[DAYS] if row["calendar_id"] == calendar_id]
+    addresses = {row["url"] for row in notices}
+    added: dict[str, list[dict[str, str]]] = {DAYS: [], NOTICES: []}
+    for notice in years.notices:
+        if notice.url not in addresses:
+            told = {"year": str(notice.year), "announced": notice.announced, "url": notice.url}
+            added[NOTICES].append(_row(NOTICES, calendar_id, told))
+    notices += added[NOTICES]
+    listed = {day.date_on.isoformat() for day in years.days}
+    for year in sorted({notice.year for notice in years.notices}):
+        texts = [row["announced"] for row in notices if row["year"] == str(year)]
+        arranged = {announced_at(text) for text in texts}
+        last = max(texts, key=_instant)
+        current: dict[str, Mapping[str, str]] = {}
+        for row in sorted(days, key=lambda row: _instant(row["announced"])):
+            if announced_at(row["announced"]) in arranged:
+                current[row["date_on"]] = row
+        for day in years.days:
+            on, works = day.date_on.isoformat(), str(day.is_working).lower()
+            if day.year == year and current.get(on, {}).get("is_working") != works:
+                told = {"date_on": on, "is_working": works, "name": day.name, "announced": last}
+                added[DAYS].append(_row(DAYS, calendar_id, told))
+        for on, row in sorted(current.items()):
+            near = int(on[:4]) in {year - 1, year}
+            if near and on not in listed and row["is_working"]:
+                told = {"date_on": on, "is_working": "", "name": row["name"], "announced": last}
+                added[DAYS].append(_row(DAYS, calendar_id, told))
+    return added
+
+
+def _row(table: str, calendar_id: str, told: Mapping[str, str]) -> dict[str, str]:
+    return {name: told.get(name, "") for name in RULE_TABLES[table]} | {"calendar_id": calendar_id}
+
+
+def _instant(announced: str) -> datetime:
+    return announced_at(announced) or _ALWAYS
 
 
 def _read_year(
@@ -131,7 +162,7 @@ def _read_year(
         return None
     try:
         year, urls, rows = content["year"], content["papers"], content["days"]
-        days = [_day(row) for row in rows]
+        days = [_day(row, int(year)) for row in rows]
     except (KeyError, TypeError, ValueError) as error:
         faults.append(Fault(str(path), 0, f"is not in the form of holiday-cn: {error!r}"))
         return None
@@ -140,10 +171,10 @@ def _read_year(
     return int(year), [str(url) for url in urls], days
 
 
-def _day(row: Any) -> HolidayDay:
+def _day(row: Any, year: int) -> HolidayDay:
     if not isinstance(row["isOffDay"], bool):
         raise ValueError(f"isOffDay of {row['date']} must be true or false")
-    return HolidayDay(date.fromisoformat(row["date"]), not row["isOffDay"], str(row["name"]))
+    return HolidayDay(date.fromisoformat(row["date"]), not row["isOffDay"], str(row["name"]), year)
 
 
 def _announced(url: str) -> str:
@@ -153,10 +184,3 @@ def _announced(url: str) -> str:
 
 def _kind(day: HolidayDay) -> str:
     return "a working day" if day.is_working else "a day off"
-
-
-def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)

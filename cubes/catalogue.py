@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel
 
-from cubes.consistency import MOST_LEVELS, Consistency
+from cubes.consistency import MOST_LEVELS, Consistency, file_fault
 from cubes.cube import GRAINS, Cube, Measure
 from cubes.declaration import list_files, load_file, suggest
 from cubes.dimension import Dimension
@@ -33,6 +33,12 @@ class Catalogue:
     cubes: Mapping[str, Cube]
     queries: Mapping[str, NamedQuery]
     files: Mapping[tuple[str, str], Path]
+
+    def declared_cubes(self) -> Iterator[Cube]:
+        """The cubes that have a file of their own, their variants left out."""
+        for name, cube in self.cubes.items():
+            if self.files["definitions", name].stem == name:
+                yield cube
 
     def cube(self, name: str) -> Cube:
         """The cube, or QueryError with the nearest name."""
@@ -89,9 +95,10 @@ def load_catalogue(folders: Sequence[Path]) -> Catalogue:
     for folder in folders:
         if not (folder / "definitions").is_dir() and len(folders) == 1:
             faults.append(Fault(str(folder / "definitions"), 0, "is not a folder"))
+
     catalogue = Catalogue(
         load("dimensions", Dimension, "dimension"),
-        load("definitions", Cube, "cube"),
+        _with_variants(load("definitions", Cube, "cube"), files, faults),
         load("queries", NamedQuery, "query"),
         files,
     )
@@ -99,6 +106,23 @@ def load_catalogue(folders: Sequence[Path]) -> Catalogue:
     if faults:
         raise DeclarationError("cube", faults)
     return catalogue
+
+
+def _with_variants(
+    declared: Mapping[str, Cube], files: dict[tuple[str, str], Path], faults: list[Fault]
+) -> dict[str, Cube]:
+    """The cubes with their variants, whose file is that of their cube."""
+    cubes = dict(declared)
+    for name, cube in declared.items():
+        path = files["definitions", name]
+        for variant in cube.variant_cubes():
+            if ("definitions", variant.cube) in files:
+                message = f"there is a cube '{variant.cube}' already"
+                faults.append(file_fault(path, ("variants", variant.cube), message))
+            else:
+                files["definitions", variant.cube] = path
+                cubes[variant.cube] = variant
+    return dict(sorted(cubes.items()))
 
 
 def check_catalogue(
@@ -119,8 +143,9 @@ def describe_cube(
     """What a cube offers, as plain values.
 
     Keys: name, label, description, fact, owner, version, change_note, measures (name, label,
-    definition, description, format, good, owner) and dimensions (name, label, levels; times are
-    among them). With a `warehouse` the organisation's levels appear by their own names.
+    definition, description, format, good, owner) and dimensions (name, label, levels, and
+    has_history: whether `as_was` shows it as it was; times are among them). With a `warehouse` the
+    organisation's levels appear by their own names.
     """
     cube = catalogue.cube(name)
     dimensions = []
@@ -128,15 +153,23 @@ def describe_cube(
         dimension = catalogue.dimensions[cube.dimension_of(role)]
         label = join.label or dimension.label
         levels = _levels(role, dimension, warehouse)
-        dimensions.append({"name": role, "label": label.text(language), "levels": levels})
+        has_history = dimension.history is not None
+        dimensions.append(
+            {
+                "name": role,
+                "label": label.text(language),
+                "levels": levels,
+                "has_history": has_history,
+            }
+        )
     for role, inline in cube.dimensions.items():
         shown = inline.label.text(language) if inline.label else role
-        dimensions.append({"name": role, "label": shown, "levels": [role]})
+        dimensions.append({"name": role, "label": shown, "levels": [role], "has_history": False})
     for role, time in cube.time.items():
         shown = time.label.text(language) if time.label else role
         grains = GRAINS if time.grain == "day" else GRAINS[:3]
         levels = [f"{role}.{grain}" for grain in grains]
-        dimensions.append({"name": role, "label": shown, "levels": levels})
+        dimensions.append({"name": role, "label": shown, "levels": levels, "has_history": False})
     measures = [
         {
             "name": measure_name,

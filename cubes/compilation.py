@@ -13,7 +13,7 @@ Values are bound, never written; the statement ends in a total order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -21,6 +21,7 @@ from typing import Any
 
 from sqlglot import exp
 
+from cubes.as_was import AsWas
 from cubes.axis import Axis
 from cubes.binding import Binding
 from cubes.catalogue import Catalogue
@@ -28,6 +29,7 @@ from cubes.comparison import compared_selection, shifted, side_by_side
 from cubes.cross_cube import other_cube
 from cubes.cube import Measure
 from cubes.declaration import suggest
+from cubes.derived import derived
 from cubes.errors import QueryError
 from cubes.figures import MASK, Selection, figures, key_name
 from cubes.filling import filled
@@ -42,10 +44,9 @@ from cubes.scope import Scope
 from cubes.sql import (
     Node,
     alias,
-    as_double,
     call,
-    coalesce,
     column,
+    equal,
     join,
     named,
     number,
@@ -61,7 +62,8 @@ class Statement:
     """A statement ready to run.
 
     `columns` are the result's columns (types are known after running). Rows carry a column named
-    `_rolled_up` when there are totals: 0 for rows, else a bit for each axis rolled up.
+    `_rolled_up` when there are totals: 0 for rows, else a bit for each axis rolled up. `as_was`
+    tells what is shown as it was, if the query asked for it.
     """
 
     sql: str
@@ -69,6 +71,7 @@ class Statement:
     columns: tuple[Column, ...]
     axes: tuple[Axis, ...]
     has_totals: bool
+    as_was: AsWas | None = None
 
 
 def compile_query(
@@ -110,6 +113,7 @@ def _compile(
         result_columns(plan, language),
         plan.axes,
         has_mask,
+        plan.as_was,
     )
 
 
@@ -118,8 +122,8 @@ def statement_tree(binding: Binding, plan: Plan) -> tuple[exp.Select, bool]:
     query, axes = plan.query, plan.axes
     has_mask = len(plan.sets) > 1
     is_plain = plan.compared is None and query.fill is None
-    has_ratio = any(measure.ratio is not None for measure in plan.measures.values())
-    if is_plain and not has_ratio and not (has_mask and query.limit is not None):
+    is_derived = any(measure.agg is None for measure in plan.measures.values())
+    if is_plain and not is_derived and not (has_mask and query.limit is not None):
         statement = figures(binding, plan.cube, plan.measures, axes, plan.sets, plan.selection)
         return _finished(binding, plan, statement, has_mask), has_mask
     steps: list[tuple[str, exp.Select]] = []
@@ -169,8 +173,7 @@ def _side(
     own: dict[str, Measure] = {}
     others: dict[str, dict[str, Measure]] = {}
     for name, measure in plan.measures.items():
-        sides = ((name,), ()) if measure.ratio is None else measure.sides
-        for side in (*sides[0], *sides[1]):
+        for side in (name,) if measure.agg is not None else cube.parts_of(measure):
             if "." in side:
                 other, _, inner = side.partition(".")
                 found = binding.catalogue.cubes[other].measures[inner]
@@ -196,31 +199,26 @@ def _side(
     if shift is not None:
         columns, where = shifted(plan, columns, base if joins else None, shift)
     for name, measure in plan.measures.items():
-        if measure.ratio is None:
+        if measure.agg is not None:
             columns.append(column(name, table))
         else:
-            node = ratio(measure, lambda side: column(side, None if "." in side else table))
+            node = derived(
+                cube,
+                measure,
+                lambda side: column(side, None if "." in side else table),
+                lambda side: _overall(column(side, table), has_mask=len(sets) > 1),
+            )
             columns.append(alias(node, name))
     return select(columns, named(base), joins, where)
 
 
-def ratio(measure: Measure, value: Callable[[str], Node]) -> Node:
-    """The quotient of a ratio's sides, null over zero; `value` gives the node of a measure."""
-
-    def total(side: Sequence[str]) -> Node:
-        if len(side) == 1:
-            return value(side[0])
-        result: Node = coalesce(value(side[0]), number(0))
-        for name in side[1:]:
-            result = exp.Add(this=result, expression=coalesce(value(name), number(0)))
-        return result
-
-    above = as_double(total(measure.sides[0]))
-    below = call("nullif", as_double(total(measure.sides[1])), number(0))
-    node: Node = exp.Div(this=above, expression=below)
-    if measure.scale != 1:
-        node = exp.Mul(this=number(measure.scale), expression=node)
-    return node
+def _overall(figure: Node, *, has_mask: bool) -> Node:
+    """The sum of an additive figure over all rows of the answer, totals not counted again."""
+    total: Node = call("sum", figure)
+    if has_mask:
+        rows = exp.Where(this=equal(column(MASK), number(0)))
+        total = exp.Filter(this=total, expression=rows)
+    return exp.Window(this=total)
 
 
 def _finished(binding: Binding, plan: Plan, statement: exp.Select, has_mask: bool) -> exp.Select:

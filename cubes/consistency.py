@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cubes.cube import FACT, GRAINS, Cube
@@ -23,7 +24,11 @@ def located_fault(
     catalogue: Catalogue, part: str, name: str, where: Sequence[Any], message: str
 ) -> Fault:
     """A fault at a place (keys and indexes) of the file that declares `name`."""
-    path = catalogue.files[part, name]
+    return file_fault(catalogue.files[part, name], where, message)
+
+
+def file_fault(path: Path, where: Sequence[Any], message: str) -> Fault:
+    """A fault at a place (keys and indexes) of a file."""
     data = read_yaml(path, [])
     place = ".".join(str(item) for item in where)
     return Fault(str(path), line_of(data, where), f"{place}: {message}" if place else message)
@@ -41,7 +46,7 @@ class Consistency:
         for dimension in self.catalogue.dimensions.values():
             for where, message in _dimension_problems(dimension):
                 yield self.at("dimensions", dimension.dimension, where, message)
-        for cube in self.catalogue.cubes.values():
+        for cube in self.catalogue.declared_cubes():
             for where, message in self.cube_problems(cube):
                 yield self.at("definitions", cube.cube, where, message)
         for query in self.catalogue.queries.values():
@@ -75,6 +80,11 @@ class Consistency:
             if measure.ratio is not None:
                 for side in (*measure.sides[0], *measure.sides[1]):
                     yield from self.side_problems(cube, name, side)
+            for part in measure.weighted or ():
+                yield from _ratio_problems(cube, name, part)
+            for kind in ("wilson", "shrunk"):
+                for part in getattr(measure, kind) or ():
+                    yield from _part_problems(cube, (name, kind), part)
 
     def expression_problems(
         self, cube: Cube, where: Sequence[Any], text: str
@@ -112,8 +122,9 @@ class Consistency:
                 f"cube '{target.cube}' has no measure '{measures}'"
                 f"{suggest(measures, target.measures)}",
             )
-        elif found.ratio is not None:
-            yield where, f"'{side}' is itself a ratio; name the measures it is made of"
+        elif found.agg is None:
+            kind = "a ratio" if found.ratio is not None else "computed from measures"
+            yield where, f"'{side}' is itself {kind}; name the measures it is made of"
 
     def may_be_level(self, cube: Cube, name: str) -> bool:
         """Whether only a warehouse can tell: the organisation's own level names are data."""
@@ -157,6 +168,32 @@ class Consistency:
             yield ("time",), f"there is no time '{query.time}'{suggest(query.time, cube.time)}"
 
 
+def _ratio_problems(cube: Cube, name: str, part: str) -> Iterator[tuple[Sequence[Any], str]]:
+    where = ("measures", name, "weighted", part)
+    found = cube.measures.get(part)
+    if found is None:
+        yield (
+            where,
+            f"cube '{cube.cube}' has no measure '{part}'{suggest(part, cube.measures)}",
+        )
+    elif found.ratio is None:
+        yield where, f"'{part}' is no ratio; only ratios of the cube may be weighted"
+
+
+def _part_problems(
+    cube: Cube, place: tuple[str, str], part: str
+) -> Iterator[tuple[Sequence[Any], str]]:
+    where = ("measures", *place)
+    found = cube.measures.get(part)
+    if found is None:
+        yield (
+            where,
+            f"cube '{cube.cube}' has no measure '{part}'{suggest(part, cube.measures)}",
+        )
+    elif not found.is_additive:
+        yield where, f"'{part}' does not add up; both must be counts or sums"
+
+
 def _places_of_period(query: NamedQuery) -> set[str]:
     return query.model_copy(update={"cuts": {}}).places()
 
@@ -185,6 +222,8 @@ def cube_expressions(cube: Cube) -> Iterator[tuple[tuple[str, ...], str]]:
     """Every expression of the cube with its place in the file."""
     if cube.where is not None:
         yield ("where",), cube.where
+    for name, variant in cube.variants.items():
+        yield ("variants", name, "where"), variant.where
     for name, role in cube.time.items():
         yield ("time", name), role.sql
     for name, join in cube.joins.items():

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import AliasChoices, ConfigDict, Field, field_validator, model_validator
 
@@ -17,6 +18,11 @@ Aggregation = Literal["count", "sum", "min", "max", "avg", "count_distinct", "pe
 Format = Literal["integer", "decimal", "money", "percent", "duration"]
 
 FACT = "fact"  # the fact's alias in every statement
+
+DERIVED = ("ratio", "weighted", "wilson", "shrunk")
+"""The kinds of measures that are computed from other measures."""
+
+Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class TimeRole(Frozen):
@@ -55,12 +61,18 @@ class InlineDimension(Frozen):
 
 
 class Measure(Frozen):
-    """An aggregate over the fact, or a ratio of sums of measures.
+    """An aggregate over the fact, or a figure derived from aggregates.
 
     `ratio` is [numerator, denominator]; a side is a measure, a list of measures meaning their sum,
     or `<cube>.<measure>` of another cube. `over_time` makes a measure semi-additive: it is taken at
     the last (first) day of the cut, or averaged over its days. `divide_by` converts units (bytes
     to megabytes) after the sum, so that sums stay exact.
+
+    `weighted` is the mean of ratios of the cube by their weights, null where one of them is null.
+    `wilson` is [part, whole]: the lower bound of Wilson's score interval of part / whole for `z`
+    standard deviations (Wilson, JASA 22, 1927), null where the whole is under `least` or the part
+    is not between 0 and the whole. `shrunk` is [part, whole]: (part + m * mu) / (whole + m), where
+    mu is the share of part in whole over all rows of the answer.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
@@ -74,6 +86,12 @@ class Measure(Frozen):
     over_time: Literal["last", "first", "avg"] | None = None
     divide_by: int | None = Field(default=None, gt=0)
     ratio: tuple[str | tuple[str, ...], str | tuple[str, ...]] | None = None
+    weighted: dict[Name, Weight] | None = Field(default=None, min_length=1)
+    wilson: tuple[Name, Name] | None = None
+    z: float = Field(default=1.96, gt=0, le=10)
+    least: int = Field(default=30, ge=1)
+    shrunk: tuple[Name, Name] | None = None
+    m: float = Field(default=50, gt=0, allow_inf_nan=False)
     scale: float = 1
     format: Format | None = None
     unit: Label | None = None
@@ -82,10 +100,16 @@ class Measure(Frozen):
 
     @model_validator(mode="after")
     def _consistent(self) -> Measure:
-        if (self.agg is None) == (self.ratio is None):
-            raise ValueError("needs exactly one of 'agg' and 'ratio'")
-        if self.ratio is not None and (self.sql or self.where or self.over_time or self.p):
-            raise ValueError("a ratio takes no 'sql', 'where', 'over_time' or 'p'")
+        kinds = [name for name in ("agg", *DERIVED) if getattr(self, name) is not None]
+        if len(kinds) != 1:
+            raise ValueError(f"needs exactly one of 'agg', {', '.join(map(repr, DERIVED))}")
+        if self.agg is None and (self.sql or self.where or self.over_time or self.p):
+            raise ValueError(f"a {kinds[0]} measure takes no 'sql', 'where', 'over_time' or 'p'")
+        for key, kind in (("z", "wilson"), ("least", "wilson"), ("m", "shrunk")):
+            if key in self.model_fields_set and kind != kinds[0]:
+                raise ValueError(f"'{key}' belongs to {kind}")
+        if "scale" in self.model_fields_set and self.ratio is None:
+            raise ValueError("'scale' belongs to ratio")
         if self.agg not in (None, "count") and self.sql is None:
             raise ValueError(f"agg {self.agg} needs 'sql'")
         if (self.agg == "percentile") != (self.p is not None):
@@ -112,6 +136,15 @@ class Measure(Frozen):
             above, below = (" + ".join(side) for side in self.sides)
             scale = "" if self.scale == 1 else f"{self.scale:g} * "
             return f"{scale}({above}) / ({below})"
+        if self.weighted is not None:
+            terms = " + ".join(f"{weight:g} * {name}" for name, weight in self.weighted.items())
+            return f"({terms}) / {sum(self.weighted.values()):g}"
+        if self.wilson is not None:
+            part, whole = self.wilson
+            return f"wilson lower bound of {part} / {whole}, z {self.z:g}, {whole} >= {self.least}"
+        if self.shrunk is not None:
+            part, whole = self.shrunk
+            return f"({part} + {self.m:g} * overall {part} / {whole}) / ({whole} + {self.m:g})"
         inner = self.sql or "*"
         text = f"{self.agg}({inner})" if self.p is None else f"{self.agg} {self.p:g} of {inner}"
         if self.where is not None:
@@ -138,11 +171,20 @@ class Measure(Frozen):
         return "integer" if self.agg in ("count", "count_distinct") else "decimal"
 
 
+class Variant(Frozen):
+    """A cube that differs from the one it stands in by its rows alone."""
+
+    where: str
+    label: Label
+    description: str | Label | None = None
+
+
 class Cube(Frozen):
     """One fact, its times (the first is the default), joined and inline dimensions, measures.
 
     `where` (or `filter`) limits the fact's rows for every query. `details` are columns of the fact
-    worth reading in a single row, with their labels.
+    worth reading in a single row, with their labels. `variants` are further cubes with the same
+    dimensions and measures over other rows of the fact, by their names.
     """
 
     cube: Name
@@ -158,6 +200,7 @@ class Cube(Frozen):
     dimensions: dict[Name, InlineDimension] = Field(default_factory=dict)
     measures: dict[Name, Measure]
     details: dict[Name, Label] = Field(default_factory=dict)
+    variants: dict[Name, Variant] = Field(default_factory=dict)
     aggregates: NotAvailable = None
 
     @model_validator(mode="before")
@@ -187,3 +230,30 @@ class Cube(Frozen):
     def dimension_of(self, role: str) -> str:
         """The id of the dimension joined in `role`."""
         return self.joins[role].dimension or role
+
+    def parts_of(self, measure: Measure) -> tuple[str, ...]:
+        """The aggregated measures that a derived one of this cube is computed from, each once.
+
+        A name with a dot is a measure of another cube.
+        """
+        return tuple(dict.fromkeys(self._parts(measure)))
+
+    def _parts(self, measure: Measure) -> Iterator[str]:
+        if measure.ratio is not None:
+            yield from (name for side in measure.sides for name in side)
+        for name in measure.weighted or ():
+            yield from self._parts(self.measures[name])
+        yield from measure.wilson or measure.shrunk or ()
+
+    def variant_cubes(self) -> Iterator[Cube]:
+        """Its variants as cubes of their own."""
+        for name, variant in self.variants.items():
+            yield self.model_copy(
+                update={
+                    "cube": name,
+                    "label": variant.label,
+                    "description": variant.description or self.description,
+                    "where": variant.where,
+                    "variants": {},
+                }
+            )

@@ -20,6 +20,9 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 
 FROM_ORG_LEVEL = "from org_level"
 
+VALID_FROM, VALID_TO = "valid_from", "valid_to"
+"""The columns of a history that bound a version (half-open dates)."""
+
 
 def _refuse(value: object) -> None:
     raise ValueError("is not available in this version; leave it out")
@@ -99,6 +102,10 @@ class Dimension(Frozen):
     With `scope: true` an account's jurisdiction applies on this dimension. `unit` is a column with
     the unit a member belongs to: a restricted account knows the members of its own units and those
     in rows it may see; without `unit` everybody knows all members.
+
+    `history` is a table with the same columns and `valid_from`, `valid_to` (half-open dates): the
+    versions of each member, which a query with `as_was` joins at each fact's date. A snowflaked
+    parent has none and stays as it is.
     """
 
     dimension: Name
@@ -109,7 +116,7 @@ class Dimension(Frozen):
     key: str
     code: str | None = None
     name: str | LocalisedSql | None = None
-    history: NotAvailable = None
+    history: str | None = None
     scope: bool = False
     unit: str | None = None
     parent: Parent | None = None

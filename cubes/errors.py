@@ -5,7 +5,10 @@ CubeError
 ├── QueryError            a query names something that does not exist or cannot be combined
 │   ├── AnswerTooLarge    the answer has more rows than may be given
 │   └── AnswerTooSlow     the answer took longer than it may
-└── SnapshotError         no snapshot is published yet, or it cannot be opened
+├── SnapshotError         no snapshot is published yet, or it cannot be opened
+└── WorkingTimeError      working time cannot be counted as asked
+    ├── CalendarTooShort  a calendar does not hold a date that was asked of it
+    └── NoWorkingTime     a calendar has no working time, or too little, to reach a target
 
 Every class states in `retryable` whether the same call can succeed later without a change.
 """
@@ -68,3 +71,15 @@ class SnapshotError(CubeError):
     """No snapshot can be read; a build and publish is needed first."""
 
     retryable = True
+
+
+class WorkingTimeError(CubeError):
+    """Working time cannot be counted as asked; the calendar or the question must change."""
+
+
+class CalendarTooShort(WorkingTimeError):
+    """A calendar that was built up to a date does not hold one that was asked of it."""
+
+
+class NoWorkingTime(WorkingTimeError):
+    """A target is not reached within the years that are looked at."""

@@ -72,7 +72,8 @@ def figures(
 
     `measures` maps output names to aggregated (not ratio) measures of the cube.
     """
-    table, joins = binding.source(cube, _roles(cube, measures, axes))
+    roles = _roles(cube, measures, axes) | _versioned(binding, selection)
+    table, joins = binding.source(cube, roles)
     columns: list[Node] = []
     for axis in axes:
         columns.append(alias(binding.value_of(cube, axis), axis.name))
@@ -120,6 +121,15 @@ def _roles(cube: Cube, measures: Mapping[str, Measure], axes: Sequence[Axis]) ->
     if cube.where is not None:
         texts.append(cube.where)
     return {axis.role for axis in axes if axis.kind == "member"} | roles_in(cube, texts)
+
+
+def _versioned(binding: Binding, selection: Selection) -> set[str]:
+    """The roles whose cuts are decided by the version of each fact's date."""
+    return {
+        axis.role
+        for axis, _ in selection.members
+        if axis.dimension is not None and binding.history(axis.dimension) is not None
+    }
 
 
 def _grouping(binding: Binding, cube: Cube, axes: Sequence[Axis]) -> Node:

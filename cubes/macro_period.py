@@ -1,7 +1,8 @@
 """The period of a named query as SQL: its bounds as expressions of the query's parameters.
 
 The same rules as `cubes.period`, for the forms a query may give to its period: a date or month
-parameter, `last N days|weeks|months|years`, and `week|month|quarter|year to date`.
+parameter, `last N days|weeks|months|years`, `week|month|quarter|year to date` and
+`last full week|month|quarter|year`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from cubes.cube import GRAINS, Measure
+from cubes.cube import GRAINS
 from cubes.named_query import BUSINESS_DATE, NamedQuery
 from cubes.period import Period
 from cubes.plan import Plan
@@ -23,7 +24,8 @@ from cubes.sql import Node, as_date, call, number, text
 _PLACE = re.compile(r"\{(\w+)\}\Z")
 _LAST = re.compile(r"last (\d+|\{\w+\}) (day|week|month|year)s?\Z")
 _TO_DATE = re.compile(r"(week|month|quarter|year) to date\Z")
-_MONTHS_TO_DATE = {"month": 1, "quarter": 3, "year": 12}
+_LAST_FULL = re.compile(r"last full (week|month|quarter|year)\Z")
+_MONTHS_OF = {"month": 1, "quarter": 3, "year": 12}
 
 Given = Callable[[str], Node]
 
@@ -67,7 +69,8 @@ class MacroPeriods:
         period = (plan.selection.periods or {}).get(role, Period())
         by_month = plan.cube.time[role].grain == "month"
         # Measures of another cube may read the first days of the months that the bounds lie in.
-        others = any("." in side for one in plan.measures.values() for side in _sides(one))
+        parts = [part for one in plan.measures.values() for part in plan.cube.parts_of(one)]
+        others = any("." in part for part in parts)
         is_months = ends.months is not None or ends.slides
         own = _by_month(ends) if by_month and not is_months else ends
         if not _note(found, period, own, with_months=others):
@@ -85,10 +88,6 @@ class MacroPeriods:
             if not _note(found, compared, wanted, with_months=others):
                 return None
         return cls(found)
-
-
-def _sides(measure: Measure) -> tuple[str, ...]:
-    return () if measure.ratio is None else (*measure.sides[0], *measure.sides[1])
 
 
 def _note(found: dict[date, Node], period: Period, ends: _Ends, *, with_months: bool) -> bool:
@@ -129,7 +128,15 @@ def _ends(period: str, given: Given, samples: Mapping[str, Any]) -> _Ends | None
         return _Ends(exp.Add(this=back, expression=number(1)), day, slides=True)
     if found := _TO_DATE.match(period):
         unit = found.group(1)
-        return _Ends(_start_of(unit, day), day, _MONTHS_TO_DATE.get(unit))
+        return _Ends(_start_of(unit, day), day, _MONTHS_OF.get(unit))
+    if found := _LAST_FULL.match(period):
+        unit = found.group(1)
+        running = _start_of(unit, _plus(day, number(1)))
+        months = _MONTHS_OF.get(unit)
+        last = _minus(running, number(1))
+        if months is None:
+            return _Ends(_minus(running, number(7)), last)
+        return _Ends(_months_later(running, number(-months)), last, months)
     return None
 
 

@@ -37,8 +37,8 @@ PERMISSION = "query"
 
 _PLACE = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 _CUBE_KEYS = (
-    "measures", "by", "cuts", "time", "period", "compare", "fill", "totals", "order", "limit",
-    "keys",
+    "measures", "by", "cuts", "time", "period", "compare", "fill", "totals", "as_was", "order",
+    "limit", "keys",
 )  # fmt: skip
 
 
@@ -88,6 +88,7 @@ class NamedQuery(Frozen):
     compare: str | None = None
     fill: str | None = None
     totals: str | None = None
+    as_was: bool = False
     order: tuple[str, ...] = ()
     limit: int | None = None
     keys: bool = False
@@ -151,6 +152,7 @@ class NamedQuery(Frozen):
             "compare": self.compare,
             "fill": self.fill,
             "totals": self.totals,
+            "as_was": self.as_was,
             "order": self.order,
             "limit": self.limit,
             "keys": keys or self.keys,

@@ -1,8 +1,9 @@
 """Periods: days, months, quarters, years, ranges, and periods relative to the business date.
 
 Syntax: `2026-03-30`, `2026-03`, `2026-Q1`, `2026`, `a..b` (inclusive, each side at its own grain),
-`last 7 days`, `last 7 working days`, `last 3 months`, `week|month|quarter|year to date`.
-A relative period ends on the business date itself, which is the last complete day.
+`last 7 days`, `last 7 working days`, `last 3 months`, `week|month|quarter|year to date`,
+`last full week|month|quarter|year`. A relative period ends on the business date itself, which is
+the last complete day; the last full month is the one that ended on it or before it.
 """
 
 from __future__ import annotations
@@ -23,13 +24,15 @@ _MONTH = re.compile(r"(\d{4})-(\d{2})\Z")
 _QUARTER = re.compile(r"(\d{4})-[Qq]([1-4])\Z")
 _YEAR = re.compile(r"(\d{4})\Z")
 _LAST = re.compile(r"last (\d+) (working day|day|week|month|year)s?\Z")
+_LAST_FULL = re.compile(r"last full (week|month|quarter|year)\Z")
 _TO_DATE = re.compile(r"(week|month|quarter|year) to date\Z")
 
-_MONTHS_TO_DATE = {"month": 1, "quarter": 3, "year": 12}
+_MONTHS_OF = {"month": 1, "quarter": 3, "year": 12}
 
 SYNTAX = (
     "2026-03-30, 2026-03, 2026-Q1, 2026, 2026-03-01..2026-03-30, last 7 days, "
-    "last 7 working days, last 3 months, week|month|quarter|year to date"
+    "last 7 working days, last 3 months, week|month|quarter|year to date, "
+    "last full week|month|quarter|year"
 )
 
 
@@ -108,13 +111,15 @@ def _parse(text: str, business_date: date | None, working_days: Sequence[date]) 
     absolute = _absolute(text)
     if absolute is not None:
         return absolute
-    relative = _LAST.match(text) or _TO_DATE.match(text)
+    relative = _LAST.match(text) or _TO_DATE.match(text) or _LAST_FULL.match(text)
     if relative is None:
         raise ValueError("this is no known period")
     if business_date is None:
         raise ValueError("a relative period needs a business date")
     if relative.re is _TO_DATE:
         return _to_date(relative.group(1), business_date)
+    if relative.re is _LAST_FULL:
+        return _last_full(relative.group(1), business_date)
     return _last(int(relative.group(1)), relative.group(2), business_date, working_days)
 
 
@@ -155,9 +160,17 @@ def _between(first: str, second: str) -> Period:
 def _to_date(unit: str, end: date) -> Period:
     if unit == "week":
         return Period(end - timedelta(days=end.weekday()), end)
-    months = _MONTHS_TO_DATE[unit]
+    months = _MONTHS_OF[unit]
     start = date(end.year, (end.month - 1) // months * months + 1, 1)
     return Period(start, end, None, months)
+
+
+def _last_full(unit: str, end: date) -> Period:
+    running = _to_date(unit, end + timedelta(days=1)).start
+    assert running is not None
+    if unit == "week":
+        return Period(running - timedelta(days=7), running - timedelta(days=1))
+    return _whole(add_months(running, -_MONTHS_OF[unit]), _MONTHS_OF[unit])
 
 
 def _last(count: int, unit: str, end: date, working_days: Sequence[date]) -> Period:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from cubes.as_was import AsWas
 from cubes.axis import Axis, axis_label
-from cubes.binding import Binding
+from cubes.binding import Binding, roles_in
 from cubes.cube import GRAINS, Cube, Measure
 from cubes.declaration import suggest
 from cubes.errors import QueryError
@@ -46,19 +47,22 @@ class Plan:
     selection: Selection
     time_role: str | None
     compared: tuple[Period, Shift] | None
+    as_was: AsWas | None = None
 
 
 def make_plan(binding: Binding, query: CubeQuery, working_days: Sequence[date]) -> Plan:
     """Resolve a query; raises QueryError when a name is unknown or parts do not fit."""
     cube = binding.catalogue.cube(query.cube)
     measures = {name: binding.catalogue.measure(cube, name) for name in query.measures}
-    axes = tuple(binding.axis(cube, name) for name in query.by)
     role = query.time or cube.default_time
     if role is not None and role not in cube.time:
         raise QueryError(
             f"Cube '{cube.cube}' has no time '{role}'{suggest(role, cube.time)}; "
             f"times are: {', '.join(cube.time) or 'none'}."
         )
+    if query.as_was:
+        binding.look_back(cube, role)
+    axes = tuple(binding.axis(cube, name) for name in query.by)
     selection = select_rows(binding, query, cube, role, working_days)
     compared = None
     if query.compare is not None:
@@ -69,7 +73,39 @@ def make_plan(binding: Binding, query: CubeQuery, working_days: Sequence[date]) 
             )
         compared = compared_period(period, query.compare, working_days)
     sets = grouping_sets(axes, query.totals)
-    return Plan(query, cube, measures, axes, sets, selection, role, compared)
+    told = None
+    if query.as_was and role is not None:
+        told = _as_was(binding, cube, role, measures, axes, selection)
+    return Plan(query, cube, measures, axes, sets, selection, role, compared, told)
+
+
+def _as_was(
+    binding: Binding,
+    cube: Cube,
+    role: str,
+    measures: Mapping[str, Measure],
+    axes: Sequence[Axis],
+    selection: Selection,
+) -> AsWas:
+    """Which of the dimensions a query uses are shown as they were, and which as they are."""
+    texts = [text for m in measures.values() for text in (m.sql, m.where) if text is not None]
+    used = {axis.role for axis in (*axes, *(axis for axis, _ in selection.members))}
+    used |= roles_in(cube, [*texts, *([cube.where] if cube.where else [])])
+    then: dict[str, str] = {}
+    today: dict[str, str] = {}
+    for name, join in cube.joins.items():
+        if name in used:
+            dimension = binding.dimension(cube, name)
+            shown = (join.label or dimension.label).text(binding.language)
+            (today if binding.history(dimension) is None else then)[name] = shown
+    end = (selection.periods or {}).get(role, Period()).end
+    return AsWas(
+        role,
+        label_text(cube.time[role].label, binding.language, role),
+        then,
+        today,
+        end or binding.business_date,
+    )
 
 
 def select_rows(

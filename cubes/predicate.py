@@ -68,23 +68,27 @@ def _value_predicate(binding: Binding, cube: Cube, axis: Axis, value: str | None
         return _equals(binding, cube, axis.sql, FACT, member.code or member.literal)
     dimension = axis.dimension
     assert dimension is not None
-    key = parse_expression(cube.joins[axis.role].on, FACT)
     if bounds is not None:
         if len(axis.steps) > 1:
             raise QueryError(f"'{value}' is a range, but '{axis.name}' has named members only.")
+        condition = _range(binding, cube, axis, bounds)
         if axis.kind == "key":
-            return _range(binding, cube, axis, bounds)
-        return inside(
-            key, binding.members(dimension, axis.role, [_range(binding, cube, axis, bounds)])
-        )
-    conditions = member_conditions(binding, cube, axis, parse_member(value))
-    return inside(key, binding.members(dimension, axis.role, [conditions]))
+            return condition
+    else:
+        condition = member_conditions(binding, cube, axis, parse_member(value))
+    if binding.history(dimension) is not None:
+        # The version of the fact's date is joined, and what it tells decides.
+        return condition
+    key = parse_expression(cube.joins[axis.role].on, FACT)
+    return inside(key, binding.members(dimension, axis.role, [condition]))
 
 
 def _null_predicate(binding: Binding, cube: Cube, axis: Axis) -> Node:
     if axis.kind != "member":
         return is_null(parse_expression(axis.sql, FACT))
     assert axis.dimension is not None
+    if binding.history(axis.dimension) is not None:
+        return is_null(parse_expression(axis.sql, axis.role))
     known = exp.Not(this=is_null(parse_expression(axis.sql, axis.role)))
     present = inside(
         parse_expression(cube.joins[axis.role].on, FACT),
@@ -266,15 +270,22 @@ def visible_members(binding: Binding, cube: Cube, dimension: Dimension, role: st
         return []
     scoping = _scoping_role(binding, cube)
     own = inside(parse_expression(unit, role), _visible_units(binding, cube, scoping, unit_ids))
-    if role == scoping:
-        return [own]
-    seen = select(
-        [parse_expression(cube.joins[role].on, FACT)],
-        binding.warehouse.table(cube.fact, FACT),
-        (),
-        scope_predicate(binding, cube),
-    )
-    return [any_of([own, inside(parse_expression(dimension.key, role), seen)])]
+    visible: Node = own
+    if role != scoping:
+        seen = select(
+            [parse_expression(cube.joins[role].on, FACT)],
+            binding.warehouse.table(cube.fact, FACT),
+            (),
+            scope_predicate(binding, cube),
+        )
+        visible = any_of([own, inside(parse_expression(dimension.key, role), seen)])
+    if binding.history(dimension) is None:
+        return [visible]
+    # Jurisdiction is by today's tree: who may know a member today may know what it was.
+    table = binding.warehouse.table(dimension.table, role)
+    key = parse_expression(dimension.key, role)
+    today = select([key], table, binding.parent_join(dimension, role), [visible])
+    return [inside(key.copy(), today)]
 
 
 def _scoping_role(binding: Binding, cube: Cube) -> str:

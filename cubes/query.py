@@ -17,17 +17,17 @@ from cubes.catalogue import Catalogue
 from cubes.compilation import Statement, compile_query
 from cubes.cube import FACT, Cube
 from cubes.declaration import suggest
-from cubes.dimension import localised
 from cubes.errors import AnswerTooLarge, QueryError
 from cubes.expression import parse_expression
 from cubes.figures import MASK, key_name
 from cubes.member import format_member, parse_member
+from cubes.member_label import member_labels
 from cubes.period import needs_working_days, working_days_needed
 from cubes.predicate import existence, scope_predicate, visible_members
 from cubes.question import CubeQuery
 from cubes.result import Column, CubeResult
 from cubes.scope import Scope
-from cubes.sql import alias, inside, select, unnest
+from cubes.sql import alias, select
 from cubes.warehouse import Warehouse, read_warehouse
 
 if TYPE_CHECKING:
@@ -211,6 +211,8 @@ def _check_members(
     """
     cube = catalogue.cube(query.cube)
     binding = Binding(catalogue, warehouse, scope, None, language)
+    if query.as_was:
+        binding.look_back(cube, query.time or cube.default_time)
     asked: list[tuple[Axis, str]] = []
     columns = []
     for name, values in query.cuts:
@@ -274,7 +276,8 @@ def member_names(
         table, joins = binding.source(cube, set(cube.joins))
         lists = [[parse_expression(axis.sql, FACT)]]
     else:
-        table = binding.warehouse.table(dimension.table, axis.role)
+        known = binding.history(dimension) or dimension.table
+        table = binding.warehouse.table(known, axis.role)
         joins = binding.parent_join(dimension, axis.role)
         conditions = visible_members(binding, cube, dimension, axis.role)
         paths = [axis.steps[: size + 1] for size in range(len(axis.steps))]
@@ -341,7 +344,8 @@ def _result(
         parameters=dict(statement.parameters),
         snapshot=snapshot,
         language=language,
-        member_labels=_member_labels(connection, warehouse, statement, [*rows, *totals], language),
+        member_labels=member_labels(connection, warehouse, statement, [*rows, *totals], language),
+        as_was=statement.as_was,
     )
 
 
@@ -356,41 +360,3 @@ def type_name(name: str) -> str:
     return {"DOUBLE": "number", "FLOAT": "number", "DATE": "date", "BOOLEAN": "boolean"}.get(
         name, "string"
     )
-
-
-def _code(value: Any) -> str:
-    """A value as declarations write it."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _member_labels(
-    connection: Connection,
-    warehouse: Warehouse,
-    statement: Statement,
-    rows: list[dict[str, Any]],
-    language: str,
-) -> dict[str, dict[Any, str]]:
-    """What people read for codes: declared values, or the name column of a dimension's key."""
-    labels: dict[str, dict[Any, str]] = {}
-    for axis in statement.axes:
-        present = {row[axis.name] for row in rows if axis.name in row} - {None}
-        if axis.values:
-            declared = dict(axis.values)
-            labels[axis.name] = {
-                value: declared[code].text(language)
-                for value in present
-                if (code := _code(value)) in declared
-            }
-        elif axis.kind == "key" and axis.dimension is not None and axis.dimension.name is not None:
-            dimension = axis.dimension
-            name = parse_expression(localised(axis.dimension.name, language), "member")
-            key = parse_expression(dimension.key, "member")
-            sql = select(
-                [key, name],
-                warehouse.table(dimension.table, "member"),
-                (),
-                [inside(key.copy(), unnest(exp.Placeholder(this="codes")))],
-            ).sql(dialect="duckdb")
-            found = connection.execute(sql, {"codes": sorted(present, key=str)}).fetchall()
-            labels[axis.name] = {code: text for code, text in found if text is not None}
-    return labels

@@ -23,6 +23,7 @@ class CubeQuery:
     pass (None is the null member); `period` limits the time role `time` (default: the cube's
     first). `compare` adds `<measure>__previous`, `__change`, `__change_ratio`; `fill="zero"` fills
     gaps in time; `keys` adds `<level>__id` columns; `order` lists names, `-name` descending.
+    `as_was` shows dimensions that have a history as they were at the date `time` of each fact.
     """
 
     cube: str
@@ -52,8 +53,6 @@ class CubeQuery:
                 f"'{both[0]}' is a measure and a name in 'by' at once; write a time with its "
                 f"grain, for example '{both[0]}.day'."
             )
-        if self.as_was:
-            raise QueryError("'as_was' is not available in this version; leave it out.")
         if self.limit is not None and self.limit < 0:
             raise QueryError("'limit' must not be negative.")
 

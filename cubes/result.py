@@ -9,6 +9,8 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
+from cubes.as_was import AsWas
+
 if TYPE_CHECKING:
     import pandas
     import pyarrow
@@ -38,7 +40,8 @@ class CubeResult:
     """The answer: rows keyed by the query's names; a totals row omits what is rolled up.
 
     Values are Python values (Decimal stays Decimal, dates are date). `member_labels` gives for a
-    column the text of its codes in the asked language. `snapshot` names the snapshot answered from.
+    column the text of its codes in the asked language. `snapshot` names the snapshot answered from;
+    `as_was` says what is shown as it was, if that was asked.
     """
 
     columns: tuple[Column, ...]
@@ -49,6 +52,7 @@ class CubeResult:
     snapshot: str | None = None
     language: str = "zh"
     member_labels: Mapping[str, Mapping[Any, str]] = field(default_factory=dict)
+    as_was: AsWas | None = None
 
     def text(self, column: str, value: Any) -> Any:
         """The label of a member's code in the asked language, else the value itself."""
@@ -64,6 +68,7 @@ class CubeResult:
             "totals": [_plain_row(row) for row in self.totals],
             "snapshot": self.snapshot,
             "sql": self.sql,
+            **({} if self.as_was is None else {"as_was": self.as_was.to_mapping()}),
         }
 
     def to_json(self) -> str:

@@ -27,7 +27,7 @@ def render_table(
 
     `language` chooses the words added here (default: the result's own). Widths are measured in
     terminal cells, so Chinese text stays aligned. `max_rows` cuts the rows (never the totals) and
-    says so in the caption.
+    says so in the caption, as it does what is shown as it was.
     """
     language = language or result.language
     rows = result.rows if max_rows is None else result.rows[:max_rows]
@@ -35,6 +35,9 @@ def render_table(
     caption = None
     if hidden > 0:
         caption = f"另有 {hidden} 行" if language == "zh" else f"{hidden} more rows"
+    if result.as_was is not None:
+        told = result.as_was.sentence(language)
+        caption = told if caption is None else f"{caption}\n{told}"
     table = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
     cells = [[_cell(result, column, row, language) for column in result.columns] for row in rows]
     totals = [_totals_row(result, row, language) for row in result.totals]

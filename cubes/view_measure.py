@@ -11,8 +11,8 @@ from collections.abc import Callable
 from sqlglot import exp
 
 from cubes.catalogue import Catalogue
-from cubes.compilation import ratio
 from cubes.cube import FACT, Cube, Measure
+from cubes.derived import derived
 from cubes.figures import aggregate
 from cubes.sql import Node, coalesce, column, equal, number
 
@@ -28,8 +28,8 @@ def view_measure_sql(
     """The SQL aggregate of one measure over the view's columns.
 
     `time` is the view's column of the cube's default time; `day` is asked for the day of a measure
-    over time. None where one view cannot give the number: a ratio that names another cube, and an
-    average over days.
+    over time. None where one view cannot give the number: a ratio that names another cube, what is
+    shrunk to a share of other rows, and an average over days.
     """
     node = _node(catalogue, cube, cube.measures[name], time)
     if node is None:
@@ -47,15 +47,17 @@ def view_measure_sql(
 
 
 def _node(catalogue: Catalogue, cube: Cube, measure: Measure, time: str | None) -> Node | None:
-    if measure.ratio is not None:
+    if measure.shrunk is not None:
+        return None
+    if measure.agg is None:
         nodes: dict[str, Node] = {}
-        for side in (*measure.sides[0], *measure.sides[1]):
+        for side in cube.parts_of(measure):
             found = cube.measures.get(side)
             inner = None if found is None else _node(catalogue, cube, found, time)
             if inner is None:
                 return None
             nodes[side] = inner
-        return ratio(measure, lambda side: nodes[side].copy())
+        return derived(cube, measure, value := lambda side: nodes[side].copy(), value)
     if measure.over_time is None:
         return aggregate(measure, [])
     if measure.over_time == "avg" or time is None:

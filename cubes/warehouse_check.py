@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cubes.consistency import cube_expressions, dimension_expressions, located_fault
 from cubes.cube import FACT, Cube
 from cubes.declaration import suggest
-from cubes.dimension import Dimension
+from cubes.dimension import VALID_FROM, VALID_TO, Dimension
 from cubes.errors import Fault
 from cubes.expression import columns_of, parse_expression
 from cubes.select_check import column_faults
@@ -25,7 +25,7 @@ Problem = tuple[Sequence[Any], str]
 def warehouse_faults(
     catalogue: Catalogue, connection: duckdb.DuckDBPyConnection, *, keys: bool
 ) -> list[Fault]:
-    """Every table or column that is missing, and (with `keys`) every dimension key that repeats."""
+    """Every table or column that is missing, and with `keys` every key that repeats."""
     warehouse = read_warehouse(connection)
     faults: list[Fault] = []
     for dimension in catalogue.dimensions.values():
@@ -36,7 +36,7 @@ def warehouse_faults(
             faults.append(
                 located_fault(catalogue, "dimensions", dimension.dimension, where, message)
             )
-    for cube in catalogue.cubes.values():
+    for cube in catalogue.declared_cubes():
         for where, message in _cube_problems(catalogue, cube, warehouse):
             faults.append(located_fault(catalogue, "definitions", cube.cube, where, message))
     for query in catalogue.queries.values():
@@ -69,6 +69,13 @@ def _dimension_problems(dimension: Dimension, warehouse: Warehouse) -> Iterator[
         yield from _table_problem(warehouse, ("parent", "table"), parent.table)
         yield from _column_problem(warehouse, ("parent", "key"), parent.table, parent.key)
         yield from _column_problem(warehouse, ("parent", "on"), dimension.table, parent.on)
+    history = dimension.history
+    if history is not None:
+        yield from _table_problem(warehouse, ("history",), history)
+        for bound in (VALID_FROM, VALID_TO):
+            yield from _column_problem(warehouse, ("history",), history, bound)
+        if parent is not None:
+            yield from _column_problem(warehouse, ("history",), history, parent.on)
     for name, hierarchy in dimension.hierarchies.items():
         if hierarchy.closure is not None:
             yield from _table_problem(
@@ -79,6 +86,8 @@ def _dimension_problems(dimension: Dimension, warehouse: Warehouse) -> Iterator[
             target = dimension.table
             if table == "own__parent" and parent is not None:
                 target = parent.table
+            elif history is not None and table == "own":
+                yield from _column_problem(warehouse, ("history",), history, column)
             yield from _column_problem(warehouse, where, target, column)
 
 
@@ -102,13 +111,36 @@ def _key_problems(
                 f"{row[0] - row[1]} rows of {table} repeat a key, so joining would count facts "
                 "more than once",
             )
+    if dimension.history is not None:
+        yield from _version_problems(dimension, dimension.history, warehouse, connection)
+
+
+def _version_problems(
+    dimension: Dimension, history: str, warehouse: Warehouse, connection: duckdb.DuckDBPyConnection
+) -> Iterator[Problem]:
+    exact = parse_expression(dimension.key, "own").sql(dialect="duckdb")
+    source = warehouse.table(history, "own").sql(dialect="duckdb")
+    row = connection.execute(
+        f"select count(*) from (select {VALID_TO} > lead({VALID_FROM}) over (partition by {exact} "
+        f"order by {VALID_FROM}, {VALID_TO}) as is_over from {source}) where is_over"
+    ).fetchone()
+    assert row is not None
+    if row[0]:
+        yield (
+            ("history",),
+            f"{row[0]} versions in {history} overlap the next of their key, so joining would count "
+            "facts more than once",
+        )
 
 
 def _cube_problems(catalogue: Catalogue, cube: Cube, warehouse: Warehouse) -> Iterator[Problem]:
     yield from _table_problem(warehouse, ("fact",), cube.fact)
     for where, text in cube_expressions(cube):
         for table, column in columns_of(text, FACT):
-            target = cube.fact
+            targets = [cube.fact]
             if table != FACT:
-                target = catalogue.dimensions[cube.dimension_of(table)].table
-            yield from _column_problem(warehouse, where, target, column)
+                dimension = catalogue.dimensions[cube.dimension_of(table)]
+                targets = [dimension.table]
+                targets += [dimension.history] if dimension.history is not None else []
+            for target in targets:
+                yield from _column_problem(warehouse, where, target, column)

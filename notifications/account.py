@@ -19,9 +19,10 @@ from sqlalchemy.engine import Connection
 
 from cubes.declaration import load_declarations
 from cubes.label import Label
+from notifications.audit import event, note_all
 from notifications.declared import Declared
 from notifications.errors import RosterError
-from notifications.schema import account, audit_event, contact, role_assignment
+from notifications.schema import account, contact, role_assignment
 
 WHOLE = "*"
 """The unit id of a jurisdiction without bounds."""
@@ -76,15 +77,7 @@ def sync_accounts(
     audit: list[dict[str, Any]] = []
 
     def note(action: str, account_id: str, detail: dict[str, Any]) -> None:
-        audit.append(
-            {
-                "at": now,
-                "actor": _ROSTER,
-                "action": action,
-                "account_id": account_id,
-                "detail": detail,
-            }
-        )
+        audit.append(event(action, account_id, now, _ROSTER, detail))
 
     new_accounts, new_assignments = [], []
     for account_id, (position, phone_key, duties) in wanted.items():
@@ -143,8 +136,7 @@ def sync_accounts(
                 .values(status="disabled", updated_at=now)
             )
     _sync_contacts(connection, wanted, now)
-    if audit:
-        connection.execute(audit_event.insert(), audit)
+    note_all(connection, audit)
     return SyncReport(created, changed, disabled, len(wanted))
 
 

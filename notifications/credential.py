@@ -24,7 +24,7 @@ from sqlalchemy.engine import Connection
 
 from cubes.label import Language
 from notifications.account import recipients
-from notifications.audit import event, note
+from notifications.audit import event, note, note_all
 from notifications.errors import CredentialError
 from notifications.outbox import PLACEHOLDER, NewMessage, advance, enqueue, message_id
 from notifications.schema import audit_event, credential, message, session
@@ -93,10 +93,7 @@ def invite(connection: Connection, invitation: Invitation, now: datetime) -> int
         rows.append(row)
         messages.append(sent)
     connection.execute(credential.insert(), rows)
-    connection.execute(
-        audit_event.insert(),
-        [event("invited", one.account_id, now, "roster", {}) for one in new],
-    )
+    note_all(connection, [event("invited", one.account_id, now, "roster", {}) for one in new])
     enqueue(connection, messages, now)
     return len(new)
 

@@ -133,7 +133,7 @@ def _recover(engine: Engine, transport: Transport, now: datetime) -> DispatchRep
             )
         ).all()
         _set_attempts(
-            connection, [row.reference for row in open_intents], state="in_doubt", ended_at=now
+            connection, [row.reference for row in open_intents], now, state="in_doubt", ended_at=now
         )
         interrupted = [row.message_id for row in open_intents]
         advance(connection, interrupted, "in_doubt", now, reason="interrupted")
@@ -205,6 +205,7 @@ def _match(
             state=sa.bindparam("status"),
             gateway_message_id=sa.bindparam("identity"),
             ended_at=now,
+            changed_at=now,
         ),
         [
             {"one": row.reference, "status": row.status, "identity": row.gateway_message_id}
@@ -248,7 +249,7 @@ def _settle(
         .order_by(attempt.c.reference)
     )
     rows = connection.execute(query).all()
-    _set_attempts(connection, [row.reference for row in rows], state="unproved")
+    _set_attempts(connection, [row.reference for row in rows], now, state="unproved")
     again = [row.message_id for row in rows if row.in_doubt_policy == "resend"]
     left = [row.message_id for row in rows if row.in_doubt_policy != "resend"]
     advance(connection, again, "queued", now, reason="resend", due_at=now)
@@ -256,10 +257,14 @@ def _settle(
     return report.plus(retried=len(again), unknown=len(left))
 
 
-def _set_attempts(connection: Connection, references: Sequence[str], **columns: object) -> None:
+def _set_attempts(
+    connection: Connection, references: Sequence[str], now: datetime, **columns: object
+) -> None:
     if references:
         connection.execute(
-            attempt.update().where(attempt.c.reference == sa.bindparam("one")).values(**columns),
+            attempt.update()
+            .where(attempt.c.reference == sa.bindparam("one"))
+            .values(changed_at=now, **columns),
             [{"one": reference} for reference in references],
         )
 
@@ -339,6 +344,7 @@ def _intend(
                     "gateway": transport.gateway,
                     "state": "intent",
                     "started_at": now,
+                    "changed_at": now,
                 }
             )
             parts = segments(text).parts
@@ -406,6 +412,7 @@ def _record(
             code=sa.bindparam("why"),
             gateway_message_id=sa.bindparam("identity"),
             ended_at=now,
+            changed_at=now,
         ),
         rows,
     )

@@ -21,6 +21,7 @@ from notifications.errors import OutboxError
 from notifications.schema import message
 from notifications.sms import Body
 from notifications.store import insert_missing
+from notifications.unit import units_of
 
 State = Literal[
     "queued",
@@ -92,7 +93,11 @@ def message_id(dedupe_key: str) -> str:
 
 
 def enqueue(connection: Connection, messages: Sequence[NewMessage], now: datetime) -> int:
-    """Insert the messages whose key is new; return how many were. Repeating adds nothing."""
+    """Insert the messages whose key is new; return how many were. Repeating adds nothing.
+
+    Each notes the unit to which its recipient belongs now.
+    """
+    units = units_of(connection, {new.account_id for new in messages})
     rows = [
         {
             "message_id": message_id(new.dedupe_key),
@@ -117,6 +122,8 @@ def enqueue(connection: Connection, messages: Sequence[NewMessage], now: datetim
             "created_at": now,
             "updated_at": now,
             "secret": new.secret,
+            "planned_at": new.due_at,
+            "unit_id": units.get(new.account_id),
         }
         for new in messages
     ]

@@ -3,6 +3,10 @@
 Instants are stored as UTC text of fixed width, so they sort and compare alike in every database.
 No table holds a phone number: `phone_key` and `pseudonym` are keyed pseudonyms. `message.secret` is
 sealed and only there until the message was accepted or came to nothing.
+
+The source `huiyin` reads messages, attempts, receipts and audit events: every change of a message
+moves its `updated_at`, of an attempt its `changed_at`. `unit_id` is where the person belonged then;
+`planned_at` is when a message was due at first, while `due_at` moves on with each repetition.
 """
 
 from __future__ import annotations
@@ -210,6 +214,8 @@ message = sa.Table(
     sa.Column("created_at", Instant(), nullable=False),
     sa.Column("updated_at", Instant(), nullable=False),
     sa.Column("secret", sa.LargeBinary(), nullable=True),
+    sa.Column("planned_at", Instant(), nullable=False),
+    sa.Column("unit_id", sa.String(64), nullable=True),
     sa.Index("message_by_account", "account_id", "created_at"),
     sa.Index("message_by_turn", "state", "priority", "due_at", "message_id"),
     sa.Index("message_by_expiry", "state", "expires_at"),
@@ -227,6 +233,7 @@ attempt = sa.Table(
     sa.Column("gateway_message_id", sa.String(64), nullable=True),
     sa.Column("started_at", Instant(), nullable=False),
     sa.Column("ended_at", Instant(), nullable=True),
+    sa.Column("changed_at", Instant(), nullable=False),
     sa.UniqueConstraint("message_id", "ordinal", name="attempt_once"),
     sa.Index("attempt_by_state", "gateway", "state"),
     sa.Index("attempt_by_gateway_id", "gateway", "gateway_message_id"),
@@ -261,5 +268,7 @@ audit_event = sa.Table(
     sa.Column("action", sa.String(64), nullable=False),
     sa.Column("account_id", sa.String(64), nullable=False),
     sa.Column("detail", sa.JSON(), nullable=False),
+    sa.Column("unit_id", sa.String(64), nullable=True),
+    sa.Column("object_id", sa.String(64), nullable=True),
     sa.Index("audit_event_by_account", "account_id", "at"),
 )

@@ -18,8 +18,9 @@ from pydantic import Field, field_validator, model_validator
 from sqlalchemy.engine import Connection
 
 from cubes.label import Language
+from notifications.audit import event, note, note_all
 from notifications.declared import Declared
-from notifications.schema import audit_event, subscription
+from notifications.schema import subscription
 
 WorkingDay = Callable[[date], bool]
 
@@ -154,7 +155,7 @@ def subscribe(
         connection.execute(
             subscription.update().where(subscription.c.subscription_id == identity).values(**terms)
         )
-    _audit(connection, now, actor or account_id, "subscribed", account_id, digest_id)
+    note(connection, "subscribed", account_id, now, actor=actor, digest=digest_id)
     return identity
 
 
@@ -194,19 +195,8 @@ def subscribe_all(
             for account_id in new
         ],
     )
-    connection.execute(
-        audit_event.insert(),
-        [
-            {
-                "at": now,
-                "actor": actor,
-                "action": "subscribed",
-                "account_id": account_id,
-                "detail": {"digest": digest_id},
-            }
-            for account_id in new
-        ],
-    )
+    told = {"digest": digest_id}
+    note_all(connection, [event("subscribed", one, now, actor, told) for one in new])
     return len(new)
 
 
@@ -235,7 +225,7 @@ def unsubscribe(
         .where(subscription.c.subscription_id == subscription_id)
         .values(is_active=False)
     )
-    _audit(connection, now, actor or row.account_id, "unsubscribed", row.account_id, row.digest_id)
+    note(connection, "unsubscribed", row.account_id, now, actor=actor, digest=row.digest_id)
 
 
 def active_subscriptions(connection: Connection) -> tuple[Subscription, ...]:
@@ -282,13 +272,3 @@ def subscriptions_of(connection: Connection, account_id: str) -> dict[str, Subsc
         )
         for row in connection.execute(query)
     }
-
-
-def _audit(
-    connection: Connection, at: datetime, actor: str, action: str, account_id: str, digest_id: str
-) -> None:
-    connection.execute(
-        audit_event.insert().values(
-            at=at, actor=actor, action=action, account_id=account_id, detail={"digest": digest_id}
-        )
-    )

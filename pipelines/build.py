@@ -32,6 +32,8 @@ from pipelines.build_input import (
 from pipelines.dbt_run import DBT_PROJECT, NodeResult, run_dbt
 from pipelines.errors import BuildFailedError
 from pipelines.home import Home
+from pipelines.operator_rows import SITE as RULES_OF_SITE
+from pipelines.operator_rows import Rules, read_rules
 from pipelines.settings import PROJECT_ROOT, Settings
 
 _CUBES = PROJECT_ROOT / "cubes"
@@ -60,19 +62,25 @@ def build(
     *,
     exchange: Exchange | None = None,
     matters: Sequence[str] = (),
+    rules: Rules | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> BuildReport:
     """Build the marts in `warehouse.duckdb` from the loaded batches.
 
-    `find` looks up any batch ever landed; `exchange` and `matters` are as in `freeze`. The caller
-    holds the build lock. Raises BuildFailedError for a structural fault.
+    `find` looks up any batch ever landed; `exchange` and `matters` are as in `freeze`; `rules` are
+    those of the home as they stand if none are given. The caller holds the build lock. Raises
+    BuildFailedError for a structural fault, DeclarationError for faulty rule rows.
     """
     _give_way()
     version = model_version(home, contracts)
-    signature = f"{version}/{request.zone}/{request.calendar}/{request.currency}"
+    rules = rules or read_rules(home, request.as_of)
+    _require_calendars(rules, request, contracts)
+    in_force = rules.in_force(request.as_of, request.zone)
+    signature = f"{version}/{request.zone}/{request.calendar}/{request.currency}/{in_force}"
     with _explained(home.warehouse):
         last = _last_build(home.warehouse)
-    # Incremental tables know nothing of definitions, settings or a moment that went back.
+    # Incremental tables know nothing of definitions, settings, rules that come into force or a
+    # moment that went back.
     full = last is not None and (
         last.signature != signature or last.as_of > as_naive(request.as_of)
     )
@@ -93,6 +101,7 @@ def build(
             find=find,
             exchange=exchange or Exchange(),
             matters=matters,
+            operator_rows=rules.recorded,
         )
     arguments = ["build", "--exclude-resource-type", "unit_test"]
     if full:
@@ -145,6 +154,22 @@ def _require_raw(batches: Sequence[Batch], home: Home) -> None:
     )
 
 
+def _require_calendars(
+    rules: Rules, request: BuildRequest, contracts: Mapping[str, Contract]
+) -> None:
+    """Raise BuildFailedError naming every calendar that is asked for and not declared."""
+    asked = {"HUIYIN_CALENDAR": request.calendar}
+    asked |= {f"contract {name}": one.calendar for name, one in contracts.items() if one.calendar}
+    unknown = [f"  {place}: {name}" for place, name in asked.items() if name not in rules.calendars]
+    if unknown:
+        raise BuildFailedError(
+            "Building was not started: these calendars are not declared:\n"
+            + "\n".join(unknown)
+            + f"\nDeclared are {', '.join(sorted(rules.calendars))}. Trying again does not help; "
+            "name one of these, or declare it in site/dbt_project/seeds/calendar.csv of the home."
+        )
+
+
 @contextmanager
 def _explained(database: Path) -> Iterator[None]:
     """Turn a database that cannot be used into one message; both files are made from raw/."""
@@ -161,11 +186,12 @@ def _explained(database: Path) -> Iterator[None]:
 
 
 def model_version(home: Home, contracts: Mapping[str, Contract]) -> str:
-    """A hash over models, macros, seeds and what contracts say of whole sources.
+    """A hash over models, macros, seeds, the operator's rule rows and what contracts say.
 
     Incremental tables made under another version are stale and are rebuilt in full.
     """
-    digest = _hashed([DBT_PROJECT, home.site("dbt_project/models")], {".sql", ".csv"})
+    folders = [DBT_PROJECT, home.site("dbt_project/models"), home.site(RULES_OF_SITE)]
+    digest = _hashed(folders, {".sql", ".csv"})
     for source, contract in sorted(contracts.items()):
         levels = list(contract.org.levels) if contract.org else []
         said = (source, contract.shape, contract.zone, contract.calendar, contract.currency, levels)

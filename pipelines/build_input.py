@@ -22,6 +22,8 @@ from connectors.codes import known_codes
 from connectors.contract import Contract, Stream, raw_columns
 from connectors.ledger_rows import Batch, BatchKey, ExchangeEvent
 from connectors.validation import literal, quoted
+from cubes.rule_table import RULE_TABLES
+from pipelines.operator_rows import RecordedRow, operator_columns
 
 _FLAT = "cases"
 
@@ -32,7 +34,8 @@ class BuildRequest:
 
     `as_of` is aware. `forced_days` are rebuilt even if no batch touches them. Staff in one of the
     `analyst_positions` may analyse the rows of their unit; `analyst_duties` are accounts that the
-    roster does not know, with a unit of each (`*` for every unit).
+    roster does not know, with a unit of each (`*` for every unit). Of rules only those count that
+    were known at `known_at`, by default all.
     """
 
     as_of: datetime
@@ -42,6 +45,7 @@ class BuildRequest:
     forced_days: tuple[date, ...] = field(default=())
     analyst_positions: tuple[str, ...] = field(default=())
     analyst_duties: tuple[tuple[str, str], ...] = field(default=())
+    known_at: datetime | None = None
 
     @property
     def business_date(self) -> date:
@@ -82,6 +86,7 @@ def freeze(
     find: Callable[[str], Batch | None],
     exchange: Exchange = Exchange(),
     matters: Sequence[str] = (),
+    operator_rows: Sequence[RecordedRow] = (),
 ) -> BuildInput:
     """Write schema `raw` for one build and return what was frozen.
 
@@ -89,7 +94,8 @@ def freeze(
     empty; `batches` are the loaded batches of the former; `built` the ids that the build
     `finished`, the last one that did, read; `find` looks up any batch ever landed, so that gone
     ones are found again; of the `exchange` what concerns these contracts and the partners is
-    written, and `matters` are as in `build_id_of`. A batch frozen by a build that never finished
+    written, `matters` are as in `build_id_of`, and `operator_rows` the rule rows of the operator.
+    A batch frozen by a build that never finished
     counts as built, since its rows may be in the marts.
     """
     attempted = _attempted(work, finished)
@@ -104,6 +110,7 @@ def freeze(
     _write_batches(work, batches, gone, new)
     _write_organisation(work, contracts, request)
     _write_analysts(work, request)
+    _write_operator_rows(work, operator_rows)
     _write_exchange(work, contracts, exchange)
     changed = [*(b for b in batches if b.batch_id in new), *gone]
     _write_streams(work, declared, batches, home)
@@ -127,6 +134,8 @@ def build_id_of(
         digest.update(repr((request.analyst_positions, request.analyst_duties)).encode())
     if matters:
         digest.update(repr(sorted(matters)).encode())
+    if request.known_at is not None:
+        digest.update(f"known at {request.known_at.isoformat()}".encode())
     return digest.hexdigest()[:16]
 
 
@@ -156,7 +165,7 @@ def _write_build(work: duckdb.DuckDBPyConnection, request: BuildRequest, build_i
         "zone varchar, calendar_id varchar, currency varchar, known_at timestamp)"
     )
     work.execute(
-        "insert into raw.build values (?, ?, ?, ?, ?, ?, null)",
+        "insert into raw.build values (?, ?, ?, ?, ?, ?, ?)",
         [
             build_id,
             as_naive(request.as_of),
@@ -164,6 +173,7 @@ def _write_build(work: duckdb.DuckDBPyConnection, request: BuildRequest, build_i
             request.zone,
             request.calendar,
             request.currency,
+            request.known_at and as_naive(request.known_at),
         ],
     )
 
@@ -268,6 +278,18 @@ def _write_analysts(work: duckdb.DuckDBPyConnection, request: BuildRequest) -> N
         work.execute("insert into raw.analyst_position values (?)", [position])
     for duty in sorted(set(request.analyst_duties)):
         work.execute("insert into raw.analyst_duty values (?, ?)", list(duty))
+
+
+def _write_operator_rows(
+    work: duckdb.DuckDBPyConnection, operator_rows: Sequence[RecordedRow]
+) -> None:
+    for table, columns in RULE_TABLES.items():
+        typed = ", ".join(f"{quoted(name)} varchar" for name in columns)
+        work.execute(
+            f"create or replace table raw.operator_{table} ({typed}, row_no integer, "
+            "recorded_at timestamp)"
+        )
+        insert_columns(work, f"raw.operator_{table}", operator_columns(table, operator_rows))
 
 
 def _write_exchange(

@@ -17,6 +17,8 @@ from notifications.account import WHOLE
 from pipelines.errors import HomeError, PipelineError
 from pipelines.home import Home, read_home, started_at, write_home
 from pipelines.installation import Installation
+from pipelines.operator_rows import SITE as RULES_OF_SITE
+from pipelines.own_source import OWN_SOURCE
 from pipelines.settings import PROJECT_ROOT, Settings
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ SEED = 20260331
 _PACKETS = "partner_feedback"
 _SOURCES = (
     *("billing", "call_centre", "cdr", "chat", "crm", "hall", "hotline", "hr", "intake"),
-    *("letters", "mail", "monitoring", _PACKETS, "survey", "wechat"),
+    *("letters", "mail", "monitoring", _PACKETS, "survey", "wechat", OWN_SOURCE),
 )
 _MORNING = time(9, 0)
 DEMO_MANAGER = "demo-manager"
@@ -67,7 +69,24 @@ def simulate_sources(installation: Installation, *, scale: float, seed: int, say
     from connectors.simulator import simulate
 
     simulate(installation.home.path, seed=seed, scale=scale, progress=say)
+    _add_rules(installation.home)
     _send_packets(installation, say=say)
+
+
+def _add_rules(home: Home) -> None:
+    """Add the simulated operator's rule rows to the home's own, those that are not there yet."""
+    folder = home.site(RULES_OF_SITE)
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in sorted((home.simulator / "rules").glob("*.csv")):
+        target = folder / path.name
+        written = target.read_text(encoding="utf-8") if target.exists() else ""
+        known = set(written.splitlines())
+        added = [row for row in path.read_text(encoding="utf-8").splitlines() if row not in known]
+        if added:
+            parts = [written.rstrip("\n"), *added] if written else added
+            temporary = folder / f".{path.name}"
+            temporary.write_text("\n".join(parts) + "\n", encoding="utf-8")
+            temporary.replace(target)
 
 
 def deliver_next_day(installation: Installation, *, say: Say) -> datetime:
@@ -320,7 +339,7 @@ def prepare_mapping_home(installation: Installation, mapping: Path, data: Path) 
             "timezone": zone,
             "calendar": contract.calendar,
             "currency": contract.currency,
-            "sources": [contract.source],
+            "sources": [contract.source, OWN_SOURCE],
         },
     )
     reopened = _reopened(installation)

@@ -4,6 +4,9 @@ PipelineError
 ├── SettingsError        settings or secrets are wrong (all faults at once); exit 2
 ├── HomeError            the home cannot be used for what was asked; exit 2
 ├── BuildLockedError     another build holds the lock; exit 3
+├── KnownThenError       what was known then cannot be built as it was asked for; exit 2
+│   └── RawGoneError     rows that were known then are not kept any more; exit 1
+├── OperatorRowsError    a rule row that the operator added before was changed or removed; exit 2
 ├── BuildFailedError     a structural fault stopped the build before publishing; exit 1
 ├── SupersetError        Superset could not be given its dashboards; exit 3
 ├── PublishError         copying or swapping the snapshot failed; exit 3
@@ -14,6 +17,8 @@ PipelineError
 from __future__ import annotations
 
 from collections.abc import Sequence
+
+from cubes.errors import Fault
 
 
 class PipelineError(Exception):
@@ -51,8 +56,36 @@ class BuildLockedError(PipelineError):
     exit_code = 3
 
 
+class OperatorRowsError(PipelineError):
+    """Rows of rule tables are only ever added; `faults` lists those that changed or are gone."""
+
+    exit_code = 2
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self.faults = tuple(faults)
+        lines = "\n".join(f"  {fault}" for fault in self.faults)
+        super().__init__(
+            f"Reading the operator's rule rows found {len(self.faults)} that were there before and "
+            f"changed or are gone:\n{lines}\nNothing was built. Rows are only ever added, so that "
+            "what was known at a time can be told. Trying again helps once each row stands as it "
+            "was; to correct one, add a row below that says it right: the later one counts."
+        )
+
+
 class BuildFailedError(PipelineError):
     """A model or a data test of severity error failed; the last good snapshot serves on."""
+
+    exit_code = 1
+
+
+class KnownThenError(PipelineError):
+    """What was known then cannot be built: the moment, the snapshot or the file is not usable."""
+
+    exit_code = 2
+
+
+class RawGoneError(KnownThenError):
+    """Landed files that held rows known then are gone, by retention or by accident."""
 
     exit_code = 1
 

@@ -43,7 +43,7 @@ class Settings(BaseModel):
     home: Path = PROJECT_ROOT / "var"
     clock: str | None = None
     timezone: str = "Asia/Shanghai"
-    calendar: Literal["china", "weekdays", "always"] = "china"
+    calendar: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] = "china"
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "CNY"
     first_day: date = date(2020, 1, 1)
     language: Language = "zh"

@@ -18,6 +18,7 @@ from pipelines.errors import BuildFailedError, PublishError
 from pipelines.home import Home
 from pipelines.installation import Installation
 from pipelines.lock import build_lock
+from pipelines.own_source import OWN_SOURCE, prepare_own_source
 from pipelines.publish import publish
 
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ def ingest(installation: Installation, *, say: Say, source: str | None = None) -
                 continue
             say(name)
             try:
+                if name == OWN_SOURCE:
+                    prepare_own_source(installation)
                 landed = land_source(
                     contract,
                     home=installation.home.path,
@@ -155,6 +158,7 @@ def build_and_publish(
     from connectors.ledger_rows import CheckResult
     from pipelines.build import build, definition_version
     from pipelines.completeness import source_health
+    from pipelines.operator_rows import remember_rules
     from pipelines.working_days import working_days
 
     home, settings = installation.home, installation.settings
@@ -199,6 +203,7 @@ def build_and_publish(
                 ledger.batch,
                 exchange=exchange,
                 matters=matters,
+                rules=remember_rules(home, ledger, request.as_of),
                 progress=progress,
             )
         except BuildFailedError as error:

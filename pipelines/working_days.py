@@ -1,25 +1,41 @@
-"""Working days of the calendars: from the published snapshot, before that from the seeds."""
+"""Working days of the calendars: from the published snapshot, else from the rule rows."""
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable
 from datetime import date
+from functools import cache
+from typing import TYPE_CHECKING
 
 from connectors.contract import Contract
 from connectors.delivery_calendar import WorkingDay
 from pipelines.installation import Installation
-from pipelines.settings import PROJECT_ROOT
 
-_SEED = PROJECT_ROOT / "dbt_project" / "seeds" / "calendar_day.csv"
+if TYPE_CHECKING:
+    from cubes.working_calendar import WorkingCalendar
+
 _SATURDAY = 5
 
 
 def working_days_of(installation: Installation, calendar: str) -> WorkingDay:
-    """Whether a day is a working day of a calendar."""
-    known = _published(installation, calendar) or _seeded(calendar)
-    always = calendar == "always"
-    return lambda day: known.get(day, always or _weekdays(day))
+    """Whether a day is a working day of a calendar, by all that is known of it.
+
+    Days outside of the published calendar follow the rule rows; an unknown calendar is worked from
+    Monday to Friday.
+    """
+    known = _published(installation, calendar)
+
+    @cache
+    def ruled() -> WorkingCalendar | None:
+        return _ruled(installation, calendar)
+
+    def is_working(day: date) -> bool:
+        if day in known:
+            return known[day]
+        rules = ruled()
+        return _weekdays(day) if rules is None else rules.day(day).is_working
+
+    return is_working
 
 
 def working_days(installation: Installation) -> Callable[[Contract], WorkingDay]:
@@ -44,26 +60,38 @@ def _weekdays(day: date) -> bool:
 
 
 def _published(installation: Installation, calendar: str) -> dict[date, bool]:
-    """The days of a calendar in the snapshot that serves; empty before the first one."""
+    """The days of a calendar in the snapshot that serves; empty before the first one, and in one
+    that an earlier version made."""
+    import duckdb
+
     from cubes.errors import SnapshotError
 
     try:
         with installation.snapshot() as snapshot, snapshot.cursor() as cursor:
             return dict(
                 cursor.execute(
-                    "select date_on, is_working from marts.calendar_date where calendar_id = ?",
+                    "select date_on, is_working from marts.calendar_date "
+                    "where calendar_id = ? and evaluation = 'as_is'",
                     [calendar],
                 ).fetchall()
             )
-    except SnapshotError:
+    except (SnapshotError, duckdb.BinderException, duckdb.CatalogException):
         return {}
 
 
-def _seeded(calendar: str) -> dict[date, bool]:
-    """The days that a notice takes out of the weekly pattern, as shipped."""
-    with _SEED.open(encoding="utf-8", newline="") as file:
-        return {
-            date.fromisoformat(row["date_on"]): row["is_working"] == "true"
-            for row in csv.DictReader(file)
-            if row["calendar_id"] == calendar
-        }
+def _ruled(installation: Installation, calendar: str) -> WorkingCalendar | None:
+    """The calendar of the rule rows. Faulty rows of the operator, which every build tells of, do
+    not keep deliveries from being watched: then the shipped ones count."""
+    from cubes.errors import DeclarationError, QueryError
+    from cubes.rule_calendar import read_seed_calendar
+    from cubes.rule_table import read_rule_tables
+    from pipelines.operator_rows import SHIPPED, read_rules
+
+    try:
+        tables = read_rules(installation.home, installation.now()).tables
+    except DeclarationError:
+        tables = read_rule_tables(SHIPPED, [])
+    try:
+        return read_seed_calendar(calendar, tables, zone=installation.settings.timezone)
+    except QueryError:
+        return None

@@ -23,15 +23,20 @@ def kills(usual: int) -> int:
     return int(os.environ.get("HUIYIN_TEST_KILLS") or usual)
 
 
-def examples(usual: int, *, most: int | None = None) -> int:
-    """How many examples a property is tried on: `usual` by default, `most` at most."""
-    asked = int(os.environ.get("HUIYIN_TEST_EXAMPLES") or usual)
+def examples(usual: int, *, times: int = 1, most: int | None = None) -> int:
+    """How many examples a property is tried on: `usual` by default, `most` at most; in a long run
+    `times` as many as it asks for."""
+    given = os.environ.get("HUIYIN_TEST_EXAMPLES")
+    asked = int(given) * times if given else usual
     return asked if most is None else min(asked, most)
 
 
-def fuzz(usual: int, *, most: int | None = None, **more: Any) -> Callable[[_Test], _Test]:
+def fuzz(
+    usual: int, *, times: int = 1, most: int | None = None, **more: Any
+) -> Callable[[_Test], _Test]:
     """Mark a property as one for long runs; `more` are further settings of Hypothesis."""
-    bounded = settings(max_examples=examples(usual, most=most), deadline=None, **more)
+    number = examples(usual, times=times, most=most)
+    bounded = settings(max_examples=number, deadline=None, **more)
 
     def decorate(test: _Test) -> _Test:
         marked: _Test = pytest.mark.timeout(_SECONDS)(pytest.mark.soak(bounded(test)))

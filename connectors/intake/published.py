@@ -116,7 +116,10 @@ def read_published(snapshot: OpenedSnapshot, calendar_id: str) -> Published:
             "select policy_id, name, name_en, target from marts.dim_sla_policy "
             "where clock = 'resolution' order by target desc, policy_id"
         ).fetchall()
-        of_calendar = f"from marts.calendar_date where calendar_id = {_quoted(calendar_id)}"
+        of_calendar = (
+            f"from marts.calendar_date where calendar_id = {_quoted(calendar_id)} "
+            "and evaluation = 'as_is'"
+        )
         days = cursor.execute(
             f"select date_on {of_calendar} and is_working order by date_on"
         ).fetchall()

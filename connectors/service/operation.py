@@ -160,6 +160,7 @@ _ALL = (
             "order": _NAMES,
             "limit": {"type": "integer", "minimum": 1, "maximum": 10_000},
             "keys": {"type": "boolean"},
+            "as_was": {"type": "boolean"},
             "language": {"enum": ["zh", "en"]},
         },
         ("cube", "measures"),

@@ -205,6 +205,7 @@ def _cube_shape(params: Params) -> None:
         params.text(name, 200)
     params.integer("limit", 1, 10_000)
     params.flag("keys")
+    params.flag("as_was")
     for name in ("measures", "by", "order"):
         value = params.data.get(name, [])
         if not isinstance(value, list) or len(value) > 20 or not all(_is_text(v) for v in value):

@@ -5,10 +5,10 @@ from datetime import date
 
 import numpy as np
 
+from .case import Case
 from .chance import CALLER_PHONES, CALLS, PLANTED_PHONES, Floats, Ints, generator, phone, pick
 from .customers import Customers
 from .days import DAY_S, clock_texts, compact, day_no, hotline_season
-from .hotline import Case
 from .organisation import OUTAGE_PREFECTURE, PREFECTURES, Staff, tree
 from .outage import OUTAGE_DAYS
 

@@ -12,10 +12,35 @@ Floats = npt.NDArray[np.float64]
 # Subjects of generators; a new one goes to the end, or every figure changes.
 STAFF, SUCCESSOR, CUSTOMERS, JOINERS, ORDERS, BILLS, FINAL_BILLS, HOTLINE, OUTAGE, USAGE = range(10)
 CALLS, MENTIONS, SURVEYS, STAFFING, LETTERS, WECHAT, CHATS, MAILS, FRANCHISE = range(10, 19)
+CASE_LIFE = 19
 
 PHONE_BASE = 13_490_000_000
 _PHONES = 10_000_000
 STAFF_PHONES, CALLER_PHONES, PLANTED_PHONES = 9_000_000, 8_000_000, 9_900_000
+
+
+class Draws:
+    """The uniform numbers of one case, taken one after the other."""
+
+    def __init__(self, row: list[float]) -> None:
+        self._row = iter(row)
+
+    def __call__(self) -> float:
+        """The next number in [0, 1)."""
+        return next(self._row)
+
+    def below(self, n: int) -> int:
+        """A whole number in [0, n)."""
+        return int(next(self._row) * n)
+
+    def weighted(self, weights: list[int]) -> int:
+        """A place among the weights."""
+        left = next(self._row) * sum(weights)
+        for i, weight in enumerate(weights):
+            left -= weight
+            if left < 0:
+                return i
+        return len(weights) - 1
 
 
 def generator(seed: int, subject: int, number: int = 0) -> np.random.Generator:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import date
 
 from . import wording
+from .case import Case, Event
 from .chance import CHATS, generator
 from .customers import Customers
 from .days import DAY_S, OFFSET, compact, day_no, hotline_season, instant_text
-from .hotline import Case, Event
 from .organisation import Staff, tree
 
 LYING_DAY = day_no(date(2026, 3, 25))

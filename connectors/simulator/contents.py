@@ -94,7 +94,8 @@ def events(world: World, slot: Slot, plan: Plan) -> Content:
             continue
         row = [
             e.event_no, e.case_no, e.code, instant_text(e.at), e.actor_no, e.role,
-            int(e.automatic), e.holder, e.status, e.score or "", e.content,
+            int(e.automatic), e.holder, e.status, e.score or "", e.content, e.priority, e.partner,
+            e.other_case, instant_text(e.limit) if e.limit else "", e.kind, e.category, e.holder_no,
         ]  # fmt: skip
         fault = plan.events.get(e.event_no)
         if fault is not None:

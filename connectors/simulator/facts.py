@@ -12,7 +12,8 @@ A fact is `{"mart", "measure", "where", "value"}`: `select <measure> from marts.
   day), the answer resolves. Chat: further words of the customer are `reporter_message`, those of
   robot (automatic) and agent `public_reply`, the last message resolves and closes. Mails: automatic
   ones make no event, our own are `public_reply` or, with 办结 in the subject, `resolved`, those of
-  others `reporter_message`. A case of the franchise has at most one event of each kind.
+  others `reporter_message`. A case of the franchise has at most one event of each kind. Of the
+  hotline the events are told, as its codes name them.
 """
 
 from collections import Counter
@@ -38,6 +39,22 @@ _EVENT_TYPES = {
     "JJ": "resolved",
     "BJ": "closed",
     "MY": "voted",
+    "SL": "accepted",
+    "PD": "assigned",
+    "NB": "internal_note",
+    "DD": "status_set",
+    "CK": "reopened",
+    "DJ": "priority_set",
+    "FL": "classified",
+    "ZB": "forwarded",
+    "TH": "partner_returned",
+    "YH": "reporter_message",
+    "BA": "merged_into",
+    "SR": "spam_flagged",
+    "JS": "spam_cleared",
+    "ZG": "rectification_ordered",
+    "YS": "rectification_verified",
+    "CX": "withdrawn",
 }
 
 
@@ -119,9 +136,10 @@ def _staffing_facts(world: World) -> list[Fact]:
 
 def _feedback_facts(feedback: Feedback) -> list[Fact]:
     found = []
-    for source in _CHANNELS:
+    for source in ("hotline", *_CHANNELS):
         cases = [c for c in feedback.cases if c.source == source]
-        found.append(_fact("fct_case", "count(*)", f"source = '{source}'", len(cases)))
+        if source != "hotline":
+            found.append(_fact("fct_case", "count(*)", f"source = '{source}'", len(cases)))
         types = Counter(_EVENT_TYPES[e.code] for c in cases for e in feedback.events[c.case_no])
         types["created"] = len(cases)
         for event_type, count in sorted(types.items()):

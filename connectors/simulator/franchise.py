@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from . import wording
+from .case import Case, Event
 from .chance import FRANCHISE, generator
 from .customers import Customers
 from .days import (
@@ -23,7 +24,6 @@ from .days import (
     instant_text,
     month_bounds,
 )
-from .hotline import Case, Event
 from .organisation import tree
 from .sending import replace_file
 

@@ -1,17 +1,22 @@
-"""Cases of the 10000 hotline and their life: the events written on them.
+"""Cases of the 10000 hotline and what usually happens on them; `case_life` tells what else does.
 
 A case draws all its chances when it is created, so that its later events are the same however far
 the simulation runs; events after the simulated day are not delivered.
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from . import wording
+from .case import COMPLAINT_KINDS, Case, Event
+from .case_life import LIFE_DRAWS, Circumstances, Earlier, live
 from .chance import (
     CALLER_PHONES,
+    CASE_LIFE,
     HOTLINE,
     OUTAGE,
     PLANTED_PHONES,
+    Draws,
     Floats,
     Ints,
     generator,
@@ -20,62 +25,15 @@ from .chance import (
 )
 from .customers import Customers
 from .days import DAY_S, compact, hotline_season, nth_working_day
+from .life_stories import story_cases
 from .organisation import OUTAGE_PREFECTURE, Staff, holder_on, tree
 from .outage import outage_cases
+from .rules import REMAP_DAY, REMAPPED_FROM, REMAPPED_TO
 
 KINDS = (("TS", 46), ("JB", 3), ("JY", 7), ("YJ", 5), ("ZX", 26), ("WT", 10), ("BY", 3))
-COMPLAINT_KINDS = ("TS", "JB")
 CHANNELS = (("phone", 52), ("app", 18), ("wechat", 14), ("web", 8), ("counter", 6), ("letter", 2))
 _DRAWS = 60
-_Who = dict[str, object]
-
-
-@dataclass(frozen=True)
-class Event:
-    """One event of a case; `at` in local seconds from day 0."""
-
-    event_no: str
-    case_no: str
-    code: str
-    at: int
-    actor_no: str
-    role: str
-    automatic: bool = False
-    holder: str = ""
-    status: str = ""
-    score: int = 0
-    content: str = ""
-
-
-@dataclass(frozen=True)
-class Case:
-    """One case with all its events, also those still to come.
-
-    Cases of the other channels take the codes of the hotline, and XX for words of the reporter.
-    """
-
-    case_no: str
-    at: int
-    customer: int
-    phone: str
-    kind: str
-    category: str
-    channel: str
-    unit_code: str
-    urgency: int
-    content: str
-    events: tuple[Event, ...]
-    source: str = "hotline"
-
-    @property
-    def day(self) -> int:
-        """Day number of the creation."""
-        return self.at // DAY_S
-
-    @property
-    def is_complaint(self) -> bool:
-        """Complaints are the kinds complaint and report."""
-        return self.kind in COMPLAINT_KINDS
+_Who = dict[str, Any]
 
 
 @dataclass
@@ -84,27 +42,6 @@ class Hotline:
 
     cases: list[Case] = field(default_factory=list)
     planted: list[tuple[int, str]] = field(default_factory=list)
-
-
-class _Draws:
-    """The uniform numbers of one case, taken one after the other."""
-
-    def __init__(self, row: list[float]) -> None:
-        self._row = iter(row)
-
-    def __call__(self) -> float:
-        return next(self._row)
-
-    def below(self, n: int) -> int:
-        return int(next(self._row) * n)
-
-    def weighted(self, weights: list[int]) -> int:
-        left = next(self._row) * sum(weights)
-        for i, weight in enumerate(weights):
-            left -= weight
-            if left < 0:
-                return i
-        return len(weights) - 1
 
 
 def answer_calls(
@@ -119,13 +56,19 @@ def answer_calls(
         uniforms: Floats = rng.random((n, _DRAWS))
         extra = outage_cases(day, scale)
         more: Floats = generator(seed, OUTAGE, day).random((extra, _DRAWS))
-        calls = [(_time_of_day(float(row[0])), False, row) for row in uniforms]
-        calls += [(_time_of_day(0.12 + 0.85 * float(row[0])), True, row) for row in more]
+        lives: Floats = generator(seed, CASE_LIFE, day).random((n + extra, LIFE_DRAWS))
+        calls = [(_time_of_day(float(row[0])), False, row, n) for n, row in enumerate(uniforms)]
+        calls += [
+            (_time_of_day(0.12 + 0.85 * float(row[0])), True, row, n + place)
+            for place, row in enumerate(more)
+        ]
         calls.sort(key=lambda call: call[0])
         active = customers.active_on(day)
         local = active[tree().sub_prefecture[customers.unit[active]] == OUTAGE_PREFECTURE]
-        for ordinal, (second, outage, row) in enumerate(calls, start=1):
-            desk.take(day, ordinal, second, outage, row.tolist(), local if outage else active)
+        for ordinal, (second, outage, row, place) in enumerate(calls, start=1):
+            pool = local if outage else active
+            desk.take(day, ordinal, second, outage, row.tolist(), pool, lives[place].tolist())
+        hotline.cases += story_cases(day, staff)
     return hotline
 
 
@@ -150,13 +93,16 @@ class _Desk:
     def __init__(self, seed: int, customers: Customers, staff: Staff, hotline: Hotline) -> None:
         self.seed, self.customers, self.staff, self.hotline = seed, customers, staff, hotline
         self.units = tree()
+        self.taken = 0
+        self.earlier = Earlier()
 
     def take(
         self, day: int, ordinal: int, second: int, outage: bool, row: list[float],
-        pool: Ints,
+        pool: Ints, life: list[float],
     ) -> None:  # fmt: skip
-        draw = _Draws(row[1:])
-        count = len(self.hotline.cases)
+        draw = Draws(row[1:])
+        count = self.taken
+        self.taken += 1
         case_no = f"H{compact(day)}{ordinal:05d}"
         customer = int(pool[draw.below(len(pool))])
         sub = int(self.customers.unit[customer])
@@ -178,8 +124,22 @@ class _Desk:
         content += self._planted(draw, count, day, outage, ordinal)
         channel = CHANNELS[draw.weighted([w for _, w in CHANNELS])][0]
         urgency = 1 if outage or draw() < 0.06 else 2 if draw() < 0.3 else 3
+        if category == REMAPPED_FROM and day >= REMAP_DAY:
+            category = REMAPPED_TO
         at = day * DAY_S + second
-        events = self._life(draw, case_no, at, unit, kind, channel, day, count)
+        usual = self._life(draw, at, unit, kind, channel, day, count)
+        around = Circumstances(
+            case_no=case_no,
+            at=at,
+            unit=unit,
+            kind=kind,
+            urgency=urgency,
+            category=category,
+            other_case=self.earlier.case_of(customer, unit, day),
+            staff=self.staff,
+        )
+        events = _number(case_no, live(Draws(life), usual, around))
+        self.earlier.note(customer, unit, day, case_no, events)
         self.hotline.cases.append(
             Case(
                 case_no=case_no,
@@ -196,7 +156,7 @@ class _Desk:
             )
         )
 
-    def _text(self, draw: _Draws, kind: str, outage: bool) -> tuple[str, str]:
+    def _text(self, draw: Draws, kind: str, outage: bool) -> tuple[str, str]:
         if outage:
             path = wording.OUTAGE_CATEGORIES[
                 draw.weighted([w for _, w in wording.OUTAGE_CATEGORIES])
@@ -218,7 +178,7 @@ class _Desk:
         )
         return category, text
 
-    def _planted(self, draw: _Draws, count: int, day: int, outage: bool, ordinal: int) -> str:
+    def _planted(self, draw: Draws, count: int, day: int, outage: bool, ordinal: int) -> str:
         with_phone, with_identity, which = draw(), draw(), draw()
         tail = ""
         if with_phone < 0.05 or (outage and ordinal % 6 == 1):
@@ -232,10 +192,9 @@ class _Desk:
         return tail
 
     def _life(
-        self, draw: _Draws, case_no: str, at: int, unit: int, kind: str, channel: str, day: int,
-        count: int,
-    ) -> tuple[Event, ...]:  # fmt: skip
-        steps: list[tuple[int, str, _Who]] = []
+        self, draw: Draws, at: int, unit: int, kind: str, channel: str, day: int, count: int
+    ) -> list[Event]:
+        steps: list[Event] = []
         handler: _Who = {"actor_no": holder_on(self.staff, unit, day), "role": "handler"}
         agent: _Who = {
             "actor_no": self.staff.agents[draw.below(len(self.staff.agents))],
@@ -244,8 +203,8 @@ class _Desk:
         reporter: _Who = {"actor_no": "", "role": "reporter"}
         system: _Who = {"actor_no": "", "role": "system", "automatic": True}
 
-        def step(when: int, code: str, who: _Who, **more: object) -> None:
-            steps.append((when, code, {**who, **more}))
+        def step(when: int, code: str, who: _Who, **more: Any) -> None:
+            steps.append(Event("", "", code, when, **who, **more))
 
         if channel != "counter" and draw() < 0.7:
             step(at + 20 + draw.below(60), "HF", system, content=wording.AUTOMATIC)
@@ -256,7 +215,8 @@ class _Desk:
             resolved = accepted + 300 + draw.below(3600)
         else:
             assigned = accepted + 200 + draw.below(3000)
-            step(assigned, "PD", agent, holder=self.units.units[unit].code)
+            step(assigned, "PD", agent, holder=self.units.units[unit].code,
+                 holder_no=str(handler["actor_no"]))  # fmt: skip
             reply = self._first_reply(draw, at, assigned)
             if draw() < 0.45:
                 note = wording.NOTES[draw.below(len(wording.NOTES))]
@@ -272,7 +232,7 @@ class _Desk:
                 step(paused, "DD", handler, status="DU")
                 step(paused + (resolved - paused) // 2, "DD", handler, status="CL")
         if draw() < 0.015:
-            return self._number(case_no, steps)
+            return steps
         step(resolved, "JJ", handler if not answered_at_once else agent,
              content=wording.RESOLUTIONS[draw.below(len(wording.RESOLUTIONS))])  # fmt: skip
         last = resolved
@@ -288,10 +248,10 @@ class _Desk:
             text = wording.VOTES[draw.below(len(wording.VOTES))]
             step(voted, "MY", reporter, score=score, content=text)
         step(last + 2 * DAY_S + 5400 + draw.below(2 * DAY_S), "BJ", system)
-        return self._number(case_no, steps)
+        return steps
 
     @staticmethod
-    def _first_reply(draw: _Draws, at: int, assigned: int) -> int:
+    def _first_reply(draw: Draws, at: int, assigned: int) -> int:
         u, v = draw(), draw()
         if u < 0.905:
             # Mostly within the morning or afternoon, never past the 24 hours.
@@ -299,28 +259,28 @@ class _Desk:
         return at + DAY_S + 600 + int(v * 2 * DAY_S)
 
     @staticmethod
-    def _resolution(draw: _Draws, day: int) -> int:
+    def _resolution(draw: Draws, day: int) -> int:
         u, v, second = draw(), draw(), 9 * 3600 + draw.below(9 * 3600)
         ahead = int(6 * v**1.3) if u < 0.86 else 6 + int(9 * v)
         return nth_working_day(day, ahead) * DAY_S + second
 
-    @staticmethod
-    def _number(case_no: str, steps: list[tuple[int, str, _Who]]) -> tuple[Event, ...]:
-        steps.sort(key=lambda s: s[0])
-        events: list[Event] = []
-        previous = 0
-        for n, (when, code, more) in enumerate(steps, start=1):
-            # Two events of a case never share a second, so their order needs no tie-break.
-            previous = max(when, previous + 1)
-            events.append(
-                Event(f"{case_no}{n:02d}", case_no, code, previous, **more)  # type: ignore[arg-type]
-            )
-        return tuple(events)
+
+def _number(case_no: str, steps: list[Event]) -> tuple[Event, ...]:
+    steps = sorted(steps, key=lambda step: step.at)
+    events: list[Event] = []
+    previous = 0
+    for n, step in enumerate(steps, start=1):
+        # Two events of a case never share a second, so their order needs no tie-break.
+        previous = max(step.at, previous + 1)
+        numbered = {"event_no": f"{case_no}{n:02d}", "case_no": case_no, "at": previous}
+        events.append(Event(**(vars(step) | numbered)))
+    return tuple(events)
 
 
 CASE_COLUMNS = ("case_no", "created_at", "customer_no", "caller_phone", "kind_code",
                 "category_path", "channel_code", "unit_code", "urgency_code",
                 "content")  # fmt: skip
 EVENT_COLUMNS = ("event_no", "case_no", "event_code", "event_at", "actor_no", "actor_role",
-                 "is_automatic", "holder_unit_code", "status_code", "score",
-                 "content")  # fmt: skip
+                 "is_automatic", "holder_unit_code", "status_code", "score", "content",
+                 "priority_code", "partner_no", "other_case_no", "limit_at", "kind_code",
+                 "category_path", "holder_no")  # fmt: skip

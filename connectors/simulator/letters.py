@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from datetime import date
 
 from . import wording
+from .case import Case, Event
 from .chance import LETTERS, PLANTED_PHONES, generator, phone
 from .customers import Customers
 from .days import DAY_S, day_no, day_of, hotline_season, nth_working_day
-from .hotline import Case, Event
 from .organisation import Staff, tree
 
 SHEET = "来信"

@@ -9,10 +9,10 @@ from email.utils import format_datetime, formataddr
 import numpy as np
 
 from . import wording
+from .case import Case, Event
 from .chance import MAILS, PLANTED_PHONES, generator, phone, pick
 from .customers import Customers
 from .days import DAY_S, compact, hotline_season, instant_of
-from .hotline import Case, Event
 from .organisation import Staff
 
 MAILBOX, SENT_COPIES = "feedback@sc.example", "sent-copies@sc.example"

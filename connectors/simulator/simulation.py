@@ -12,6 +12,7 @@ from .delivery import deliver_files, parcels
 from .errors import DamagedState, NotSimulated, OtherSimulation, WrongSetting
 from .flag_tables import deliver_tables
 from .franchise import keep_packets
+from .rules import write_rules
 from .sending import replace_file
 from .truth import Truth, tell_truth
 from .world import make_world
@@ -87,6 +88,7 @@ def _deliver(
     deliver_tables(home, world, tell)
     deliver_files(home, world, files, after, tell)
     tell(f"franchise: {keep_packets(home, world.referrals, after, through)} packets to send")
+    write_rules(home / "simulator" / "rules")
     text = json.dumps(truth.to_json(), ensure_ascii=False, indent=1) + "\n"
     replace_file(home / "simulator" / "truth.json", text.encode())
     # The state comes last: until it names the day, the same call delivers what is missing.

@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from .case import Case
 from .days import iso
 from .feedback import Feedback
-from .hotline import Case
 from .organisation import OUTAGE_PREFECTURE, PREFECTURES, tree
 from .outage import OUTAGE_DATES, OUTAGE_DAYS
 from .world import World
@@ -24,7 +24,9 @@ def in_outage_place(case: Case) -> bool:
 def tell_stories(world: World, feedback: Feedback) -> list[dict[str, Any]]:
     """The outage, a leaver, all leavers and a change of phone, with their figures."""
     units, staff = tree(), world.staff
-    complaints = [c.day for c in feedback.cases if c.is_complaint and in_outage_place(c)]
+    complaints = [
+        c.day for c in feedback.counted() if feedback.state(c).is_complaint and in_outage_place(c)
+    ]
     first = OUTAGE_DAYS[0]
     before = sum(first - 28 <= day < first for day in complaints)
     leaver, changer = staff.employees[staff.leaver_story], staff.employees[staff.phone_story]

@@ -6,25 +6,32 @@ inside and a decimal text in the figures.
 
 `figures` are answers of cubes. The cube `cases` counts the cases of all channels
 (`feedback.gather`); a member without a name (a case of the whole province by prefecture) is "".
+`sla_figures` are answers of the cube `sla` by due date: 24:00 belongs to the day it ends, a clock
+that is paused has no due date, merged cases and spam have no measure. `clocks`, `statuses` and
+`backlog` are told by `clock_truth`, `lives` by `life_stories`.
 `facts` are rows and sums of marts (`facts` says what they mean). `persons` are groups of entries
 that the rules of `identities` find to be one person, `apart` groups that must never be merged.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 import numpy as np
 
+from .case import Case
 from .chance import Ints
-from .days import DAY_S, OFFSET, day_no, day_of, iso, month_bounds, nth_working_day, previous_month
+from .clock_truth import tell_backlog, tell_clocks, tell_statuses
+from .clocks import Clock, clocks_of
+from .days import DAY_S, OFFSET, day_no, day_of, iso, month_bounds, previous_month
 from .defects import UNREAD_USAGE_DAYS, Plan
 from .delivery import defect_list
 from .facts import tell_facts
 from .feedback import Feedback, gather
-from .hotline import Case, Event
 from .identities import Entry, tell_apart, tell_persons
+from .life_stories import tell_lives
 from .organisation import PREFECTURES, tree
 from .outage import OUTAGE_DAYS
 from .sales import CANCELLATION, NEW_SERVICE, money
@@ -32,15 +39,6 @@ from .sending import Parcel
 from .stories import in_outage_place, outage_code, tell_managers, tell_stories
 from .world import World
 
-KIND_OF_CODE = {
-    "TS": "complaint",
-    "JB": "report",
-    "JY": "suggestion",
-    "YJ": "opinion",
-    "ZX": "inquiry",
-    "WT": "question",
-    "BY": "praise",
-}
 USAGE_FIGURE_DAY = date(2026, 3, 25)
 Value = int | float | str | dict[str, int | float | str]
 
@@ -55,6 +53,11 @@ class Truth:
     as_of: str
     defects: list[dict[str, Any]]
     figures: list[dict[str, Any]]
+    sla_figures: list[dict[str, Any]]
+    clocks: list[dict[str, Any]]
+    statuses: list[dict[str, Any]]
+    backlog: list[dict[str, Any]]
+    lives: list[dict[str, Any]]
     facts: list[dict[str, Any]]
     persons: list[list[Entry]]
     apart: list[list[Entry]]
@@ -64,7 +67,7 @@ class Truth:
 
     def to_json(self) -> dict[str, Any]:
         """A plain mapping for JSON."""
-        return asdict(self)
+        return dict(vars(self))
 
 
 class _Figures:
@@ -114,7 +117,15 @@ def tell_truth(world: World, plan: Plan, files: list[Parcel]) -> Truth:
     active = _customer_figures(world, today, figures)
     _sales_figures(world, today, figures)
     feedback = gather(world, plan)
-    _case_figures(world, feedback, today, figures, active)
+    now = (world.through + 1) * DAY_S + 9 * 3600
+    clocks = [
+        clock
+        for case in feedback.cases
+        for clock in clocks_of(
+            case, feedback.events[case.case_no], feedback.states[case.case_no], now
+        )
+    ]
+    _case_figures(world, feedback, clocks, today, figures, active)
     _arrears_figures(world, plan, today, figures)
     _usage_figures(world, today, figures)
     return Truth(
@@ -124,6 +135,11 @@ def tell_truth(world: World, plan: Plan, files: list[Parcel]) -> Truth:
         as_of=as_of,
         defects=defect_list(world, files),
         figures=figures.rows,
+        sla_figures=_sla_figures(clocks, today, as_of),
+        clocks=tell_clocks(clocks, today),
+        statuses=tell_statuses(feedback, now),
+        backlog=tell_backlog(world, feedback),
+        lives=tell_lives(),
         facts=tell_facts(world, plan, feedback),
         persons=tell_persons(world),
         apart=tell_apart(world),
@@ -187,15 +203,18 @@ def _place(case: Case) -> str:
 
 
 def _case_figures(
-    world: World, feedback: Feedback, today: date, figures: _Figures, active: int
-) -> None:
-    cases, events = feedback.cases, feedback.events
+    world: World, feedback: Feedback, clocks: list[Clock], today: date, figures: _Figures,
+    active: int,
+) -> None:  # fmt: skip
+    cases = feedback.counted()
+    kinds = {c.case_no: feedback.state(c).kind for c in cases}
+    complained = {c.case_no for c in cases if feedback.state(c).is_complaint}
     period, first, _ = _month(today)
     month = [c for c in cases if c.day >= first]
-    complaints = [c for c in month if c.is_complaint]
+    complaints = [c for c in month if c.case_no in complained]
     figures.add("cases", "cases", period, len(month))
     figures.add("cases", "complaints", period, len(complaints))
-    figures.add("cases", "cases", period, _counts(KIND_OF_CODE[c.kind] for c in month), by="kind")
+    figures.add("cases", "cases", period, _counts(kinds[c.case_no] for c in month), by="kind")
     for measure, chosen in (("cases", month), ("complaints", complaints)):
         # A prefecture with cases but no complaint appears with 0, as the sum over its rows.
         value = dict.fromkeys(sorted({_place(c) for c in month}), 0) | _counts(
@@ -205,74 +224,57 @@ def _case_figures(
     figures.add("cases", "complaints_per_10k", period, len(complaints) * 10_000 / active)
     cut = {"org.prefecture": f"#{outage_code()}"}
     for day in OUTAGE_DAYS:
-        hits = sum(in_outage_place(c) and c.day == day for c in cases if c.is_complaint)
+        hits = sum(in_outage_place(c) and c.day == day for c in cases if c.case_no in complained)
         figures.add("cases", "complaints", iso(day), hits, cuts=cut)
-    _open_figure(world, feedback, figures)
+    opened = sum(feedback.state(c).is_open for c in feedback.cases)
+    figures.add("cases", "open_cases", f"{iso(0)}..{iso(world.through)}", opened)
 
     month_before = previous_month(today)
     period, first, last = _month(month_before)
     chosen = [c for c in cases if first <= c.day <= last]
-    now = (world.through + 1) * DAY_S + 9 * 3600
-    replies = [_reply_state(c, events.get(c.case_no, []), now) for c in chosen]
-    resolutions = [_resolution_state(c, events.get(c.case_no, []), now) for c in chosen]
-    for name, states in (("reply", replies), ("resolution", resolutions)):
-        met, decided = states.count(True), len(states) - states.count(None)
+    for name, clock in (("reply", "first_response"), ("resolution", "resolution")):
+        states = Counter(
+            c.state
+            for c in clocks
+            if c.clock == clock and c.ordinal == 1 and first <= c.case.day <= last
+        )
+        met, decided = states["met"], states["met"] + states["breached"]
         figures.add("cases", f"{name}_met", period, met)
         figures.add("cases", f"{name}_decided", period, decided)
         if decided:
             figures.add("cases", f"{name}_on_time_rate", period, met / decided)
-    reopened = sum(any(e.code == "CK" for e in events.get(c.case_no, [])) for c in chosen)
+    reopened = sum(any(e.code == "CK" for e in feedback.events[c.case_no]) for c in chosen)
     figures.add("cases", "cases", period, len(chosen))
     figures.add("cases", "reopened", period, reopened)
 
 
-def _open_figure(world: World, feedback: Feedback, figures: _Figures) -> None:
-    opened = 0
-    for case in feedback.cases:
-        state = "new"
-        for event in feedback.events[case.case_no]:
-            state = {
-                "SL": "accepted",
-                "PD": "in_progress",
-                "DD": event.status,
-                "JJ": "resolved",
-                "CK": "in_progress",
-                "BJ": "closed",
-            }.get(event.code, state)
-        opened += state not in ("resolved", "closed")
-    figures.add("cases", "open_cases", f"{iso(0)}..{iso(world.through)}", opened)
-
-
-def _first(events: list[Event], wanted: Callable[[Event], bool]) -> int | None:
-    return next((e.at for e in events if wanted(e)), None)
-
-
-def _decide(reached: int | None, due: int, now: int) -> bool | None:
-    """Met, breached, or None while the clock runs."""
-    if reached is not None:
-        return reached <= due
-    return False if now > due else None
-
-
-def _reply_state(case: Case, events: list[Event], now: int) -> bool | None:
-    """First public reply by a person of ours (or the resolution, if earlier) within 24 hours."""
-    reply = _first(
-        events,
-        lambda e: (
-            e.code == "JJ"
-            or (e.code == "HF" and not e.automatic and e.role in ("agent", "handler"))
-        ),
-    )
-    return _decide(reply, case.at + DAY_S, now)
-
-
-def _resolution_state(case: Case, events: list[Event], now: int) -> bool | None:
-    """First resolved by the end of the fifth working day after the day of creation."""
-    due = (nth_working_day(case.day, 5) + 1) * DAY_S
-    if case.source == "letters":
-        # Known to the day only: what happened on the day after the last one came too late.
-        due -= 1
-    return _decide(_first(events, lambda e: e.code == "JJ"), due, now)
+def _sla_figures(clocks: list[Clock], today: date, as_of: str) -> list[dict[str, Any]]:
+    """Of clocks due in each of the two months before, and what was overdue when it was seen."""
+    figures = _Figures(as_of)
+    month = previous_month(today)
+    for day in (month, previous_month(month)):
+        period, first, last = _month(day)
+        for name in ("first_response", "resolution"):
+            due = [
+                c
+                for c in clocks
+                if c.clock == name and c.due_day is not None and first <= c.due_day <= last
+            ]
+            cuts = {"clock": name}
+            states = Counter(c.state for c in due)
+            met, breached = states["met"], states["breached"]
+            figures.add("sla", "met", period, met, cuts=cuts)
+            figures.add("sla", "breached", period, breached, cuts=cuts)
+            if met + breached:
+                rate = met / (met + breached)
+                figures.add("sla", "on_time_rate", period, rate, cuts=cuts)
+            at_once = sum(c.breached_on_change and not c.excluded for c in due)
+            figures.add("sla", "breached_on_change", period, at_once, cuts=cuts)
+    for name in ("first_response", "resolution"):
+        late = sum(c.clock == name and c.stopped is None and c.state == "breached" for c in clocks)
+        period = f"{iso(0)}..{today.isoformat()}"
+        figures.add("sla", "overdue", period, late, cuts={"clock": name})
+    return figures.rows
 
 
 def _arrears_figures(world: World, plan: Plan, today: date, figures: _Figures) -> None:

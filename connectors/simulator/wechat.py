@@ -4,10 +4,10 @@ import json
 from dataclasses import dataclass
 
 from . import wording
+from .case import Case, Event
 from .chance import PLANTED_PHONES, WECHAT, generator, phone
 from .customers import Customers
 from .days import DAY_S, OFFSET, compact, hotline_season, instant_text
-from .hotline import Case, Event
 from .organisation import Staff, holder_on, tree
 from .outage import OUTAGE_DAYS
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from .accounts import buyer_changes
 from .billing import Bills, Payments, charge
 from .calls import Calls, answer_phones, planted_values
+from .case import Case, Event
 from .chats import Session, chat
 from .customers import Customers, register
 from .days import DAY_S
 from .franchise import pass_on
-from .hotline import Case, Event, answer_calls
+from .hotline import answer_calls
 from .letters import Letter, open_letters
 from .mails import Thread, receive
 from .mentions import Mention, hear

@@ -1,26 +1,34 @@
--- The due times read one target of each clock, in the unit they count in.
 with
+
+clocks as (
+    select * from {{ ref('dim_sla_clock') }}
+),
 
 policies as (
     select * from {{ ref('dim_sla_policy') }}
 ),
 
-expected as (
-    select
-        'first_reply' as clock,
-        'hours' as unit
-    union all
-    select
-        'resolution',
-        'working_days'
+unconditional as (
+    select distinct clock
+    from policies
+    where
+        is_in_force
+        and cycle is null
+        and source is null
+        and kind is null
+        and category_path is null
+        and priority is null
+        and complexity is null
+        and org_unit_id is null
+        and channel is null
+        and reporter_type is null
 ),
 
 final as (
-    select expected.clock
-    from expected
-    left join policies
-        on expected.clock = policies.clock and expected.unit = policies.unit
-    where policies.target is null or policies.target <= 0
+    select clocks.clock
+    from clocks
+    anti join unconditional
+        on clocks.clock = unconditional.clock
 )
 
 select * from final

@@ -72,6 +72,22 @@ delivered as (
     from {{ ref('stg_hr__staffing') }}
     union all
     select
+        'fct_message',
+        count(*),
+        (
+            select cast(count(*) as decimal(18, 2))
+            from {{ ref('stg_huiyin__attempts') }}
+            where message_id in (select message_id from {{ ref('stg_huiyin__messages') }})
+        )
+    from {{ ref('stg_huiyin__messages') }}
+    union all
+    select
+        'fct_audit_event',
+        count(*),
+        0
+    from {{ ref('stg_huiyin__audit_events') }}
+    union all
+    select
         'bridge_customer',
         count(*),
         0
@@ -156,6 +172,18 @@ stored as (
         count(*),
         cast(sum(headcount) as decimal(18, 2))
     from {{ ref('fct_staffing') }}
+    union all
+    select
+        'fct_message',
+        count(*),
+        cast(coalesce(sum(attempts), 0) as decimal(18, 2))
+    from {{ ref('fct_message') }}
+    union all
+    select
+        'fct_audit_event',
+        count(*),
+        0
+    from {{ ref('fct_audit_event') }}
     union all
     select
         'bridge_customer',

@@ -1,8 +1,8 @@
 -- The models whose key has several columns have one row per key.
 {% set grains = {
-    'calendar_date': ['calendar_id', 'date_on'],
-    'calendar_interval': ['calendar_id', 'zone', 'starts_at'],
-    'bridge_org_closure': ['ancestor_id', 'descendant_id'],
+    'calendar_date': ['calendar_id', 'evaluation', 'date_on'],
+    'calendar_interval': ['calendar_id', 'zone', 'evaluation', 'starts_at'],
+    'bridge_org_closure': ['ancestor_id', 'descendant_id', 'valid_from'],
     'fct_arrears_daily': ['customer_id', 'balance_on'],
     'fct_arrears_monthly': ['customer_id', 'month_on'],
     'fct_customer_monthly': ['customer_id', 'month_on'],

@@ -7,7 +7,9 @@ intervals as (
         zone,
         starts_at,
         ends_at,
-        lead(starts_at) over (partition by calendar_id, zone order by starts_at) as next_starts_at
+        lead(starts_at) over (
+            partition by calendar_id, zone, evaluation order by starts_at
+        ) as next_starts_at
     from {{ ref('calendar_interval') }}
 ),
 

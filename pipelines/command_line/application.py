@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from pipelines.command_line.account import add_to as add_accounts
+from pipelines.command_line.calendar import add_to as add_calendars
 from pipelines.command_line.client import add_to as add_client
 from pipelines.command_line.contract import add_to as add_contracts
 from pipelines.command_line.data import add_to as add_data
@@ -17,6 +18,7 @@ from pipelines.command_line.exchange import add_to as add_exchange
 from pipelines.command_line.figures import add_to as add_figures
 from pipelines.command_line.process import add_to as add_processes
 from pipelines.command_line.quarantine import add_to as add_quarantine
+from pipelines.command_line.sla import add_to as add_sla
 from pipelines.command_line.superset import add_to as add_superset
 from pipelines.command_line.telling import add_to as add_telling
 
@@ -53,6 +55,8 @@ add_deliveries(application)
 add_quarantine(application)
 add_exchange(application)
 add_figures(application)
+add_calendars(application)
+add_sla(application)
 add_telling(application)
 add_accounts(application)
 add_client(application)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -20,6 +23,9 @@ from pipelines.command_line.output import (
 )
 from pipelines.errors import exit_code_of
 from pipelines.progress import Steps
+
+if TYPE_CHECKING:
+    from pipelines.known_then import KnownThen
 
 _MOST_DAYS = 3660
 StrictOption = Annotated[
@@ -103,14 +109,37 @@ def ingest(
 def build(
     context: typer.Context,
     days: DaysOption = None,
+    known_at: Annotated[
+        str | None,
+        typer.Option(
+            "--known-at",
+            help="当时所知：时刻、快照编号或 now / known then: instant, snapshot tag or now",
+        ),
+    ] = None,
+    into: Annotated[
+        Path | None, typer.Option(help="写入的文件，不发布 / file to write, nothing is published")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="覆盖已有的文件 / replace an existing file")
+    ] = False,
     output: FormatOption = Format.text,
 ) -> None:
     """构建星型模型并发布快照 / build the star schema and publish a snapshot.
 
-    例 / examples: huiyin build; huiyin build --days 2026-03-01..2026-03-10
+    --known-at 在一旁按当时已到的数据和已公布的规则重建，写入 --into 的文件，不动已发布的一切 /
+    --known-at builds from what had arrived and been announced then, into the file of --into, and
+    leaves all that is published alone. 不带时区的时刻按本地时区 / an instant without an offset is
+    local. 例 / examples: huiyin build; huiyin build --days 2026-03-01..2026-03-10;
+    huiyin build --known-at 2026-03-31T09:00 --into then.duckdb;
+    huiyin build --known-at 20260330-0001 --into then.duckdb
     """
     from pipelines.workflow import build_and_publish
 
+    if known_at is not None or into is not None:
+        _build_known_then(context, known_at, into, days=days, force=force, output=output)
+        return
+    if force:
+        raise typer.BadParameter("只与 --into 合用 / only with --into", param_hint="--force")
     installation = open_installation(context)
     steps = Steps(installation.settings.log_format)
     with steps.step("build and publish"):
@@ -126,6 +155,77 @@ def build(
         )
     else:
         print_text(f"没有变化 nothing changed; 快照 snapshot {report.tag}")
+
+
+def _build_known_then(
+    context: typer.Context,
+    known_at: str | None,
+    into: Path | None,
+    *,
+    days: str | None,
+    force: bool,
+    output: Format,
+) -> None:
+    from pipelines.known_then import build_known_then
+
+    if known_at is None or into is None:
+        lacking = "--known-at" if known_at is None else "--into"
+        message = "--known-at 与 --into 要一起给出 / --known-at and --into go together"
+        raise typer.BadParameter(message, param_hint=lacking)
+    if days is not None:
+        message = "不与 --known-at 合用 / not with --known-at, which builds every day"
+        raise typer.BadParameter(message, param_hint="--days")
+    installation = open_installation(context)
+    steps = Steps(installation.settings.log_format)
+    with steps.step("build what was known then"):
+        known = build_known_then(
+            installation, known_at, into, force=force, say=steps.say, progress=steps.count
+        )
+    if output is Format.json:
+        print_json({**vars_of(known), "file": str(known.file)})
+        return
+    print_text(
+        f"{known.information['known_at']} 已知 known: {known.batches} 批 batches, "
+        f"业务日期 business date {known.information['business_date']}; "
+        f"{known.models} 个模型 models, {known.checks} 项检查 checks"
+    )
+    print_text(f"写入 written: {known.file}")
+    print_text(f"  huiyin cube --db {known.file} query cases --measures cases")
+    for line in _comparison_of(known):
+        print_text(line)
+
+
+def _comparison_of(known: KnownThen) -> Iterator[str]:
+    """With which messages the built file can be compared, in both languages."""
+    zone = ZoneInfo(known.information["zone"])
+    for one in known.comparable:
+        yield (
+            f"可与快照 {one.tag} 的 {len(one.messages)} 条消息所告数字相比 / "
+            f"comparable with the figures of {len(one.messages)} messages of snapshot {one.tag}:"
+        )
+        if not one.is_same_moment:
+            yield (
+                f"  快照的时刻不同，随时刻变的数字用 --known-at {one.tag} / it speaks of "
+                f"{one.as_of.isoformat()}: for figures that depend on it use --known-at {one.tag}"
+            )
+        if not one.is_same_definition:
+            yield (
+                "  此后模型或立方体改过，差别可能由此而来 / models or cubes have changed since, "
+                "which may be why figures differ"
+            )
+        for message in one.messages:
+            yield (
+                f"  {message['message_id']}  {message['subject_id']}  {message['account_id']}  "
+                f"{message['created_at'].astimezone(zone):%Y-%m-%d %H:%M}"
+            )
+    if known.comparable:
+        yield "  huiyin message explain <编号 id>"
+    elif known.before is not None:
+        yield (
+            "没有消息出自同一批数据，可用 --known-at 快照编号 / no message told figures of exactly "
+            f"these batches; the last snapshot until then is {known.before}: --known-at "
+            f"{known.before}"
+        )
 
 
 def run(

@@ -43,12 +43,24 @@ def add_to(application: typer.Typer) -> None:
     application.add_typer(query)
 
 
+DatabaseOption = Annotated[
+    Path | None, typer.Option("--db", help="任何 DuckDB 文件代替快照 / any DuckDB file")
+]
+
+
+@query.callback()
+def choose_database_of_queries(context: typer.Context, db: DatabaseOption = None) -> None:
+    """命名查询：列出、执行 / named queries: list, run.
+
+    例 / example: huiyin query --db then.duckdb run daily_sales
+    """
+    context.meta["db"] = db
+
+
 @cube.callback()
 def choose_database(
     context: typer.Context,
-    db: Annotated[
-        Path | None, typer.Option(help="任何 DuckDB 文件代替快照 / any DuckDB file")
-    ] = None,
+    db: DatabaseOption = None,
     definitions: Annotated[
         Path | None,
         typer.Option(
@@ -56,7 +68,10 @@ def choose_database(
         ),
     ] = None,
 ) -> None:
-    """立方体：列出、描述、查询 / cubes: list, describe, query."""
+    """立方体：列出、描述、查询 / cubes: list, describe, query.
+
+    例 / example: huiyin cube --db then.duckdb query cases --measures complaints
+    """
     context.meta["db"] = db
     context.meta["definitions"] = definitions
 
@@ -71,6 +86,7 @@ def _opened(
     from cubes.catalogue import load_catalogue
     from cubes.snapshot import LOCKED
     from pipelines.errors import HomeError
+    from pipelines.known_file import information_of
 
     installation = open_installation(context)
     folder: Path | None = context.meta.get("definitions")
@@ -85,7 +101,8 @@ def _opened(
     except duckdb.Error as error:
         raise HomeError(f"Opening {database} failed: {error}. Check the path.") from error
     with connection:
-        yield catalogue, connection, {}, None
+        information = information_of(connection)
+        yield catalogue, connection, information, information.get("tag")
 
 
 @contextmanager
@@ -162,6 +179,7 @@ def cube_describe(
         print_json(description)
         return
     chinese = chosen == "zh"
+    yes = "是" if chinese else "yes"
     print_text(f"{description['label']} ({name}): {description['description']}")
     print_table(
         "度量" if chinese else "Measures",
@@ -171,8 +189,15 @@ def cube_describe(
     )
     print_table(
         "维度" if chinese else "Dimensions",
-        ["名称", "标签", "级"] if chinese else ["name", "label", "levels"],
-        [[d["name"], d["label"], ", ".join(d["levels"])] for d in description["dimensions"]],
+        (
+            ["名称", "标签", "级", "有历史"]
+            if chinese
+            else ["name", "label", "levels", "has history"]
+        ),
+        [
+            [d["name"], d["label"], ", ".join(d["levels"]), yes if d["has_history"] else ""]
+            for d in description["dimensions"]
+        ],
         empty="-",
     )
 
@@ -199,6 +224,13 @@ def cube_query(
     keys: Annotated[
         bool, typer.Option("--keys", help="带单位编号 / with the ids of units")
     ] = False,
+    as_was: Annotated[
+        bool,
+        typer.Option(
+            "--as-was",
+            help="按当时的组织、客户、分类 / units, customers, categories as they were then",
+        ),
+    ] = False,
     order: Annotated[str | None, typer.Option(help="排序 / order: -complaints")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="行数 / rows")] = None,
     scope: ScopeOption = None,
@@ -210,6 +242,9 @@ def cube_query(
 
     例 / example: huiyin cube query cases --measures complaints,reply_on_time_rate
     --by org.prefecture --period 2026-03 --totals grand
+
+    --as-was: 单位等按每条事实当天（--time 所指）的样子，默认按今天的 / each fact counts where its
+    unit stood at the fact's date (of --time), by default where it stands today
     """
     from cubes.query import CubeQuery, run_query
 
@@ -225,6 +260,7 @@ def cube_query(
             "totals": totals,
             "fill": fill,
             "keys": keys,
+            "as_was": as_was,
             "order": _split(order or ""),
             "limit": limit,
         }

@@ -21,6 +21,7 @@ def test_every_shipped_contract_loads_and_examples_are_off_unless_chosen() -> No
         "hall",
         "hotline",
         "hr",
+        "huiyin",
         "intake",
         "letters",
         "mail",

@@ -6,6 +6,8 @@ from datetime import date, timedelta
 
 import duckdb
 
+from tests.cubes.clocks import make_clocks
+
 PROVINCE, CITY_A, CITY_B = "51", "5101", "5102"
 COUNTY_A1, COUNTY_A2, COUNTY_B1 = "510101", "510102", "510201"
 
@@ -63,12 +65,19 @@ def make_marts(connection: duckdb.DuckDBPyConnection) -> None:
         "case when i % 2 = 0 then 'mass' else 'business' end, date '2024-01-01', null, true "
         "from range(1, 6) t(i)"
     )
+    for name in ("org", "customer", "category"):
+        run(
+            f"create table dim_{name}_history as "
+            "select *, date '1900-01-01' as valid_from, date '9999-12-31' as valid_to "
+            f"from dim_{name}"
+        )
     _cases(connection)
     _sales(connection)
     _arrears(connection)
     _usage(connection)
     _exchange(connection)
     _customers(connection)
+    make_clocks(connection)
     run("use main")
 
 
@@ -135,13 +144,13 @@ def _cases(connection: duckdb.DuckDBPyConnection) -> None:
         "resolved_on date, due_on date, reopen_count int, score int, first_reply_s bigint, "
         "first_reply_working_s bigint, resolution_s bigint, resolution_working_s bigint, "
         "first_reply_met boolean, resolution_met boolean, is_overdue boolean, "
-        "has_impossible_date boolean)"
+        "has_impossible_date boolean, is_merged boolean, is_spam boolean)"
     )
     for row in CASES:
         case, unit, customer, reporter, kind, category, channel, status, on, reply, met, late = row
         connection.execute(
             "insert into fct_case values (?, 'hotline', ?, ?, null, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, "
-            "null, null, null, 0, null, ?, null, ?, null, ?, null, ?, false)",
+            "null, null, null, 0, null, ?, null, ?, null, ?, null, ?, false, false, false)",
             [
                 *(case, case, unit, customer, reporter, kind, category, channel, status),
                 *(status == "new", f"{on} 02:00:00", on, reply, reply, met, bool(late)),

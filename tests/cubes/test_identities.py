@@ -42,6 +42,11 @@ measures:
   median: {agg: percentile, sql: amount, p: 0.5}
   mean: {agg: avg, sql: amount}
   share: {ratio: [big, rows]}
+  known: {agg: count, sql: amount}
+  told: {ratio: [known, rows]}
+  score: {weighted: {share: 3, told: 0.5}}
+  sure: {wilson: [big, rows], least: 2, z: 1.5}
+  drawn: {shrunk: [big, rows], m: 4}
   per_head: {ratio: [amount, head.heads], scale: 100}
 """,
     "definitions/stock": """
@@ -76,6 +81,13 @@ MEASURES = {
     "median": "quantile_cont(amount::double, 0.5)",
     "mean": "sum(amount)::double / nullif(count(amount), 0)",
     "share": "(count(*) filter (where amount > 5))::double / nullif(count(*), 0)",
+    "score": "(3 * (count(*) filter (where amount > 5)) + 0.5 * count(amount))::double "
+    "/ nullif(3.5 * count(*), 0)",
+    # As the formula stands in books, with p for the share and n for the count.
+    "sure": "(select case when n >= 2 then greatest((p + 1.5 * 1.5 / (2 * n) - 1.5 * sqrt("
+    "p * (1 - p) / n + 1.5 * 1.5 / (4 * n * n))) / (1 + 1.5 * 1.5 / n), 0) end from (select "
+    "(count(*) filter (where amount > 5))::double / nullif(count(*), 0) as p, "
+    "count(*)::double as n))",
 }
 NAMES = {
     "place.region": "region",
@@ -211,6 +223,24 @@ def test_totals_equal_the_query_without_what_is_rolled_up(
     for kept in kinds:
         found = [row for row in result.totals if tuple(n for n in by if n in row) == kept]
         assert bag(found) == bag(world.ask("sale", list(MEASURES), list(kept)).rows)
+
+
+@modest
+@given(sales, by_names, st.booleans(), st.sampled_from(["none", "grand", "all"]))
+def test_a_shrunk_share_is_drawn_to_the_share_of_the_whole_answer(
+    world: World, rows: list[Any], by: list[str], cut_kind: bool, totals: str
+) -> None:
+    world.fill("sale", rows)
+    cuts = {"kind": ["x", None]} if cut_kind else {}
+    result = world.ask("sale", "drawn,big,rows", by, cuts=cuts, totals=totals)
+    counted = [row for row in rows if not cut_kind or row[1] in ("x", None)]
+    big = sum(row[3] is not None and row[3] > 5 for row in counted)
+    for row in [*result.rows, *result.totals]:
+        if counted:
+            expected = (row["big"] + 4 * big / len(counted)) / (row["rows"] + 4)
+            assert row["drawn"] == pytest.approx(expected)
+        else:
+            assert row["drawn"] is None
 
 
 @modest

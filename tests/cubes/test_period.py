@@ -47,10 +47,31 @@ def bounds(text: str) -> tuple[str, str]:
         ("week to date", "2026-03-30", "2026-03-30"),
         ("quarter to date", "2026-01-01", "2026-03-30"),
         ("year to date", "2026-01-01", "2026-03-30"),
+        ("last full week", "2026-03-23", "2026-03-29"),
+        ("last full month", "2026-02-01", "2026-02-28"),
+        ("last full quarter", "2025-10-01", "2025-12-31"),
+        ("last full year", "2025-01-01", "2025-12-31"),
     ],
 )
 def test_a_period_has_inclusive_ends(text: str, start: str, end: str) -> None:
     assert bounds(text) == (start, end)
+
+
+@pytest.mark.parametrize(
+    ("day", "text", "start", "end"),
+    [
+        (date(2026, 3, 31), "month", "2026-03-01", "2026-03-31"),
+        (date(2026, 3, 31), "quarter", "2026-01-01", "2026-03-31"),
+        (date(2025, 12, 31), "year", "2025-01-01", "2025-12-31"),
+        (date(2026, 3, 29), "week", "2026-03-23", "2026-03-29"),
+        (date(2026, 4, 1), "month", "2026-03-01", "2026-03-31"),
+    ],
+)
+def test_a_unit_that_ends_on_the_business_date_is_full(
+    day: date, text: str, start: str, end: str
+) -> None:
+    found = parse_period(f"last full {text}", day)
+    assert (str(found.start), str(found.end)) == (start, end)
 
 
 @pytest.mark.parametrize(

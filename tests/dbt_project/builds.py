@@ -18,6 +18,7 @@ from tests.dbt_project.batches import (
 from tests.dbt_project.channel_batches import add_first_channels, add_later_channels
 from tests.dbt_project.customer_batches import add_first_records, add_later_records
 from tests.dbt_project.deliveries import flat
+from tests.dbt_project.own_batches import add_first_own, add_later_own
 from tests.dbt_project.raw_home import RawHome
 
 AS_OF = datetime(2026, 3, 31, 1)
@@ -70,12 +71,14 @@ def make_builds(folder: Path) -> Builds:
     add_first_batches(home)
     add_first_channels(home)
     add_first_records(home)
+    add_first_own(home)
     seen.keep("first", home.dbt("run"))
 
     home.set_build(AS_OF, BUSINESS_DATE)
     add_later_batches(home)
     add_later_channels(home)
     add_later_records(home)
+    add_later_own(home)
     seen.keep("later", home.dbt("run"))
 
     # Nothing new, and all tests, those of units too, on what the incremental builds left.

@@ -12,6 +12,7 @@ import duckdb
 
 from connectors.case_mapping import FLAT_CASE_STREAM
 from connectors.contract import SOURCES, Stream, load_contracts, raw_columns
+from cubes.rule_table import RULE_TABLES
 
 PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
 
@@ -43,6 +44,11 @@ BUILD_TABLES = {
     "org_level": "level integer, name varchar, label_zh varchar, label_en varchar",
     "source_setting": "source varchar, label_zh varchar, label_en varchar, shape varchar, "
     "zone varchar, calendar_id varchar, currency varchar",
+    **{
+        f"operator_{table}": "".join(f"{column} varchar, " for column in columns)
+        + "row_no integer, recorded_at timestamp"
+        for table, columns in RULE_TABLES.items()
+    },
 }
 Row = Mapping[str, Any]
 # Raw tables and marts hold instants as naive UTC.

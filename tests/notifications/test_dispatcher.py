@@ -237,6 +237,33 @@ def test_after_the_hold_a_message_of_the_other_policy_is_left_for_a_person(world
     assert states(world) == {"unknown": 1}
 
 
+def test_every_change_of_an_attempt_moves_its_mark_and_no_repetition_the_planned_time(
+    world: Any,
+) -> None:
+    (identity,) = fill(world, 1, in_doubt_policy="ask")
+    gateway = Scripted(NotSent("down"), Ambiguous("timeout"))
+
+    def seen() -> list[tuple[str, float]]:
+        with world.engine.begin() as connection:
+            rows = connection.execute(
+                sa.select(attempt.c.state, attempt.c.changed_at).order_by(attempt.c.ordinal)
+            )
+            return [(row.state, (row.changed_at - world.now).total_seconds()) for row in rows]
+
+    world.dispatch(transport=gateway)
+    assert seen() == [("not_sent", 0)]
+    world.dispatch(now=world.now + timedelta(seconds=30), transport=gateway)
+    assert seen() == [("not_sent", 0), ("in_doubt", 30)]
+    world.dispatch(now=world.now + timedelta(seconds=90), transport=gateway)
+    assert seen() == [("not_sent", 0), ("unproved", 90)]
+    gateway.pending = [Receipt("r1", "X", "delivered", f"{identity}.2")]
+    world.dispatch(now=world.now + timedelta(seconds=300), transport=gateway)
+    assert seen() == [("not_sent", 0), ("delivered", 300)]
+    (row,) = world.messages()
+    assert (row.planned_at, row.unit_id) == (world.now, "CD")
+    assert row.due_at > row.planned_at
+
+
 def test_a_late_receipt_stops_the_second_attempt(world: Any) -> None:
     (identity,) = fill(world, 1)
     gateway = Scripted(Ambiguous("timeout"), NotSent("down"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +17,14 @@ from alembic.migration import MigrationContext
 from notifications.schema import (
     METADATA,
     account,
+    attempt,
     audit_event,
     credential,
     message,
     threshold,
 )
 from notifications.store import migrate, open_store, reading
+from tests.peers.databases import database_peer
 
 MIGRATIONS = Path(__file__).parents[2] / "notifications" / "migrations"
 
@@ -74,6 +78,74 @@ def test_a_store_of_the_first_version_keeps_its_messages_and_gets_the_new_tables
         config.attributes["connection"] = connection
         command.downgrade(config, "v0001")
         assert connection.exec_driver_sql("select text from message").scalar() == "正文"
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_rows_from_before_get_what_can_still_be_told_of_them(tmp_path: Path, kind: str) -> None:
+    url = f"sqlite:///{tmp_path / 'ops.db'}"
+    with ExitStack() as stack:
+        if kind == "postgresql":
+            peer = stack.enter_context(database_peer(kind, tmp_path))
+            url = peer.engine.url.render_as_string(hide_password=False)
+        engine = open_store(url)
+        stack.callback(engine.dispose)
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+
+        def moment(minute: int) -> str:
+            return f"2026-03-31T01:{minute:02d}:00.000000Z"
+
+        with engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "v0003")
+            for statement in (
+                f"insert into account values ('A', null, 'x', 'active', '{moment(0)}', '')",
+                f"insert into role_assignment values ('A', 'm', 'U2', '{moment(0)}')",
+                f"insert into role_assignment values ('A', 'm', 'U1', '{moment(0)}')",
+                *(
+                    f"insert into message values ('{name}', '{name}', 'digest', 'd', '{who}', 'c',"
+                    f" 'zh', 't', 'ucs2', 1, '{{}}', 's', 'resend', 5, 'queued', null, 1,"
+                    f" '{moment(9)}', '{moment(30)}', '{moment(0)}', '{moment(0)}', null)"
+                    for name, who in (("tried", "A"), ("waits", "gone"))
+                ),
+                f"insert into attempt values ('tried.1', 'tried', 1, 'g', 'not_sent', null, null,"
+                f" '{moment(1)}', '{moment(2)}')",
+                f"insert into attempt values ('tried.2', 'tried', 2, 'g', 'intent', null, null,"
+                f" '{moment(4)}', null)",
+                *(
+                    f"insert into audit_event values ({number}, '{moment(0)}', '{actor}', 'a', 'A',"
+                    f" '{detail}')"
+                    for number, actor, detail in (
+                        (1, "A", '{"digest": "daily_sales"}'),
+                        (2, "roster", '{"role": "m", "unit_id": "U3"}'),
+                        (3, "A", '{"unit": "typed"}'),
+                    )
+                ),
+            ):
+                connection.exec_driver_sql(statement)
+        migrate(url)
+        with engine.connect() as connection:
+
+            def all_of(*columns: Any) -> list[tuple[Any, ...]]:
+                query = sa.select(*columns).order_by(columns[0])
+                return [tuple(row) for row in connection.execute(query)]
+
+            base = datetime(2026, 3, 31, 1, tzinfo=UTC)
+            minute = timedelta(minutes=1)
+            assert all_of(message.c.message_id, message.c.planned_at, message.c.unit_id) == [
+                ("tried", base + minute, "U1"),
+                ("waits", base + 9 * minute, None),
+            ]
+            assert all_of(attempt.c.reference, attempt.c.changed_at) == [
+                ("tried.1", base + 2 * minute),
+                ("tried.2", base + 4 * minute),
+            ]
+            told = (audit_event.c.audit_event_id, audit_event.c.unit_id, audit_event.c.object_id)
+            assert all_of(*told) == [
+                (1, "U1", "daily_sales"),
+                (2, None, "U3"),
+                (3, "U1", None),
+            ]
 
 
 def test_a_failed_transaction_leaves_nothing_behind(world: Any) -> None:

@@ -31,3 +31,15 @@
         ) as date
     )
 {%- endmacro %}
+
+
+{#- As each_day, for every whole number from one to another, both included. -#}
+{% macro each_number(first_number, last_number) -%}
+    unnest(generate_series({{ first_number }}, {{ last_number }}))
+{%- endmacro %}
+
+
+{#- As each_day, for every minute from one time to another, both included. -#}
+{% macro each_minute(first_at, last_at) -%}
+    unnest(generate_series({{ first_at }}, {{ last_at }}, interval 1 minute))
+{%- endmacro %}

@@ -32,3 +32,21 @@
         '{}'
     )
 {%- endmacro %}
+
+
+{#- Whether a text list such as 'a;b' names a value; false for a null list, null for a null value. -#}
+{% macro list_names(list, value) -%}
+    contains(concat(';', coalesce({{ list }}, ''), ';'), concat(';', {{ value }}, ';'))
+{%- endmacro %}
+
+
+{#- Whether a path such as 'A/B/C' lies at or below another one such as 'A/B'. -#}
+{% macro path_within(path, above) -%}
+    starts_with(concat({{ path }}, '/'), concat({{ above }}, '/'))
+{%- endmacro %}
+
+
+{#- An expression of a select list that repeats its row for every part of a list such as 'a;b'. -#}
+{% macro each_part(list) -%}
+    unnest(string_split({{ list }}, ';'))
+{%- endmacro %}

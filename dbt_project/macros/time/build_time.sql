@@ -24,6 +24,12 @@
 {%- endmacro %}
 
 
+{#- The last date of the calendar: the end of the fifth year after the build's. -#}
+{% macro last_date() -%}
+    make_date(cast(year({{ local_date(as_of()) }}) as integer) + 5, 12, 31)
+{%- endmacro %}
+
+
 {#- The operator's IANA zone. -#}
 {% macro operator_zone() -%}
     (select zone from {{ source('build', 'build') }})
@@ -68,7 +74,26 @@
 {%- endmacro %}
 
 
+{#- The local date and time of an instant (naive UTC) in a zone. -#}
+{% macro local_time(instant, zone) -%}
+    timezone({{ zone }}, timezone('UTC', {{ instant }}))
+{%- endmacro %}
+
+
 {#- The instant (naive UTC) of a local date and time in a zone. -#}
 {% macro instant_of(local_time, zone) -%}
     timezone('UTC', timezone({{ zone }}, {{ local_time }}))
+{%- endmacro %}
+
+
+{#-
+    A left join that finds the operator's local day of an instant; its `date_on` is the local date.
+    Null for instants before 1970 and more than six years after the build.
+-#}
+{% macro join_local_day(days, alias, at) -%}
+    left join {{ days }} as {{ alias }}
+        on
+            cast({{ at }} as date) = {{ alias }}.bucket_on
+            and {{ at }} >= {{ alias }}.from_at
+            and {{ at }} < {{ alias }}.to_at
 {%- endmacro %}

@@ -47,7 +47,8 @@ def publish_marts(home: Path, tag: str = TAG) -> None:
         )
         run(
             "create table marts.calendar_date as select 'china' as calendar_id, date_on, "
-            "is_workday as is_working, false as is_provisional from marts.dim_date"
+            "is_workday as is_working, false as is_provisional, 'as_is' as evaluation "
+            "from marts.dim_date"
         )
     information = {"tag": tag, "business_date": "2026-03-30", "as_of": "2026-03-31T00:00:00+00:00"}
     publish(built, home / "published", tag, information, now=datetime.now(UTC), keep=3)

@@ -137,3 +137,13 @@ def test_a_pinned_snapshot_stays_open_under_its_reader_and_closes_after(tmp_path
         opened[0].cursor()
     pins.close()
     assert len(opened) == 2
+
+
+def test_a_cube_asked_as_it_was_tells_what_has_a_history(whole: Client) -> None:
+    asked = {"cube": "cases", "measures": ["cases"], "by": ["org.l2", "channel"]}
+    answer = whole.send("query_cube", **asked, as_was=True).json["data"]
+    assert answer["as_was"] == {"time": "created", "as_was": ["org"], "as_is": ["channel"]}
+    today = whole.send("query_cube", **asked).json["data"]
+    assert "as_was" not in today and answer["rows"] == today["rows"]
+    wrong = whole.send("query_cube", **asked, as_was="yes").json
+    assert wrong["data"]["faults"][0]["field"] == "as_was"

@@ -74,11 +74,14 @@ def test_cubes_of_a_bounded_key_have_its_rows_only(served: Served) -> None:
                 assert not _leaks(answer.text), (cube.cube, by, answer.text)
 
 
+@pytest.mark.parametrize("as_was", [False, True])
 @pytest.mark.parametrize("cut", ["#5102", "绵阳", "四川/绵阳", "#510201", ["#5101", "#5102"]])
 def test_a_cut_on_a_foreign_unit_is_answered_like_one_that_does_not_exist(
-    served: Served, cut: Any
+    served: Served, cut: Any, as_was: bool
 ) -> None:
-    foreign = served.city_a.send("query_cube", cube="cases", measures=["cases"], cuts={"org": cut})
+    foreign = served.city_a.send(
+        "query_cube", cube="cases", measures=["cases"], cuts={"org": cut}, as_was=as_was
+    )
     assert told(foreign)["code"] == "invalid"
     said = foreign.json["data"]["faults"][0]["message"]["en"]
     assert "no member" in said

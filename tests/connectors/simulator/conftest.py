@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from connectors.simulator import Truth, simulate
+from tests.connectors.simulator.case_reading import Reading, read_cases
 from tests.connectors.simulator.channel_reading import Channels, read_channels
 
 SEED, SCALE = 11, 0.05
@@ -33,6 +34,7 @@ TIMES = {
     "started_at": "%Y%m%d%H%M%S",
     "created_at": "%Y-%m-%d %H:%M:%S",
     "event_at": "%Y-%m-%d %H:%M:%S",
+    "limit_at": "%Y-%m-%d %H:%M:%S",
 }
 Row = dict[str, Any]
 
@@ -61,7 +63,7 @@ class File:
             return None
         try:
             for name, form in TIMES.items():
-                if name in row:
+                if row.get(name):
                     row[name] = datetime.strptime(row[name], form)  # noqa: DTZ007
             for name in ("amount", "charge"):
                 if name in row:
@@ -152,7 +154,8 @@ def land(home: Path) -> Landed:
     for matter in read_channels(home).matters:
         landed.rows["cases"].append(
             {"case_no": matter.case_no, "created_at": matter.created,
-             "kind_code": matter.kind, "unit_code": matter.unit_code}
+             "kind_code": matter.kind, "unit_code": matter.unit_code,
+             "channel_code": matter.source}
         )  # fmt: skip
         landed.rows["events"] += [
             {"case_no": matter.case_no, "event_code": s.code, "event_at": s.at,
@@ -190,6 +193,12 @@ def truth(simulated: tuple[Path, Truth]) -> Truth:
 @pytest.fixture(scope="session")
 def landed(home: Path) -> Landed:
     return land(home)
+
+
+@pytest.fixture(scope="session")
+def cases(landed: Landed) -> list[Reading]:
+    """The cases of all channels with their events, in no particular order."""
+    return read_cases(landed.rows)
 
 
 @pytest.fixture(scope="session")

@@ -15,14 +15,14 @@ events as (
 ),
 
 {% if last_build is none or flags.FULL_REFRESH -%}
-final as (
+scope as (
     select distinct
         source,
         case_no
     from events
 )
 {%- else -%}
-final as (
+scope as (
     select
         source,
         case_no
@@ -43,6 +43,15 @@ final as (
         on events.source = known.source and events.case_no = known.case_no
     where events.event_type = 'created'
 )
-{%- endif %}
+{%- endif %},
+
+-- A number joins many times faster than two texts; it is of this build alone.
+final as (
+    select
+        cast(row_number() over (order by source, case_no) as integer) as case_id,
+        source,
+        case_no
+    from scope
+)
 
 select * from final

@@ -4,17 +4,32 @@ settings as (
     select * from {{ source('build', 'source_setting') }}
 ),
 
+levels as (
+    select * from {{ ref('int_rule__calendar_level') }}
+),
+
 build as (
     select * from {{ source('build', 'build') }}
 ),
 
-final as (
+asked as (
     select
         settings.source,
         coalesce(settings.calendar_id, build.calendar_id) as calendar_id,
-        coalesce(settings.zone, build.zone) as zone
+        coalesce(settings.zone, build.zone) as source_zone
     from settings
     cross join build
+),
+
+final as (
+    select
+        asked.source,
+        asked.calendar_id,
+        asked.source_zone,
+        coalesce(levels.zone, asked.source_zone) as zone
+    from asked
+    left join levels
+        on asked.calendar_id = levels.calendar_id and levels.level = 0
 )
 
 select * from final

@@ -10,6 +10,7 @@ units as (
 
 closure as (
     select * from {{ ref('bridge_org_closure') }}
+    where is_current
 ),
 
 positions as (

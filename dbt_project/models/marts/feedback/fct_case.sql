@@ -11,12 +11,33 @@ cases as (
     select * from {{ ref('int_feedback__case_fold') }}
 ),
 
-dues as (
-    select * from {{ ref('int_feedback__case_due') }}
+transitions as (
+    select * from {{ ref('int_feedback__case_transition') }}
 ),
 
-positions as (
-    select * from {{ ref('int_feedback__case_position') }}
+readings as (
+    select * from {{ ref('int_sla__reading') }}
+    where evaluation = 'as_was'
+),
+
+source_calendars as (
+    select * from {{ ref('int_time__source_calendar') }}
+),
+
+timelines as (
+    select * from {{ ref('int_time__timeline') }}
+),
+
+days as (
+    select * from {{ ref('int_time__day') }}
+),
+
+settings as (
+    select * from {{ ref('int_sla__setting') }}
+),
+
+pieces as (
+    select * from {{ ref('int_time__working_piece') }}
 ),
 
 -- Named so that the model runs after the list its hook reads.
@@ -24,142 +45,171 @@ scope as (
     select * from {{ ref('int_feedback__case_scope') }}
 ),
 
-build as (
-    select * from {{ source('build', 'build') }}
+first_responses as (
+    select * from readings
+    where clock = 'first_response'
+),
+
+resolutions as (
+    select * from readings
+    where clock = 'resolution' and ordinal = 1
+),
+
+running as (
+    select
+        case_id,
+        coalesce(bool_or(is_open), false) as has_open_clock,
+        coalesce(
+            bool_or(clock = 'resolution' and is_breached and is_open), false
+        ) as is_resolution_late
+    from readings
+    group by case_id
+),
+
+illegal as (
+    select
+        case_id,
+        count(*) as illegal_transitions
+    from transitions
+    where is_illegal
+    group by case_id
+),
+
+last_days as (
+    select
+        resolutions.case_id,
+        cast(
+            timezone(
+                settings.zone, timezone('UTC', resolutions.due_at - interval 1 second)
+            ) as date
+        ) as due_on
+    from resolutions
+    inner join settings
+        on resolutions.setting_no = settings.setting_no
+),
+
+placed as (
+    select
+        cases.*,
+        timelines.timeline_no
+    from cases
+    semi join scope
+        on cases.case_id = scope.case_id
+    left join source_calendars
+        on cases.source = source_calendars.source
+    left join timelines
+        on
+            source_calendars.calendar_id = timelines.calendar_id
+            and source_calendars.zone = timelines.zone
+            and timelines.evaluation = 'as_was'
+),
+
+begun as (
+    select
+        placed.*,
+        {{ working_position('created_piece', 'placed.created_at') }} as created_s
+    from placed
+    {{ join_position('pieces', 'created_piece', 'placed.timeline_no', 'placed.created_at') }}
+),
+
+replied as (
+    select
+        begun.*,
+        {{ working_position('reply_piece', 'begun.first_reply_at') }} as first_reply_position_s
+    from begun
+    {{ join_position('pieces', 'reply_piece', 'begun.timeline_no', 'begun.first_reply_at') }}
 ),
 
 worked as (
     select
-        source,
-        case_no,
-        max(working_position_s) filter (where milestone = 'created') as created_s,
-        max(working_position_s) filter (where milestone = 'first_reply') as first_reply_s,
-        max(working_position_s) filter (where milestone = 'first_resolved') as first_resolved_s
-    from positions
-    group by source, case_no
-),
-
-joined as (
-    select
-        cases.*,
-        dues.reply_due_at,
-        dues.resolution_due_at,
-        dues.due_on,
-        dues.is_due_provisional,
-        worked.created_s,
-        worked.first_reply_s as first_reply_position_s,
-        worked.first_resolved_s as first_resolved_position_s,
-        build.as_of,
-        cases.status not in ('resolved', 'closed', 'rejected', 'withdrawn') as is_open,
-        cases.first_reply_at >= cases.created_at as has_reply_time,
-        cases.first_resolved_at >= cases.created_at as has_resolution_time
-    from cases
-    semi join scope
-        on cases.source = scope.source and cases.case_no = scope.case_no
-    inner join dues
-        on cases.source = dues.source and cases.case_no = dues.case_no
-    inner join worked
-        on cases.source = worked.source and cases.case_no = worked.case_no
-    cross join build
-),
-
-judged as (
-    select
-        *,
-        -- An undated end, or an impossible date, means that it happened and nobody knows when:
-        -- neither met nor breached.
-        first_resolved_at is null and (
-            (not is_open and status_precision = 'unknown')
-            or coalesce({{ text_matches('date_flag', '(^|,)resolved') }}, false)
-        ) as is_resolution_unknown,
-        first_reply_at is null and (
-            (not is_open and status_precision = 'unknown')
-            or coalesce({{ text_matches('date_flag', '(^|,)(first_reply|resolved)') }}, false)
-        ) as is_reply_unknown
-    from joined
-),
-
-measured as (
-    select
-        *,
-        case
-            when first_reply_at <= reply_due_at then true
-            when first_reply_at > reply_due_at then false
-            when is_reply_unknown then null
-            when as_of > reply_due_at then false
-        end as first_reply_met,
-        -- The due instant is the first of the next day, so what is known to the day and lies on it
-        -- happened after the last day.
-        case
-            when
-                first_resolved_at < resolution_due_at
-                or (
-                    first_resolved_at = resolution_due_at
-                    and first_resolved_precision is distinct from 'day'
-                )
-                then true
-            when first_resolved_at >= resolution_due_at then false
-            when is_resolution_unknown then null
-            when as_of > resolution_due_at then false
-        end as resolution_met
-    from judged
+        replied.*,
+        {{ working_position('resolved_piece', 'replied.first_resolved_at') }}
+            as first_resolved_position_s
+    from replied
+    {{ join_position('pieces', 'resolved_piece', 'replied.timeline_no', 'replied.first_resolved_at') }}
 ),
 
 final as (
     select
-        {{ surrogate_key(['source', 'case_no']) }} as case_key,
-        source,
-        case_no,
-        org_unit_id,
-        holder_unit_id,
-        customer_id,
-        reporter_key,
-        kind,
+        {{ surrogate_key(['worked.source', 'worked.case_no']) }} as case_key,
+        worked.source,
+        worked.case_no,
+        worked.org_unit_id,
+        worked.holder_unit_id,
+        worked.customer_id,
+        worked.reporter_key,
+        worked.kind,
         case
-            when category_path is not null then {{ surrogate_key(['source', 'category_path']) }}
+            when worked.category_path is not null
+                then {{ surrogate_key(['worked.source', 'worked.category_path']) }}
         end as category_id,
-        channel_id,
-        status,
-        urgency,
-        is_open,
-        created_at,
-        created_precision,
-        {{ local_date('created_at') }} as created_on,
-        first_reply_at,
-        {{ local_date('first_reply_at') }} as first_reply_on,
-        first_resolved_at,
-        resolved_at,
-        {{ local_date('resolved_at') }} as resolved_on,
-        closed_at,
-        cast(reopen_count as integer) as reopen_count,
-        cast(reopen_count + 1 as integer) as cycle_count,
-        score,
-        reply_due_at,
-        resolution_due_at,
-        due_on,
-        coalesce(is_due_provisional, false) as is_due_provisional,
-        case when has_reply_time then {{ seconds_between('created_at', 'first_reply_at') }} end
-            as first_reply_s,
-        case when has_reply_time then first_reply_position_s - created_s end
-            as first_reply_working_s,
-        case when has_resolution_time then {{ seconds_between('created_at', 'first_resolved_at') }}
+        worked.channel_id,
+        worked.status,
+        worked.urgency,
+        worked.priority,
+        worked.is_open,
+        worked.is_merged,
+        worked.merged_into_case_no,
+        worked.is_spam,
+        worked.created_at,
+        worked.created_precision,
+        {{ local_date('worked.created_at') }} as created_on,
+        worked.first_reply_at,
+        {{ local_date('worked.first_reply_at') }} as first_reply_on,
+        worked.first_resolved_at,
+        worked.resolved_at,
+        {{ local_date('worked.resolved_at') }} as resolved_on,
+        worked.closed_at,
+        cast(worked.reopen_count as integer) as reopen_count,
+        cast(worked.reopen_count + 1 as integer) as cycle_count,
+        worked.score,
+        first_responses.due_at as reply_due_at,
+        resolutions.due_at as resolution_due_at,
+        last_days.due_on,
+        coalesce(days.is_provisional, false) as is_due_provisional,
+        case
+            when worked.first_reply_at >= worked.created_at
+                then {{ seconds_between('worked.created_at', 'worked.first_reply_at') }}
+        end as first_reply_s,
+        case
+            when worked.first_reply_at >= worked.created_at
+                then worked.first_reply_position_s - worked.created_s
+        end as first_reply_working_s,
+        case
+            when worked.first_resolved_at >= worked.created_at
+                then {{ seconds_between('worked.created_at', 'worked.first_resolved_at') }}
         end as resolution_s,
-        case when has_resolution_time then first_resolved_position_s - created_s end
-            as resolution_working_s,
-        first_reply_met,
-        resolution_met,
-        is_open
-        and first_resolved_at is null
-        and coalesce(as_of > resolution_due_at, false) as is_overdue,
-        promised_due_at,
-        date_flag,
-        date_flag is not null as has_impossible_date,
-        not is_open
-        and not has_later_event
-        and (first_reply_met is not null or coalesce(as_of > reply_due_at, false))
-        and (resolution_met is not null or coalesce(as_of > resolution_due_at, false))
-            as is_settled
-    from measured
+        case
+            when worked.first_resolved_at >= worked.created_at
+                then worked.first_resolved_position_s - worked.created_s
+        end as resolution_working_s,
+        case first_responses.state when 'met' then true when 'breached' then false end
+            as first_reply_met,
+        case resolutions.state when 'met' then true when 'breached' then false end
+            as resolution_met,
+        worked.is_open and coalesce(running.is_resolution_late, false) as is_overdue,
+        cast(coalesce(illegal.illegal_transitions, 0) as integer) as illegal_transitions,
+        worked.promised_due_at,
+        worked.date_flag,
+        worked.date_flag is not null as has_impossible_date,
+        not worked.is_open
+        and not worked.has_later_event
+        and not coalesce(running.has_open_clock, false) as is_settled
+    from worked
+    left join first_responses
+        on worked.case_id = first_responses.case_id
+    left join resolutions
+        on worked.case_id = resolutions.case_id
+    left join last_days
+        on worked.case_id = last_days.case_id
+    left join settings
+        on resolutions.setting_no = settings.setting_no
+    left join days
+        on settings.timeline_no = days.timeline_no and last_days.due_on = days.date_on
+    left join running
+        on worked.case_id = running.case_id
+    left join illegal
+        on worked.case_id = illegal.case_id
 )
 
 select * from final

@@ -1,94 +1,166 @@
 with
 
-days as (
-    select * from {{ ref('calendar_date') }}
+spans as (
+    select * from {{ ref('int_time__calendar_span') }}
 ),
 
-calendars as (
-    select * from {{ ref('calendar') }}
+weeks as (
+    select * from {{ ref('int_time__calendar_week') }}
 ),
 
-templates as (
-    select * from {{ ref('calendar_template') }}
-),
-
-source_calendars as (
-    select * from {{ ref('int_time__source_calendar') }}
-),
-
-build as (
-    select * from {{ source('build', 'build') }}
+day_rows as (
+    select
+        *,
+        {{ announced_at('announced') }} as known_from
+    from {{ ref('int_rule__calendar_day') }}
+    where starts is not null
 ),
 
 used as (
-    select
+    select distinct
         calendar_id,
         zone
-    from source_calendars
-    union
-    select
-        calendar_id,
-        zone
-    from build
+    from {{ ref('int_time__used_calendar') }}
 ),
 
-working as (
+hours as (
     select
-        days.calendar_id,
-        days.date_on,
-        case
-            when days.is_makeup then calendars.makeup_weekday
-            else {{ iso_weekday('days.date_on') }}
-        end as weekday
-    from days
-    inner join calendars
-        on days.calendar_id = calendars.calendar_id
-    where days.is_working
+        spans.calendar_id,
+        spans.evaluation,
+        spans.date_on,
+        spans.from_local,
+        spans.to_local,
+        weeks.starts,
+        weeks.ends
+    from spans
+    inner join weeks
+        on
+            spans.calendar_id = weeks.calendar_id
+            and spans.hours_weekday = weeks.weekday
+            and spans.date_on >= weeks.valid_from
+            and (weeks.valid_to is null or spans.date_on < weeks.valid_to)
+    union all
+    select
+        spans.calendar_id,
+        spans.evaluation,
+        spans.date_on,
+        spans.from_local,
+        spans.to_local,
+        day_rows.starts,
+        day_rows.ends
+    from spans
+    inner join day_rows
+        on
+            spans.level_id = day_rows.calendar_id
+            and spans.date_on = day_rows.date_on
+            and spans.known_from = day_rows.known_from
+            and spans.is_operator = day_rows.is_operator
+    where spans.has_hours
+),
+
+-- Dates whose clock is set, forward or back, within three hours of them, by zone.
+turned as (
+    select
+        dates.date_on,
+        zones.zone
+    from (select distinct date_on from spans) as dates
+    cross join (select distinct zone from used) as zones
+    where
+        {{ seconds_between(
+            instant_of("dates.date_on - interval 3 hour", 'zones.zone'),
+            instant_of("dates.date_on + interval 27 hour", 'zones.zone')
+        ) }} <> 108000
 ),
 
 local_intervals as (
     select
-        working.calendar_id,
+        hours.calendar_id,
+        hours.evaluation,
         used.zone,
-        cast(working.date_on as timestamp)
-        + cast(split_part(templates.starts, ':', 1) as integer) * interval 1 hour
-        + cast(split_part(templates.starts, ':', 2) as integer) * interval 1 minute as starts_local,
-        cast(working.date_on as timestamp)
-        + cast(split_part(templates.ends, ':', 1) as integer) * interval 1 hour
-        + cast(split_part(templates.ends, ':', 2) as integer) * interval 1 minute as ends_local
-    from working
-    inner join templates
-        on working.calendar_id = templates.calendar_id and working.weekday = templates.weekday
+        hours.date_on,
+        greatest(
+            cast(hours.date_on as timestamp) + ({{ time_of_day('hours.starts') }}),
+            hours.from_local
+        ) as starts_local,
+        least(
+            cast(hours.date_on as timestamp) + ({{ time_of_day('hours.ends') }}),
+            hours.to_local
+        ) as ends_local,
+        turned.date_on is not null as is_turned
+    from hours
     inner join used
-        on working.calendar_id = used.calendar_id
+        on hours.calendar_id = used.calendar_id
+    left join turned
+        on hours.date_on = turned.date_on and used.zone = turned.zone
 ),
 
-intervals as (
+-- Where the clock is set, what it shows decides minute by minute: an hour that it skips holds
+-- nothing, an hour that it repeats counts twice.
+minutes as (
     select
         calendar_id,
+        evaluation,
+        zone,
+        starts_local,
+        ends_local,
+        {{ each_minute(
+            instant_of('starts_local', 'zone') ~ ' - interval 3 hour',
+            instant_of('ends_local', 'zone') ~ ' + interval 3 hour'
+        ) }} as minute_at
+    from local_intervals
+    where is_turned and ends_local > starts_local
+),
+
+runs as (
+    select
+        *,
+        minute_at - row_number() over (
+            partition by calendar_id, evaluation, zone, starts_local order by minute_at
+        ) * interval 1 minute as run
+    from minutes
+    where
+        {{ local_time('minute_at', 'zone') }} >= starts_local
+        and {{ local_time('minute_at', 'zone') }} < ends_local
+),
+
+placed as (
+    select
+        calendar_id,
+        evaluation,
         zone,
         {{ instant_of('starts_local', 'zone') }} as starts_at,
         {{ instant_of('ends_local', 'zone') }} as ends_at
     from local_intervals
+    where not is_turned and ends_local > starts_local
+    union all
+    select
+        calendar_id,
+        evaluation,
+        zone,
+        min(minute_at),
+        max(minute_at) + interval 1 minute
+    from runs
+    group by calendar_id, evaluation, zone, starts_local, run
 ),
 
 measured as (
     select
         *,
         {{ seconds_between('starts_at', 'ends_at') }} as seconds
-    from intervals
+    from placed
 ),
 
 final as (
     select
         calendar_id,
         zone,
+        evaluation,
         starts_at,
         ends_at,
         seconds,
         cast(
             sum(seconds) over (
-                partition by calendar_id, zone order by starts_at
+                partition by calendar_id, zone, evaluation order by starts_at
                 rows between unbounded preceding and current row
             ) - seconds as bigint
         ) as cumulative_s

@@ -24,7 +24,10 @@ final as (
         holiday_name,
         is_provisional
     from days
-    where calendar_id = {{ operator_calendar() }}
+    where
+        calendar_id = {{ operator_calendar() }}
+        and evaluation = 'as_is'
+        and year(date_on) <= year({{ local_date(as_of()) }}) + 1
 )
 
 select * from final

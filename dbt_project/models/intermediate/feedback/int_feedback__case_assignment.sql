@@ -1,0 +1,185 @@
+{{ config(materialized='table') }}
+
+with
+
+events as (
+    select * from {{ ref('int_feedback__case_event') }}
+),
+
+transitions as (
+    select * from {{ ref('int_feedback__case_transition') }}
+),
+
+-- Nobody holds a case any more that was merged into another or is spam.
+excluded as (
+    select
+        case_id,
+        min(valid_from) as excluded_at
+    from {{ ref('int_feedback__case_exclusion') }}
+    where valid_to is null
+    group by case_id
+),
+
+told as (
+    select
+        events.case_id,
+        events.place,
+        events.cycle,
+        events.event_at,
+        events.holder_unit_id,
+        events.holder_id,
+        events.partner_id,
+        events.holder_unit_id is not null or events.holder_id is not null as tells_holder,
+        transitions.status,
+        events.is_by_staff
+        and events.event_type in (
+            'public_reply', 'progress_reply', 'internal_note', 'resolved', 'forwarded',
+            'status_set', 'accepted', 'rejected'
+        ) as is_work
+    from events
+    left join transitions
+        on events.case_id = transitions.case_id and events.place = transitions.place
+    where
+        transitions.status is not null
+        or events.holder_unit_id is not null
+        or events.holder_id is not null
+        or events.partner_id is not null
+        or events.is_by_staff
+),
+
+carried as (
+    select
+        case_id,
+        place,
+        cycle,
+        event_at,
+        is_work,
+        last_value(holder_unit_id ignore nulls) over so_far as holder_unit_id,
+        -- A unit that is named without a person has taken the case from the person before.
+        nullif(
+            last_value(case when tells_holder then coalesce(holder_id, '') end ignore nulls)
+                over so_far,
+            ''
+        ) as holder_id,
+        last_value(partner_id ignore nulls) over so_far as partner_id,
+        last_value(status ignore nulls) over so_far as status
+    from told
+    window
+        so_far as (
+            partition by case_id order by place
+            rows between unbounded preceding and current row
+        )
+),
+
+classed as (
+    select
+        case_id,
+        place,
+        cycle,
+        event_at,
+        is_work,
+        holder_unit_id,
+        holder_id,
+        case when status = 'waiting_on_partner' then partner_id end as partner_id,
+        case
+            when status in ('resolved', 'closed', 'rejected', 'withdrawn') then 'none'
+            when status = 'waiting_on_reporter' then 'reporter'
+            when status = 'waiting_on_partner' then 'partner'
+            when holder_id is not null then 'person'
+            when holder_unit_id is not null then 'unit'
+            else 'unassigned'
+        end as holder_kind
+    from carried
+),
+
+compared as (
+    select
+        *,
+        lag(case_id) over case_events is null
+        or lag(holder_kind) over case_events <> holder_kind
+        or lag(holder_unit_id) over case_events is distinct from holder_unit_id
+        or lag(holder_id) over case_events is distinct from holder_id
+        or lag(partner_id) over case_events is distinct from partner_id as is_change
+    from classed
+    window case_events as (partition by case_id order by place)
+),
+
+grouped as (
+    select
+        *,
+        sum(case when is_change then 1 else 0 end) over (
+            partition by case_id order by place
+            rows between unbounded preceding and current row
+        ) as stay
+    from compared
+),
+
+stays as (
+    select
+        case_id,
+        stay,
+        min(place) as place,
+        min(cycle) as cycle,
+        min(event_at) as valid_from,
+        max(holder_kind) as holder_kind,
+        max(holder_unit_id) as holder_unit_id,
+        max(holder_id) as holder_id,
+        max(partner_id) as partner_id,
+        coalesce(bool_or(is_work), false) as has_work
+    from grouped
+    group by case_id, stay
+),
+
+followed as (
+    select
+        *,
+        lead(valid_from) over case_stays as valid_to,
+        lead(holder_unit_id) over case_stays as next_unit_id,
+        lag(holder_unit_id) over case_stays as previous_unit_id
+    from stays
+    window case_stays as (partition by case_id order by place)
+),
+
+judged as (
+    select
+        *,
+        -- Passed on soon, without any work, to another unit: it should not have come here.
+        coalesce(
+            holder_kind in ('unit', 'person')
+            and not has_work
+            and next_unit_id <> holder_unit_id
+            and {{ seconds_between('valid_from', 'valid_to') }} <= {{ misroute_seconds() }},
+            false
+        ) as is_misrouted
+    from followed
+),
+
+final as (
+    select
+        judged.case_id,
+        cast(
+            row_number() over (partition by judged.case_id order by judged.place) as integer
+        ) as ordinal,
+        judged.cycle,
+        judged.holder_kind,
+        judged.holder_unit_id,
+        judged.holder_id,
+        judged.partner_id,
+        judged.valid_from,
+        case
+            when excluded.excluded_at is null then judged.valid_to
+            else least(judged.valid_to, greatest(excluded.excluded_at, judged.valid_from))
+        end as valid_to,
+        judged.is_misrouted,
+        case
+            when judged.holder_kind in ('unit', 'person') and judged.is_misrouted
+                then judged.previous_unit_id
+            when judged.holder_kind in ('unit', 'person') then judged.holder_unit_id
+        end as responsible_unit_id
+    from judged
+    left join excluded
+        on judged.case_id = excluded.case_id
+    where judged.holder_kind <> 'none'
+)
+
+select * from final

@@ -1,0 +1,7 @@
+with
+
+final as (
+    {{ rule_rows('calendar_day') }}
+)
+
+select * from final
