@@ -31,6 +31,7 @@ from pipelines.build_input import (
 )
 from pipelines.dbt_run import DBT_PROJECT, NodeResult, run_dbt
 from pipelines.errors import BuildFailedError
+from pipelines.explanation_check import check_explanations
 from pipelines.home import Home
 from pipelines.operator_rows import SITE as RULES_OF_SITE
 from pipelines.operator_rows import Rules, read_rules
@@ -123,6 +124,7 @@ def build(
         create_views(catalogue, warehouse, zone=request.zone)
         check_catalogue(catalogue, warehouse)
         create_macros(catalogue, warehouse, business_date=request.business_date)
+        check_explanations(warehouse)
         _mark_built(warehouse, frozen, signature)
         warehouse.execute("checkpoint")
     return BuildReport(frozen, tuple(nodes), full)

@@ -13,10 +13,12 @@ from pipelines.settings import PROJECT_ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from connectors.intake.desk import Desk
     from connectors.intake.request import Application
     from connectors.pii_store import PiiStore
+    from cubes.errors import Fault
     from cubes.snapshot import Snapshot
     from pipelines.installation import Installation
 
@@ -47,30 +49,50 @@ def intake_desk(installation: Installation, open_snapshot: Callable[[], Snapshot
     from connectors.inbox_writer import InboxWriter
     from connectors.intake.desk import Desk
     from connectors.intake.form import load_form
-    from connectors.intake.published import PublishedFollower
+    from connectors.intake.published import IntakeSource, PublishedFollower
 
     home, settings = installation.home, installation.settings
     home.ensure()
     require_inbox(installation)
     contract = installation.declared_contracts[SOURCE]
     hasher = pii_store(installation)
+    zone = contract.zone or settings.timezone
     return Desk(
         inbox_path=home.inbox,
         writer=InboxWriter(home.inbox, lambda: pii_store(installation), on_death=_end_process),
         follower=PublishedFollower(
             lambda: published_tag(installation),
             open_snapshot,
-            contract.calendar or settings.calendar,
+            IntakeSource(SOURCE, contract.calendar or settings.calendar, zone),
         ),
         form=load_form(installation.search_path("connectors/forms")),
         pseudonym=hasher.pseudonym,
         key=installation.secrets.derive("intake secret"),
-        zone=contract.zone or settings.timezone,
+        zone=zone,
         now=installation.now,
         seconds=time.monotonic,
         rng=random.SystemRandom(),
         source=SOURCE,
+        unrated_priority=lambda at: _unrated_priority(installation, at),
     )
+
+
+def _unrated_priority(installation: Installation, at: datetime) -> str | None:
+    """The priority that the rule rows give a case that tells nothing of it. Faulty rows of the
+    operator, which every build tells of, keep nobody from raising a matter: the shipped ones count.
+    """
+    from cubes.local_clock import zone_of
+    from cubes.rule_table import read_rule_rows
+    from cubes.sla_policy import unrated_priority
+    from pipelines.operator_rows import SHIPPED, SITE
+
+    table = "sla_priority"
+    shipped = read_rule_rows(SHIPPED / f"{table}.csv", table, [])
+    faults: list[Fault] = []
+    path = installation.home.site(SITE) / f"{table}.csv"
+    added = read_rule_rows(path, table, faults, is_operator=True)
+    rows = shipped if faults else [*shipped, *added]
+    return unrated_priority(rows, at, zone_of(installation.settings.timezone))
 
 
 def pii_store(installation: Installation) -> PiiStore:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC
 from typing import TYPE_CHECKING
 
-from cubes.working_calendar import CalendarDay, DayKind, WorkingCalendar, interval_calendar
+from cubes.published_calendar import published_timeline
+from cubes.working_calendar import WorkingCalendar
 from pipelines.installation import Installation
 from pipelines.settings import PROJECT_ROOT
 
@@ -49,8 +49,6 @@ def find_calendar(
 def _published(
     snapshot: Snapshot, calendar_id: str, zone: str | None, operator_zone: str
 ) -> WorkingCalendar | None:
-    from cubes.local_clock import zone_of
-
     for table in ("calendar_interval", "calendar_date"):
         if snapshot.warehouse.column_type(table, "evaluation") is None:
             return None
@@ -66,31 +64,7 @@ def _published(
         chosen = zone or (zones[0] if len(zones) == 1 else operator_zone)
         if chosen not in zones:
             return None
-        intervals = cursor.execute(
-            "select starts_at, ends_at from marts.calendar_interval "
-            "where calendar_id = ? and zone = ? and evaluation = 'as_is' order by starts_at",
-            [calendar_id, chosen],
-        ).fetchall()
-        dates = cursor.execute(
-            "select date_on, is_working, is_holiday, is_makeup, holiday_name, is_provisional "
-            "from marts.calendar_date where calendar_id = ? and evaluation = 'as_is'",
-            [calendar_id],
-        ).fetchall()
-    return interval_calendar(
-        calendar_id,
-        zone_of(chosen),
-        ((starts.replace(tzinfo=UTC), ends.replace(tzinfo=UTC)) for starts, ends in intervals),
-        [
-            CalendarDay(on, works, (), _kind(holiday, makeup), name or "", provisional)
-            for on, works, holiday, makeup, name, provisional in dates
-        ],
-    )
-
-
-def _kind(is_holiday: bool, is_makeup: bool) -> DayKind:
-    if is_holiday:
-        return "holiday"
-    return "makeup" if is_makeup else "week"
+        return published_timeline(cursor, calendar_id, chosen, "as_is")[0]
 
 
 def _ruled(installation: Installation, calendar_id: str, zone: str | None) -> WorkingCalendar:

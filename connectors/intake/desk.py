@@ -63,7 +63,8 @@ class Desk:
     """Everything the intake needs, passed in by the composition.
 
     `pseudonym` gives the pseudonym of (kind, value); `seconds` monotonic seconds; `key` the key
-    from which secrets are derived; `source` the source under which cases reach the warehouse.
+    from which secrets are derived; `source` the source under which cases reach the warehouse;
+    `unrated_priority` the priority at an instant of a case that tells no urgency, as no form does.
     """
 
     inbox_path: Path
@@ -77,6 +78,7 @@ class Desk:
     seconds: Callable[[], float]
     rng: random.Random
     source: str = "intake"
+    unrated_priority: Callable[[datetime], str | None] = lambda at: None
     limits: Limits = field(default_factory=Limits)
     _readers: threading.local = field(default_factory=threading.local)
 
@@ -124,7 +126,13 @@ class Desk:
             self.pseudonym(kind, value): (kind, value) for kind, value in checked.contacts.items()
         }
         contacts = {kind: pseudonym for pseudonym, (kind, _) in values.items()}
-        draft = self._draft(checked, contacts, published, now, idempotency_key, client, address)
+        created_at = self._created_at(checked, now)
+        if checked.received_on is None:
+            promise = self.promise(checked, created_at, published)
+        else:
+            # For an old letter a calendar may be read from the snapshot.
+            promise = await asyncio.to_thread(self.promise, checked, created_at, published)
+        draft = self._draft(checked, contacts, promise, now, idempotency_key, client, address)
         stored: Submission = await self._written(
             lambda inbox: self._add(inbox, draft, is_form=is_form), now=now, values=values
         )
@@ -134,17 +142,12 @@ class Desk:
         self,
         checked: Checked,
         contacts: Mapping[str, str],
-        published: Published | None,
+        promise: Promise,
         now: datetime,
         idempotency_key: str | None,
         client: ApiClient | None,
         address: str,
     ) -> Submission:
-        created_at, precision = now, "second"
-        if checked.received_on is not None:
-            midnight = datetime.combine(checked.received_on, time(0), ZoneInfo(self.zone))
-            created_at, precision = midnight.astimezone(UTC), "day"
-        promise = self.promise(created_at, published)
         reporter = contacts.get("phone") or contacts.get("email")
         at = self.seconds()
         floods = [] if client is not None else [self.limits.addresses.count(address, at)]
@@ -157,8 +160,8 @@ class Desk:
             idempotency_key=idempotency_key,
             body_hash=content_hash(self.key, checked.content),
             received_at=now,
-            created_at=created_at,
-            created_precision=precision,
+            created_at=self._created_at(checked, now),
+            created_precision="second" if checked.received_on is None else "day",
             kind=checked.kind,
             category_path=checked.category_path,
             channel=checked.channel,
@@ -175,11 +178,26 @@ class Desk:
             is_flood=any(floods),
         )
 
-    def promise(self, created_at: datetime, published: Published | None) -> Promise:
+    def _created_at(self, checked: Checked, now: datetime) -> datetime:
+        """When a matter was raised: now, or at the beginning of the day it was received on."""
+        if checked.received_on is None:
+            return now
+        return datetime.combine(checked.received_on, time(0), ZoneInfo(self.zone)).astimezone(UTC)
+
+    def promise(
+        self, checked: Checked, created_at: datetime, published: Published | None
+    ) -> Promise:
         """The promise for a matter raised then, by the snapshot that serves."""
         if published is None:
             return no_promise("promise.not_published")
-        return promise_for(created_at, published.policy, published.calendar, self.zone)
+        case = published.attributes(
+            kind=checked.kind,
+            category_path=checked.category_path,
+            channel=checked.channel,
+            unit_id=checked.unit_id,
+            priority=self.unrated_priority(created_at),
+        )
+        return promise_for(created_at, case, published.policies, published.calendar_of)
 
     def _add(self, inbox: Inbox, draft: Submission, *, is_form: bool) -> Submission:
         who, key = draft.client, draft.idempotency_key

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -21,7 +21,7 @@ from connectors.intake.page_form import category_groups, read_fields, unit_group
 from connectors.intake.refusal import Refusal
 from connectors.intake.status import CaseStatus
 from connectors.intake.submission import clean
-from connectors.intake.words import day_text, time_text, word
+from connectors.intake.words import due_text, time_text, word
 from cubes.label import LANGUAGES, Language
 
 PAGES = Path(__file__).parent / "pages"
@@ -123,7 +123,7 @@ class _Pages:
                 request, typed, faults=faults, notice=notice, token=kept, status=refusal.status
             )
         case = receipt.submission
-        due_on = case.promise.get("due_on")
+        due_at = case.promised_due_at
         return self._page(
             request,
             "receipt.html",
@@ -134,12 +134,12 @@ class _Pages:
             due_text=word(
                 "receipt.due_text",
                 language,
-                date=day_text(date.fromisoformat(str(due_on)), language),
+                due=due_text(due_at, self._desk.zone, language),
                 policy=case.promise["name"][language],
             )
-            if due_on
+            if due_at
             else None,
-            reason=None if due_on else word(str(case.promise["reason"]), language),
+            reason=None if due_at else word(str(case.promise["reason"]), language),
             is_provisional=bool(case.promise.get("is_provisional")),
             steps=[word(key, language) for key in NEXT_STEPS],
         )
@@ -221,9 +221,7 @@ class _Pages:
     def _due_text(self, case: CaseStatus, language: Language) -> str | None:
         if case.due_at is None:
             return None
-        # The due instant is the first one after the last day.
-        last = (case.due_at - timedelta(microseconds=1)).astimezone(ZoneInfo(self._desk.zone))
-        return day_text(last.date(), language)
+        return due_text(case.due_at, self._desk.zone, language)
 
     def _token(self) -> str:
         return f"{self._desk.rng.getrandbits(128):032x}"

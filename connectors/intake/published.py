@@ -1,4 +1,4 @@
-"""What the intake knows of the published warehouse: units, policy, calendar, and cases on request.
+"""What the intake knows of the published warehouse: units, policies, calendars, cases on request.
 
 A thread of its own follows the tag, so that no request ever waits for a snapshot to be opened.
 """
@@ -7,15 +7,23 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Protocol
 
-from connectors.intake.promise import Policy, WorkingDays
-from cubes.errors import CubeError
+from connectors.intake.promise import CLOCK
+from cubes.errors import CalendarTooShort, CubeError
+from cubes.published_calendar import published_timeline, published_zone
+from cubes.sla_policy import PUBLISHED_COLUMNS, CaseAttributes, SlaPolicy, published_policy
+from cubes.working_calendar import WorkingCalendar
 
 FOLLOW_SECONDS = 1.0
+UNRECOGNISED = "unrecognised"
+# Calendars are kept for what is raised now; for an old letter they are read once more.
+_KEPT_BEFORE, _KEPT_AFTER = timedelta(days=31), timedelta(days=731)
+# What has passed counts as it was known then, as in the due time of a case.
+_EVALUATION = "as_was"
 _log = logging.getLogger("huiyin.intake")
 
 
@@ -58,15 +66,76 @@ class PublishedCase:
 
 
 @dataclass(frozen=True)
+class IntakeSource:
+    """What the intake is as a source of the warehouse: its name, calendar and zone."""
+
+    name: str
+    calendar_id: str
+    zone: str
+
+
+@dataclass(frozen=True)
 class Published:
-    """One snapshot with what every submission needs, read once."""
+    """One snapshot with what every submission needs, read once.
+
+    `policies` are those of resolution that are active; `calendars` those they count in, by id, each
+    from last month to two years ahead.
+    """
 
     tag: str
     as_of: datetime
     units: Mapping[str, Unit]
-    policy: Policy | None
-    calendar: WorkingDays | None
+    policies: tuple[SlaPolicy, ...]
+    kinds: frozenset[str]
+    channels: frozenset[str]
+    source: IntakeSource
+    calendars: Mapping[str, WorkingCalendar]
     _snapshot: OpenedSnapshot
+
+    def attributes(
+        self,
+        *,
+        kind: str,
+        category_path: str | None,
+        channel: str,
+        unit_id: str | None,
+        priority: str | None,
+    ) -> CaseAttributes:
+        """What policies ask of a matter, as the warehouse will know it.
+
+        A matter without a unit belongs to the top; with several tops nobody knows to which.
+        """
+        if unit_id is None:
+            tops = [unit.unit_id for unit in self.units.values() if unit.parent_id is None]
+            unit_id = tops[0] if len(tops) == 1 else None
+        return CaseAttributes(
+            source=self.source.name,
+            kind=kind if kind in self.kinds else UNRECOGNISED,
+            category_path=category_path,
+            priority=priority,
+            org_units=self.units_above(unit_id),
+            channel=channel if channel in self.channels else UNRECOGNISED,
+        )
+
+    def units_above(self, unit_id: str | None) -> frozenset[str]:
+        """A unit and all units above it."""
+        found: set[str] = set()
+        while unit_id is not None and unit_id in self.units and unit_id not in found:
+            found.add(unit_id)
+            unit_id = self.units[unit_id].parent_id
+        return frozenset(found)
+
+    def calendar_of(self, policy: SlaPolicy, since: datetime) -> WorkingCalendar | None:
+        """The calendar of a policy that holds an instant and what follows; None if there is none.
+
+        For an instant before last month it is read from the snapshot.
+        """
+        calendar_id = policy.calendar_of(self.source.calendar_id)
+        kept = self.calendars.get(calendar_id)
+        if kept is None or kept.first < since.date():
+            return kept
+        with self._snapshot.cursor() as cursor:
+            return _calendar(cursor, calendar_id, self.source, since.date() - _KEPT_BEFORE)
 
     def is_within(self, unit_id: str | None, above: str) -> bool:
         """Whether a unit is `above` itself or below it; a case without a unit is at the top."""
@@ -102,8 +171,9 @@ class Published:
         self._snapshot.close()
 
 
-def read_published(snapshot: OpenedSnapshot, calendar_id: str) -> Published:
-    """Read units, the policy of resolution and the working days of a calendar from a snapshot."""
+def read_published(snapshot: OpenedSnapshot, source: IntakeSource) -> Published:
+    """Read units, the policies of resolution and their calendars from a snapshot."""
+    as_of = datetime.fromisoformat(str(snapshot.info["as_of"]))
     with snapshot.cursor() as cursor:
         units = [
             Unit(row[0], {"zh": row[1], "en": row[2] or row[1]}, row[3], row[4], bool(row[5]))
@@ -112,29 +182,46 @@ def read_published(snapshot: OpenedSnapshot, calendar_id: str) -> Published:
                 "from marts.dim_org order by path, org_unit_id"
             ).fetchall()
         ]
-        policies = cursor.execute(
-            "select policy_id, name, name_en, target from marts.dim_sla_policy "
-            "where clock = 'resolution' order by target desc, policy_id"
-        ).fetchall()
-        of_calendar = (
-            f"from marts.calendar_date where calendar_id = {_quoted(calendar_id)} "
-            "and evaluation = 'as_is'"
+        policies = tuple(
+            published_policy(row)
+            for row in cursor.execute(
+                f"select {', '.join(PUBLISHED_COLUMNS)} from marts.dim_sla_policy "
+                f"where clock = {_quoted(CLOCK)} and is_active order by ordinal, policy_id, version"
+            ).fetchall()
         )
-        days = cursor.execute(
-            f"select date_on {of_calendar} and is_working order by date_on"
-        ).fetchall()
-        bounds = cursor.execute(f"select min(date_on), max(date_on) {of_calendar}").fetchone()
-        provisional = cursor.execute(
-            f"select distinct year(date_on) {of_calendar} and is_provisional"
-        ).fetchall()
+        kinds, channels = (
+            frozenset(row[0] for row in cursor.execute(f"select {key} from {table}").fetchall())
+            for key, table in (("kind", "marts.dim_kind"), ("channel_id", "marts.dim_channel"))
+        )
+        calendars = {}
+        for calendar_id in sorted({one.calendar_of(source.calendar_id) for one in policies}):
+            first, last = as_of.date() - _KEPT_BEFORE, as_of.date() + _KEPT_AFTER
+            calendar = _calendar(cursor, calendar_id, source, first, last)
+            if calendar is not None:
+                calendars[calendar_id] = calendar
     return Published(
         tag=snapshot.tag,
-        as_of=datetime.fromisoformat(str(snapshot.info["as_of"])),
+        as_of=as_of,
         units={unit.unit_id: unit for unit in units},
-        policy=_policy(policies),
-        calendar=_calendar(days, bounds, provisional),
+        policies=policies,
+        kinds=kinds,
+        channels=channels,
+        source=source,
+        calendars=calendars,
         _snapshot=snapshot,
     )
+
+
+def _calendar(
+    cursor: Any, calendar_id: str, source: IntakeSource, first: date, last: date = date.max
+) -> WorkingCalendar | None:
+    zone = published_zone(cursor, calendar_id, source.zone)
+    if zone is None:
+        return None
+    try:
+        return published_timeline(cursor, calendar_id, zone, _EVALUATION, first, last)[0]
+    except CalendarTooShort:
+        return None
 
 
 def _quoted(value: str) -> str:
@@ -144,24 +231,6 @@ def _quoted(value: str) -> str:
     this process.
     """
     return "'" + value.replace("'", "''") + "'"
-
-
-def _calendar(
-    days: Sequence[tuple[date]],
-    bounds: tuple[date | None, date | None] | None,
-    provisional: Sequence[tuple[int]],
-) -> WorkingDays | None:
-    if bounds is None or bounds[0] is None or bounds[1] is None:
-        return None
-    years = frozenset(int(row[0]) for row in provisional)
-    return WorkingDays([row[0] for row in days], bounds[0], bounds[1], years)
-
-
-def _policy(rows: Sequence[tuple[str, str, str, int]]) -> Policy | None:
-    if not rows:
-        return None
-    policy_id, name, name_en, target = rows[0]
-    return Policy(policy_id, {"zh": name, "en": name_en}, int(target))
 
 
 class PublishedFollower:
@@ -174,13 +243,13 @@ class PublishedFollower:
         self,
         tag_of: Callable[[], str | None],
         open_snapshot: Callable[[], OpenedSnapshot],
-        calendar_id: str,
+        source: IntakeSource,
         *,
         every_seconds: float = FOLLOW_SECONDS,
     ) -> None:
         self._tag_of = tag_of
         self._open = open_snapshot
-        self._calendar_id = calendar_id
+        self._source = source
         self._every = every_seconds
         self._ended = threading.Event()
         self._opened: list[Published] = []
@@ -202,7 +271,7 @@ class PublishedFollower:
                 return
             snapshot = self._open()
             try:
-                published = read_published(snapshot, self._calendar_id)
+                published = read_published(snapshot, self._source)
             except Exception:
                 snapshot.close()
                 raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from connectors.inbox import InboxEvent, Submission
@@ -31,8 +31,8 @@ class Milestone:
 class CaseStatus:
     """What a reporter may see of a case: nothing personal, nothing internal.
 
-    `due_at` is the snapshot's due time, before that the promise; `due_on` its last local day.
-    `actions` are what the reporter may do now.
+    `due_at` is the snapshot's due time, before that the promise. `actions` are what the reporter
+    may do now.
     """
 
     case_no: str
@@ -53,12 +53,6 @@ class CaseStatus:
     def is_pending(self) -> bool:
         """Whether something of the case is not in a snapshot yet."""
         return any(step.is_pending for step in self.milestones)
-
-    @property
-    def due_on(self) -> date | None:
-        """The last local day of the promise."""
-        text = self.promise.get("due_on")
-        return date.fromisoformat(text) if text else None
 
     def body(self) -> dict[str, Any]:
         """The status as JSON."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 from functools import cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -39,6 +39,16 @@ def day_text(day: date, language: Language) -> str:
         weekday = "一二三四五六日"[day.weekday()]
         return f"{day.year}年{day.month}月{day.day}日（周{weekday}）"
     return f"{day:%A}, {day.day} {_MONTHS.split()[day.month - 1]} {day.year}"
+
+
+def due_text(due_at: datetime, zone: str, language: Language) -> str:
+    """By when: the end of a date where it ends one, else the time of day."""
+    local = due_at.astimezone(ZoneInfo(zone))
+    if local.time() == time(0):
+        # The due instant is the first one after the last day.
+        last = (local - timedelta(days=1)).date()
+        return word("due.day", language, date=day_text(last, language))
+    return word("due.time", language, date=day_text(local.date(), language), time=f"{local:%H:%M}")
 
 
 def time_text(instant: datetime, zone: str, language: Language) -> str:

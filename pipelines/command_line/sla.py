@@ -1,4 +1,4 @@
-"""Commands about time limits: sla eval and due."""
+"""Commands about time limits: sla eval, due, explain and check."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from pipelines.command_line.output import (
     print_table,
     print_text,
 )
+from pipelines.command_line.sla_explanation import explain
+from pipelines.command_line.sla_policies import check
 
 if TYPE_CHECKING:
     from cubes.working_time import DayEnds, Target
@@ -26,7 +28,9 @@ sla = typer.Typer(name="sla", help="时限 / time limits", no_args_is_help=True)
 
 
 def add_to(application: typer.Typer) -> None:
-    """Add the commands of this module."""
+    """Add the commands of this module and of those beside it."""
+    sla.command("explain")(explain)
+    sla.command("check")(check)
     application.add_typer(sla)
 
 

@@ -211,7 +211,9 @@ def measure_peer(cases: int) -> dict[str, float]:
                     select clock.case_no, count(*) as minutes
                     from clock
                     inner join minute
-                        on minute.minute_at >= clock.started_at and minute.minute_at < clock.stopped_at
+                        on
+                            minute.minute_at >= clock.started_at
+                            and minute.minute_at < clock.stopped_at
                     group by clock.case_no
                 )
                 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 import duckdb
 import pytest
@@ -51,7 +52,7 @@ def test_a_metric_over_the_view_is_the_measure_of_the_cube(
     if dataset.cube.time[str(time)].grain == "day":
         groups += [(f"{time}.week",), (f"{time}.day", high)]
     # Each grouping in a period of its own, and the total in all of them.
-    asked = [((), period) for period in PERIODS]
+    asked: list[tuple[tuple[str, ...], Any]] = [((), period) for period in PERIODS]
     asked += [(by, PERIODS[place % len(PERIODS)]) for place, by in enumerate(groups)]
     for by, period in asked:
         found = ask_view(marts, dataset, measure, by, period)

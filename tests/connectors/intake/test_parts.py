@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import random
 import string
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 
 import pytest
 
@@ -16,13 +16,11 @@ from connectors.intake.case_number import (
 from connectors.intake.event import check_event, is_allowed
 from connectors.intake.form import FORMS, Form, load_form
 from connectors.intake.limiter import Limiter
-from connectors.intake.promise import Policy, WorkingDays, promise_for
 from connectors.intake.secret import case_secret, is_secret, secret_hash
 from connectors.intake.submission import Checked, check_submission, clean
 from connectors.intake.words import load_words
 
 DAY = date(2026, 3, 31)
-POLICY = Policy("p", {"zh": "五", "en": "five"}, 5)
 
 
 @pytest.fixture(scope="module")
@@ -71,31 +69,6 @@ def test_a_secret_is_repeatable_and_understood_with_look_alike_digits() -> None:
     assert is_secret(stored, "HY1", _wide(secret))
     assert not is_secret(stored, "HY2", secret)
     assert not is_secret(stored, "HY1", "\ud800")
-
-
-def calendar() -> WorkingDays:
-    """February 2026: Sat 14th and Sat 28th are made up, 15th to 23rd are off."""
-    days = [date(2026, 2, 9) + timedelta(days=n) for n in range(30)]
-    off = {date(2026, 2, 15) + timedelta(days=n) for n in range(9)}
-    made_up = {date(2026, 2, 14), date(2026, 2, 28)}
-    working = [d for d in days if d in made_up or (d.weekday() < 5 and d not in off)]
-    return WorkingDays(working, days[0], days[-1], frozenset())
-
-
-def test_ten_working_days_from_12_february_2026_end_on_4_march() -> None:
-    ten = Policy("p", {"zh": "十", "en": "ten"}, 10)
-    promise = promise_for(datetime(2026, 2, 12, 2, tzinfo=UTC), ten, calendar(), "Asia/Shanghai")
-    assert promise.due_on == date(2026, 3, 4)
-    assert promise.due_at == datetime(2026, 3, 4, 16, tzinfo=UTC)
-    # 17:00 UTC on the 11th is the 12th in Shanghai.
-    late = promise_for(datetime(2026, 2, 11, 17, tzinfo=UTC), ten, calendar(), "Asia/Shanghai")
-    assert late.due_at == promise.due_at
-
-
-def test_there_is_no_promise_past_the_calendar_or_before_the_first_publish() -> None:
-    at = datetime(2026, 3, 9, 2, tzinfo=UTC)
-    assert promise_for(at, POLICY, calendar(), "UTC").reason == "promise.calendar_ends"
-    assert promise_for(at, None, None, "UTC").told() == {"reason": "promise.not_published"}
 
 
 def test_all_faults_are_told_at_once_in_both_languages(form: Form) -> None:

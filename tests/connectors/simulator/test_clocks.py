@@ -118,7 +118,8 @@ def test_a_priority_raised_too_late_is_breached_on_change() -> None:
 def test_what_was_late_before_a_change_stays_late() -> None:
     (clock,) = complaint(("2026-03-04 09:00", "DJ", {"priority": "P3"}),
                          ("2026-03-04 10:00", "JJ", {}), urgency=1)  # fmt: skip
-    assert told(clock) == ("default_resolution", "2026-03-10 00:00:00", "breached", False)
+    # Late by the 12 h of P1 on Tuesday at 15:00, before the priority was lowered.
+    assert told(clock) == ("sim_urgent_resolution", "2026-03-03 15:00:00", "breached", False)
 
 
 def test_a_reclassified_case_gets_the_rule_of_its_new_kind_in_time() -> None:

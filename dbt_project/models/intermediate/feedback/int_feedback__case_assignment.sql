@@ -10,14 +10,8 @@ transitions as (
     select * from {{ ref('int_feedback__case_transition') }}
 ),
 
--- Nobody holds a case any more that was merged into another or is spam.
-excluded as (
-    select
-        case_id,
-        min(valid_from) as excluded_at
-    from {{ ref('int_feedback__case_exclusion') }}
-    where valid_to is null
-    group by case_id
+cases as (
+    select * from {{ ref('int_feedback__case_fold') }}
 ),
 
 told as (
@@ -30,12 +24,7 @@ told as (
         events.holder_id,
         events.partner_id,
         events.holder_unit_id is not null or events.holder_id is not null as tells_holder,
-        transitions.status,
-        events.is_by_staff
-        and events.event_type in (
-            'public_reply', 'progress_reply', 'internal_note', 'resolved', 'forwarded',
-            'status_set', 'accepted', 'rejected'
-        ) as is_work
+        transitions.status
     from events
     left join transitions
         on events.case_id = transitions.case_id and events.place = transitions.place
@@ -44,7 +33,6 @@ told as (
         or events.holder_unit_id is not null
         or events.holder_id is not null
         or events.partner_id is not null
-        or events.is_by_staff
 ),
 
 carried as (
@@ -53,7 +41,6 @@ carried as (
         place,
         cycle,
         event_at,
-        is_work,
         last_value(holder_unit_id ignore nulls) over so_far as holder_unit_id,
         -- A unit that is named without a person has taken the case from the person before.
         nullif(
@@ -77,7 +64,6 @@ classed as (
         place,
         cycle,
         event_at,
-        is_work,
         holder_unit_id,
         holder_id,
         case when status = 'waiting_on_partner' then partner_id end as partner_id,
@@ -92,66 +78,80 @@ classed as (
     from carried
 ),
 
-compared as (
-    select
-        *,
+stays as (
+    select * from classed
+    window case_events as (partition by case_id order by place)
+    qualify
         lag(case_id) over case_events is null
         or lag(holder_kind) over case_events <> holder_kind
         or lag(holder_unit_id) over case_events is distinct from holder_unit_id
         or lag(holder_id) over case_events is distinct from holder_id
-        or lag(partner_id) over case_events is distinct from partner_id as is_change
-    from classed
-    window case_events as (partition by case_id order by place)
-),
-
-grouped as (
-    select
-        *,
-        sum(case when is_change then 1 else 0 end) over (
-            partition by case_id order by place
-            rows between unbounded preceding and current row
-        ) as stay
-    from compared
-),
-
-stays as (
-    select
-        case_id,
-        stay,
-        min(place) as place,
-        min(cycle) as cycle,
-        min(event_at) as valid_from,
-        max(holder_kind) as holder_kind,
-        max(holder_unit_id) as holder_unit_id,
-        max(holder_id) as holder_id,
-        max(partner_id) as partner_id,
-        coalesce(bool_or(is_work), false) as has_work
-    from grouped
-    group by case_id, stay
+        or lag(partner_id) over case_events is distinct from partner_id
 ),
 
 followed as (
     select
-        *,
-        lead(valid_from) over case_stays as valid_to,
+        case_id,
+        place,
+        cycle,
+        event_at as valid_from,
+        holder_kind,
+        holder_unit_id,
+        holder_id,
+        partner_id,
+        lead(event_at) over case_stays as valid_to,
+        lead(place) over case_stays as next_place,
         lead(holder_unit_id) over case_stays as next_unit_id,
         lag(holder_unit_id) over case_stays as previous_unit_id
     from stays
     window case_stays as (partition by case_id order by place)
 ),
 
+passed_on as (
+    select
+        case_id,
+        place,
+        next_place
+    from followed
+    where
+        holder_kind in ('unit', 'person')
+        and next_unit_id <> holder_unit_id
+        and {{ seconds_between('valid_from', 'valid_to') }} <= {{ misroute_seconds() }}
+),
+
+worked as (
+    select distinct
+        passed_on.case_id,
+        passed_on.place
+    from passed_on
+    inner join events
+        on
+            passed_on.case_id = events.case_id
+            and events.place >= passed_on.place
+            and events.place < passed_on.next_place
+    where
+        events.is_by_staff
+        and events.event_type in (
+            'public_reply', 'progress_reply', 'internal_note', 'resolved', 'forwarded',
+            'status_set', 'accepted', 'rejected'
+        )
+),
+
+-- Passed on soon, without any work, to another unit: it should not have come here.
+misrouted as (
+    select passed_on.*
+    from passed_on
+    anti join worked
+        on passed_on.case_id = worked.case_id and passed_on.place = worked.place
+),
+
 judged as (
     select
-        *,
-        -- Passed on soon, without any work, to another unit: it should not have come here.
-        coalesce(
-            holder_kind in ('unit', 'person')
-            and not has_work
-            and next_unit_id <> holder_unit_id
-            and {{ seconds_between('valid_from', 'valid_to') }} <= {{ misroute_seconds() }},
-            false
-        ) as is_misrouted
+        followed.*,
+        misrouted.place is not null as is_misrouted
     from followed
+    left join misrouted
+        on followed.case_id = misrouted.case_id and followed.place = misrouted.place
 ),
 
 final as (
@@ -166,9 +166,10 @@ final as (
         judged.holder_id,
         judged.partner_id,
         judged.valid_from,
+        -- Nobody holds a case any more that was merged into another or is spam.
         case
-            when excluded.excluded_at is null then judged.valid_to
-            else least(judged.valid_to, greatest(excluded.excluded_at, judged.valid_from))
+            when cases.left_out_at is null then judged.valid_to
+            else least(judged.valid_to, greatest(cases.left_out_at, judged.valid_from))
         end as valid_to,
         judged.is_misrouted,
         case
@@ -177,8 +178,8 @@ final as (
             when judged.holder_kind in ('unit', 'person') then judged.holder_unit_id
         end as responsible_unit_id
     from judged
-    left join excluded
-        on judged.case_id = excluded.case_id
+    left join cases
+        on judged.case_id = cases.case_id
     where judged.holder_kind <> 'none'
 )
 

@@ -57,42 +57,64 @@ known as (
     where events.event_at <= {{ as_of() }}
 ),
 
+-- One order and two frames are one sort, and what a case is reopened from is rarely asked.
 placed as (
     select
         *,
-        cast(row_number() over case_events as integer) as place,
-        last_value(new_status ignore nulls) over case_events as status_after
+        cast(row_number() over so_far as integer) as place,
+        last_value(new_status ignore nulls) over so_far as status_after,
+        last_value(new_status ignore nulls) over (
+            partition by case_id
+            order by event_at, source_seq, event_id
+            rows between unbounded preceding and 1 preceding
+        ) as status_before
     from known
     window
-        case_events as (
+        so_far as (
             partition by case_id
             order by event_at, source_seq, event_id
             rows between unbounded preceding and current row
         )
 ),
 
+-- Nothing had ended that could begin again where a case is reopened while it is open.
+reopenings as (
+    select
+        case_id,
+        place
+    from placed
+    where
+        event_type = 'reopened'
+        and status_before in ('resolved', 'closed', 'rejected', 'withdrawn')
+),
+
+reopened as (
+    select
+        placed.case_id,
+        placed.place,
+        count(reopenings.place) as reopened_before
+    from placed
+    inner join reopenings
+        on placed.case_id = reopenings.case_id and placed.place >= reopenings.place
+    group by placed.case_id, placed.place
+),
+
 followed as (
     select
-        *,
-        -- Nothing had ended that could begin again where a case is reopened while it is open.
-        event_type = 'reopened'
+        placed.*,
+        placed.event_type = 'reopened'
         and coalesce(
-            lag(status_after) over (partition by case_id order by place)
-            in ('resolved', 'closed', 'rejected', 'withdrawn'),
-            false
-        ) as is_reopening
+            placed.status_before in ('resolved', 'closed', 'rejected', 'withdrawn'), false
+        ) as is_reopening,
+        cast(1 + coalesce(reopened.reopened_before, 0) as integer) as cycle
     from placed
+    left join reopened
+        on placed.case_id = reopened.case_id and placed.place = reopened.place
 ),
 
 final as (
     select
         *,
-        cast(
-            1 + sum(case when is_reopening then 1 else 0 end) over (
-                partition by case_id order by place
-                rows between unbounded preceding and current row
-            ) as integer
-        ) as cycle,
         case
             when event_type = 'public_reply' and is_by_staff then 'response'
             when event_type = 'public_reply' and is_automatic then 'automatic_reply'

@@ -75,10 +75,8 @@ folded as (
                 filter (where event_type in ('spam_flagged', 'spam_cleared')),
             false
         ) as is_spam,
-        least(
-            min(event_at) filter (where event_type = 'merged_into'),
-            max(event_at) filter (where event_type = 'spam_flagged')
-        ) as left_out_at
+        min(event_at) filter (where event_type = 'merged_into') as merged_at,
+        max(event_at) filter (where event_type = 'spam_flagged') as spam_at
     from events
     group by case_id
 ),
@@ -128,7 +126,7 @@ final as (
         rated.merged_into_case_no,
         rated.is_merged,
         rated.is_spam,
-        case when rated.is_merged or rated.is_spam then rated.left_out_at end as left_out_at,
+        least(rated.merged_at, case when rated.is_spam then rated.spam_at end) as left_out_at,
         rated.status not in ('resolved', 'closed', 'rejected', 'withdrawn')
         and not rated.is_merged
         and not rated.is_spam as is_open,

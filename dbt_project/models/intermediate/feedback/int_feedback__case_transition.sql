@@ -19,7 +19,7 @@ told as (
         event_type,
         event_at,
         new_status as status,
-        lag(new_status) over (partition by case_id order by place) as status_before
+        status_before
     from events
     where new_status is not null
 ),

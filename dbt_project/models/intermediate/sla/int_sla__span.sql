@@ -14,15 +14,6 @@ signals as (
     select * from {{ ref('int_sla__signal') }}
 ),
 
-exclusions as (
-    select
-        case_id,
-        min(valid_from) as excluded_at
-    from {{ ref('int_feedback__case_exclusion') }}
-    where valid_to is null
-    group by case_id
-),
-
 signalled as (
     select
         events.case_id,
