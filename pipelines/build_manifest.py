@@ -6,6 +6,7 @@ that it compares. What it parses depends on none of them as long as a home has n
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import platform
@@ -57,15 +58,37 @@ def parsed_project(project: Path, target: Path, site_models: Path) -> Iterator[A
             _keep((target / _LEFT_BY_DBT).read_bytes(), kept)
 
 
-def _read(kept: Path) -> Any:
+def parsed_by(project: Path, target: Path, site_models: Path) -> dict[str, Any]:
+    """The manifest that the last command with this target worked by, as dbt writes it.
+
+    dbt leaves what it parsed itself in the target, and nothing where it was given the kept one.
+    Raises FileNotFoundError where no command was run.
+    """
+    left = target / _LEFT_BY_DBT
+    if left.exists():
+        manifest = _unpacked(left.read_bytes())
+    else:
+        with parsed_project(project, target, site_models) as manifest:
+            pass
+    if manifest is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(left))
+    written: dict[str, Any] = manifest.writable_manifest().to_dict(omit_none=False)
+    return written
+
+
+def _unpacked(packed: bytes) -> Any:
     from dbt.contracts.graph.manifest import Manifest
     from dbt.parser.manifest import extended_mashumuro_decoder
 
+    return Manifest.from_msgpack(packed, decoder=extended_mashumuro_decoder)
+
+
+def _read(kept: Path) -> Any:
     try:
         said, _, packed = kept.read_bytes().partition(b"\n")
         if hashlib.sha256(packed).hexdigest().encode() != said:
             return None
-        manifest: Any = Manifest.from_msgpack(packed, decoder=extended_mashumuro_decoder)
+        manifest: Any = _unpacked(packed)
     except Exception:
         # Whatever is wrong with a cache, dbt can parse anew.
         return None

@@ -8,6 +8,7 @@ PipelineError
 │   └── RawGoneError     rows that were known then are not kept any more; exit 1
 ├── OperatorRowsError    a rule row that the operator added before was changed or removed; exit 2
 ├── BuildFailedError     a structural fault stopped the build before publishing; exit 1
+├── DocumentationError   the page about the models could not be written; exit 1
 ├── SupersetError        Superset could not be given its dashboards; exit 3
 ├── PublishError         copying or swapping the snapshot failed; exit 3
 ├── ProcessesError       the running processes could not be started, asked or stopped; exit 3
@@ -88,6 +89,10 @@ class RawGoneError(KnownThenError):
     """Landed files that held rows known then are gone, by retention or by accident."""
 
     exit_code = 1
+
+
+class DocumentationError(PipelineError):
+    """The page that documents the models could not be written; a page there stays as it was."""
 
 
 class SupersetError(PipelineError):

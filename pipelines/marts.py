@@ -6,7 +6,7 @@ Nothing is built or opened for it, so a graph of them can be drawn before the fi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -21,6 +21,8 @@ _REF = re.compile(r"""\bref\(\s*['"](\w+)['"]\s*\)""")
 _SOURCE = re.compile(r"""\bsource\(\s*['"](\w+)['"]\s*,\s*['"](\w+)['"]\s*\)""")
 _MACRO = re.compile(r"\{%-?\s*macro\s+(\w+)\s*\(.*?%\}(.*?)\{%-?\s*endmacro", re.DOTALL)
 _CALL = re.compile(r"\b(\w+)\s*\(")
+_TERM = re.compile(r"\{%-?\s*docs\s+(\w+)\s*-?%\}(.*?)\{%-?\s*enddocs", re.DOTALL)
+_TOLD = re.compile(r"""\{\{\s*doc\(\s*['"](\w+)['"]\s*\)\s*\}\}""")
 _OWN_INPUT = "build"
 
 Node = tuple[str, str]
@@ -50,6 +52,7 @@ def declared_marts(dbt_project: Path, site_models: Path) -> list[Mart]:
     folders = (dbt_project / "models", site_models)
     models = {path.stem: path for folder in folders for path in sorted(folder.rglob("*.sql"))}
     macros = _macros(dbt_project / "macros")
+    terms = _terms(folders)
     parents = {name: _parents(path, macros) for name, path in models.items()}
     chosen = {name: path for name, path in models.items() if "marts" in path.parts}
     found = {}
@@ -61,7 +64,7 @@ def declared_marts(dbt_project: Path, site_models: Path) -> list[Mart]:
             path.parent.name,
             _label(properties, name),
             {
-                column["name"]: " ".join(str(column.get("description", "")).split())
+                column["name"]: _told(str(column.get("description", "")), terms)
                 for column in properties.get("columns", [])
             },
             frozenset(of for kind, of in made_of if kind == "ref"),
@@ -127,6 +130,21 @@ def _properties(path: Path) -> dict[str, Any]:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     declared = yaml.load(beside.read_text(encoding="utf-8"), Loader=loader) or {}
     return next((dict(m) for m in declared.get("models", []) if m["name"] == path.stem), {})
+
+
+def _terms(folders: Iterable[Path]) -> dict[str, str]:
+    """The words that several tables share, by their names."""
+    found: dict[str, str] = {}
+    for folder in folders:
+        for path in sorted(folder.rglob("*.md")):
+            found.update(_TERM.findall(path.read_text(encoding="utf-8")))
+    return found
+
+
+def _told(description: str, terms: Mapping[str, str]) -> str:
+    """A description in one line; a word that is not declared stays as it is written."""
+    text = _TOLD.sub(lambda match: terms.get(match[1], match[0]), description)
+    return " ".join(text.split())
 
 
 def _label(properties: Mapping[str, Any], name: str) -> Label:

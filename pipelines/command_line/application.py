@@ -14,6 +14,7 @@ from pipelines.command_line.contract import add_to as add_contracts
 from pipelines.command_line.data import add_to as add_data
 from pipelines.command_line.delivery import add_to as add_deliveries
 from pipelines.command_line.demo import add_to as add_demo
+from pipelines.command_line.documentation import add_to as add_documentation
 from pipelines.command_line.exchange import add_to as add_exchange
 from pipelines.command_line.figures import add_to as add_figures
 from pipelines.command_line.process import add_to as add_processes
@@ -62,3 +63,4 @@ add_accounts(application)
 add_client(application)
 add_processes(application)
 add_superset(application)
+add_documentation(application)

@@ -39,6 +39,7 @@ pytestmark = [
 ]
 
 AS_OF = datetime(2026, 11, 15, 1, tzinfo=UTC)
+NEVER = datetime(2100, 1, 1, tzinfo=UTC)
 CASES = examples(500, times=5)
 COLUMNS = (
     "policy_id, policy_version, target, due_at, elapsed_s, paused_s, state, due_if_resumed_at, "
@@ -74,9 +75,10 @@ class AnnouncedWay:
     def pieces(self, day: date) -> list[tuple[datetime, datetime]]:
         if day not in self._pieces:
             found: list[tuple[datetime, datetime]] = []
-            for number in range(1440):
+            always = None if day in self.announced else self.hours(day, _midnight(day))
+            for number in range(1440 if always != [] else 0):
                 local = _midnight(day) + timedelta(minutes=number)
-                hours = self.hours(day, local)
+                hours = self.hours(day, local) if always is None else always
                 if any(_minute(starts) <= number < _minute(ends) for starts, ends in hours):
                     at = local.replace(tzinfo=self.zone).astimezone(UTC)
                     begin = found.pop()[0] if found and found[-1][1] == at else at
@@ -99,17 +101,15 @@ class AnnouncedWay:
         assert policy.target is not None
         if policy.is_in_days:
             return self._day_limit(start, policy, pauses)
-        never = start + timedelta(days=3000)
-        opened = [max(begin, start) for begin, finish in pauses if finish is None]
+        until = next((begin for begin, finish in pauses if finish is None), None)
         left, day = timedelta(seconds=policy.target), start.astimezone(self.zone).date()
-        while day < never.date():
+        while until is None or day <= until.astimezone(self.zone).date():
             for piece in self.pieces(day):
-                for begin, finish in _counted(piece, start, never, pauses):
+                for begin, finish in _counted(piece, start, NEVER, pauses):
                     if finish - begin >= left:
                         return begin + left
                     left -= finish - begin
             day += timedelta(days=1)
-        assert opened
         return None
 
     def _day_limit(

@@ -151,7 +151,8 @@ def publish(home: Path) -> None:
                 'china' as calendar_id, evaluation, cast(date_on as date) as date_on,
                 date_on = date '2026-03-02' as is_working, false as is_holiday,
                 false as is_makeup, cast(null as varchar) as holiday_name,
-                evaluation = 'as_is' as is_provisional
+                evaluation = 'as_is' as is_provisional,
+                date '2025-11-04' as calendar_version
             from (values ('as_is'), ('as_was')) as t (evaluation)
             cross join generate_series(
                 timestamp '2026-03-01', timestamp '2026-03-05', interval 1 day

@@ -63,9 +63,8 @@ def local(*parts: int) -> datetime:
 
 
 def limited(target: int, unit: str, **more: Any) -> SlaPolicy:
-    return SlaPolicy(
-        "p", "resolution", name="限", name_en="limit", target=target, unit=unit, **more
-    )
+    said = {"ordinal": 100, "name": "限", "name_en": "limit", **more}
+    return SlaPolicy("p", "resolution", target=target, unit=unit, **said)
 
 
 def test_ten_working_days_from_12_february_2026_end_on_4_march() -> None:

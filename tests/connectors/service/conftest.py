@@ -42,7 +42,8 @@ def publish_marts(home: Path, tag: str = TAG) -> None:
             "event_id varchar)"
         )
         run(
-            "create table marts.dim_sla_policy as select 'resolution-5' as policy_id, "
+            "create or replace table marts.dim_sla_policy as select 'k' as policy_key, "
+            "1 as version, 'resolution-5' as policy_id, "
             "'5个工作日' as name, '5 working days' as name_en, 'resolution' as clock, 5 as target"
         )
         run(

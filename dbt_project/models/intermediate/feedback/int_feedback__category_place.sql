@@ -19,9 +19,9 @@ rules as (
         source,
         path_from,
         coalesce(path_to, path_from) as path_to,
-        coalesce(cast(valid_from as date), date '1900-01-01') as valid_from,
+        cast({{ announced_at('valid_from') }} as date) as valid_from,
         row_number() over (
-            order by coalesce(cast(valid_from as date), date '1900-01-01'), row_order
+            order by cast({{ announced_at('valid_from') }} as date), row_order
         ) as rule_no
     from remaps
     where path_from is not null

@@ -75,7 +75,8 @@ carried as (
             'kind', 'category_path', 'told_priority', 'urgency', 'importance', 'complexity',
             'org_unit_id', 'channel', 'reporter_type',
         ] %}
-        last_value({{ attribute }} ignore nulls) over so_far as {{ attribute }}{{ "," if not loop.last }}
+        last_value({{ attribute }} ignore nulls) over so_far
+            as {{ attribute }}{{ "," if not loop.last }}
         {%- endfor %}
     from telling
     window

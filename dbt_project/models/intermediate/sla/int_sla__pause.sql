@@ -57,8 +57,12 @@ dated as (
         from_day.is_working as is_from_working_day,
         from_day.closes_at as from_closes_at
     from positioned
-    {{ join_position('day_pieces', 'start_day', 'positioned.day_timeline_no', 'positioned.started_at') }}
-    {{ join_position('day_pieces', 'from_day', 'positioned.day_timeline_no', 'positioned.from_at') }}
+    {{ join_position(
+        'day_pieces', 'start_day', 'positioned.day_timeline_no', 'positioned.started_at'
+    ) }}
+    {{ join_position(
+        'day_pieces', 'from_day', 'positioned.day_timeline_no', 'positioned.from_at'
+    ) }}
     {{ join_position('day_pieces', 'to_day', 'positioned.day_timeline_no', 'positioned.to_at') }}
 ),
 
@@ -68,6 +72,7 @@ final as (
         segment_no,
         setting_no,
         segment_from_at,
+        status_ordinal,
         from_at,
         to_at,
         is_open,

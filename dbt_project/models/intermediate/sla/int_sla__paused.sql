@@ -36,6 +36,18 @@ judged as (
             and pauses.segment_no = targets.segment_no
 ),
 
+-- What follows a pause that began after the due time began after it too, though pauses of whole
+-- days may have added nothing to the days counted since.
+followed as (
+    select
+        * exclude (is_before_due),
+        bool_and(is_before_due) over (
+            partition by reading_id, segment_no order by from_at, status_ordinal
+            rows between unbounded preceding and current row
+        ) as is_before_due
+    from judged
+),
+
 final as (
     select
         reading_id,
@@ -47,7 +59,7 @@ final as (
             as paused_before_due_days,
         max(case when is_open and is_before_due then 1 else 0 end) = 1 as is_open_before_due,
         max(case when is_open then 1 else 0 end) = 1 as is_open
-    from judged
+    from followed
     group by reading_id, segment_no
 )
 

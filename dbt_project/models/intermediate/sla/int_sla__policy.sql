@@ -14,10 +14,10 @@ typed as (
     select
         rows_of_rule.policy_id,
         coalesce(rows_of_rule.version, 1) as version,
-        coalesce(
-            {{ instant_of('try_cast(rows_of_rule.valid_from as timestamp)', 'build.zone') }},
-            timestamp '1900-01-01 00:00:00'
-        ) as valid_from,
+        case
+            when rows_of_rule.valid_from is null then timestamp '1900-01-01 00:00:00'
+            else {{ instant_of('(' ~ announced_at('rows_of_rule.valid_from') ~ ')', 'build.zone') }}
+        end as valid_from,
         coalesce(rows_of_rule.ordinal, 9000) as ordinal,
         rows_of_rule.clock,
         rows_of_rule.name,

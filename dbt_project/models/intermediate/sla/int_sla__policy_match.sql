@@ -107,7 +107,10 @@ matched as (
     inner join in_force
         on
             (combinations.evaluation = 'as_was' or in_force.is_present)
-            and (in_force.source is null or {{ list_names('in_force.source', 'combinations.source') }})
+            and (
+                in_force.source is null
+                or {{ list_names('in_force.source', 'combinations.source') }}
+            )
             and (in_force.kind is null or {{ list_names('in_force.kind', 'combinations.kind') }})
             and (
                 in_force.category_path is null

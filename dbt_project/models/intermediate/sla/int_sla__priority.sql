@@ -18,10 +18,10 @@ matrix as (
     select
         rows_of_rule.ordinal,
         rows_of_rule.row_order,
-        coalesce(
-            {{ instant_of('try_cast(rows_of_rule.valid_from as timestamp)', 'build.zone') }},
-            timestamp '1900-01-01 00:00:00'
-        ) as valid_from,
+        case
+            when rows_of_rule.valid_from is null then timestamp '1900-01-01 00:00:00'
+            else {{ instant_of('(' ~ announced_at('rows_of_rule.valid_from') ~ ')', 'build.zone') }}
+        end as valid_from,
         nullif(rows_of_rule.urgency, '') as urgency,
         nullif(rows_of_rule.importance, '') as importance,
         nullif(rows_of_rule.complexity, '') as complexity,

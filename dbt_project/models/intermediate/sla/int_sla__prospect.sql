@@ -41,7 +41,9 @@ reached as (
         open_readings.*,
         {{ working_position('due_position', 'open_readings.due_at') }} as due_position_s
     from open_readings
-    {{ join_position('pieces', 'due_position', 'open_readings.timeline_no', 'open_readings.due_at') }}
+    {{ join_position(
+        'pieces', 'due_position', 'open_readings.timeline_no', 'open_readings.due_at'
+    ) }}
 ),
 
 measured as (
@@ -76,7 +78,9 @@ resumed as (
         planned.*,
         {{ working_instant('resumed_piece', 'planned.resumed_due_s') }} as due_if_resumed_at
     from planned
-    {{ join_instant('due_pieces', 'resumed_piece', 'planned.timeline_no', 'planned.resumed_due_s') }}
+    {{ join_instant(
+        'due_pieces', 'resumed_piece', 'planned.timeline_no', 'planned.resumed_due_s'
+    ) }}
 ),
 
 final as (

@@ -107,7 +107,9 @@ counted as (
             else start_day.day_no
         end + positioned.target + positioned.paused_before_due_days as due_day_no
     from positioned
-    {{ join_position('day_pieces', 'start_day', 'positioned.timeline_no', 'positioned.started_at') }}
+    {{ join_position(
+        'day_pieces', 'start_day', 'positioned.timeline_no', 'positioned.started_at'
+    ) }}
     where positioned.is_in_days
 ),
 
