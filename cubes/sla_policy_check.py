@@ -22,7 +22,8 @@ _LISTS = (*LISTS, "pause_statuses")
 
 @dataclass(frozen=True)
 class PolicyReport:
-    """Faults, warnings (what the snapshot does not know) and notes (what is switched off)."""
+    """Faults, warnings (what the snapshot does not know) and notes: what is not active, and shipped
+    policies that an operator's take the place of."""
 
     faults: tuple[Fault, ...]
     warnings: tuple[Fault, ...]
@@ -68,7 +69,8 @@ def check_policies(
     active = [(policy, row) for policy, row in present if policy.is_active]
     faults = [fault for _, row in present for fault in _row_faults(row, known)]
     faults += _version_faults(policies)
-    faults += _shadow_faults(active, known.above, now)
+    shadows = list(_shadows(active, known.above, now))
+    faults += [fault for fault, is_meant in shadows if not is_meant]
     faults += _gap_faults(active, known.clocks, now, rows)
     warnings = [fault for policy, row in active for fault in _unknown(policy, row, known)]
     notes = [
@@ -79,6 +81,7 @@ def check_policies(
         for policy, row in present
         if not policy.is_active
     ]
+    notes += [fault for fault, is_meant in shadows if is_meant]
     return PolicyReport(tuple(sorted(faults)), tuple(sorted(warnings)), tuple(sorted(notes)))
 
 
@@ -146,12 +149,15 @@ def _version_faults(policies: Iterable[tuple[SlaPolicy, RuleRow]]) -> Iterable[F
                 latest = policy
 
 
-def _shadow_faults(
+def _shadows(
     active: Sequence[tuple[SlaPolicy, RuleRow]],
     above: Callable[[str], frozenset[str]],
     now: datetime,
-) -> Iterable[Fault]:
-    """Policies that no case reaches, with the one that takes them all."""
+) -> Iterable[tuple[Fault, bool]]:
+    """Policies that no case reaches, with the one that takes them all.
+
+    True is meant: an operator's policy takes the place of a shipped one by standing before it.
+    """
     for policy, row in active:
         since = max(now, policy.valid_from)
         shadow = min(
@@ -172,11 +178,12 @@ def _shadow_faults(
         )
         if shadow is not None:
             other, theirs = shadow
-            yield row.fault(
+            fault = row.fault(
                 f"{policy.policy_id} (ordinal {policy.ordinal}) can never win: "
                 f"{other.policy_id} (ordinal {other.ordinal}, {theirs.file}:{theirs.line}) stands "
                 f"before it and takes every {policy.clock} clock that this one is for"
             )
+            yield fault, theirs.is_operator and not row.is_operator
 
 
 def _gap_faults(

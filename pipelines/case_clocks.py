@@ -85,8 +85,8 @@ class ClockLabel:
 
 
 @dataclass(frozen=True)
-class PolicyBefore:
-    """A policy that a clock was under before it changed, with its due time."""
+class PolicySegment:
+    """A policy that a clock was under for a time, with the due time it had by it."""
 
     policy: SlaPolicy | None
     from_at: datetime
@@ -100,13 +100,14 @@ class PolicyBefore:
 class CaseClock:
     """One row of marts.fct_sla_clock with its policy; instants are aware.
 
-    `values` are the columns of CLOCK_COLUMNS.
+    `values` are the columns of CLOCK_COLUMNS; `segments` are the policies it was under one after
+    the other, empty for a clock that kept its own.
     """
 
     values: Mapping[str, Any]
     policy: SlaPolicy | None
     label: ClockLabel | None
-    before: Sequence[PolicyBefore] = ()
+    segments: Sequence[PolicySegment] = ()
 
     def __getitem__(self, column: str) -> Any:
         return self.values[column]
@@ -252,7 +253,7 @@ def clock_rows(
 def with_policies(
     cursor: duckdb.DuckDBPyConnection, rows: Sequence[Mapping[str, Any]]
 ) -> list[CaseClock]:
-    """Clocks with their policies, those before, and labels, in the order of the clocks' seed."""
+    """Clocks with their policies, segments and labels, in the order of the clocks' seed."""
     policies = {
         key: published_policy(values)
         for key, *values in cursor.execute(
@@ -265,13 +266,13 @@ def with_policies(
             "select clock, label_zh, label_en, ordinal, counted_statuses from marts.dim_sla_clock"
         ).fetchall()
     }
-    before = _policies_before(cursor, [str(row["clock_key"]) for row in rows], policies)
+    segments = _segments(cursor, [str(row["clock_key"]) for row in rows], policies)
     found = [
         CaseClock(
             row,
             policies.get(row["policy_key"]),
             labels.get(row["clock"]),
-            before.get(row["clock_key"], ()),
+            segments.get(row["clock_key"], ()),
         )
         for row in rows
     ]
@@ -308,19 +309,19 @@ def timeline_of(
     )
 
 
-def _policies_before(
+def _segments(
     cursor: duckdb.DuckDBPyConnection,
     clock_keys: Sequence[str],
     policies: Mapping[str, SlaPolicy],
-) -> dict[str, list[PolicyBefore]]:
-    found: dict[str, list[PolicyBefore]] = {}
+) -> dict[str, list[PolicySegment]]:
+    found: dict[str, list[PolicySegment]] = {}
     for clock_key, policy_key, from_at, to_at, target, unit, due_at in cursor.execute(
         "select clock_key, policy_key, from_at, to_at, target, unit, due_at "
         f"from marts.fct_sla_segment where clock_key in ({_listed(clock_keys)}) "
         "order by clock_key, segment_no"
     ).fetchall():
         found.setdefault(clock_key, []).append(
-            PolicyBefore(
+            PolicySegment(
                 policies.get(policy_key),
                 from_at.replace(tzinfo=UTC),
                 to_at.replace(tzinfo=UTC),

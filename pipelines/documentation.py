@@ -7,7 +7,8 @@ page cannot tell a value, and neither a snapshot nor the working database is kep
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,10 @@ _POLICY = (
     "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
     "img-src data:; font-src data:"
 )
+# dbt cuts a description off after a few words.
+_STYLE = (
+    ".column-row td:nth-child(3) { white-space: normal !important; max-width: none !important }"
+)
 _TRACKER = "//d1fc8wv8zag5ca.cloudfront.net/2.9.0/sp.js"
 _OF_ONE_RUN = {"invocation_id", "invocation_started_at", "run_started_at", "user_id", "project_id"}
 _OF_ONE_PARSE = {"created_at", "compiled_path", "build_path", "root_path"}
@@ -37,30 +42,26 @@ def write_documentation(
 
     The columns are those of the published snapshot and, for the steps before the marts, of the
     working database, which is read between two builds. The same models and snapshot give the same
-    page. Raises HomeError before the first build, BuildLockedError if a build does not end in time,
-    DocumentationError if dbt or the disk fails.
+    page. Raises SnapshotError before the first publish, HomeError where `folder` is a file,
+    BuildLockedError if a build does not end in time, DocumentationError if dbt or the disk fails.
     """
     home, settings = installation.home, installation.settings
-    snapshot = home.published / "current" / "warehouse.duckdb"
-    if not snapshot.exists():
-        raise HomeError(
-            f"Writing the documentation of {home.path} was refused: nothing was published there "
-            "yet. Trying again helps after a first build: huiyin run, or huiyin demo in an empty "
-            "home."
-        )
     page = folder / PAGE
     if folder.exists() and not folder.is_dir():
         raise HomeError(
             f"Writing {page} was refused: {folder} is a file. Nothing was changed. Name a folder."
         )
+    with installation.snapshot() as snapshot:
+        as_of = str(snapshot.info["as_of"])
+        marts = _described(snapshot.cursor(), "marts")
     try:
         with scratch_folder(home.path / "documentation") as scratch:
             warehouse, work = scratch / "warehouse.duckdb", scratch / "work.duckdb"
             target = scratch / "dbt"
-            _outline(snapshot.resolve(), warehouse, {"marts"})
+            _outline(marts, warehouse)
             wait = settings.build_wait_minutes * 60
             with build_lock(home.build_lock, wait_seconds=wait, say=say, doing="working"):
-                _outline(home.work, work, None)
+                _outline(_of_working_database(home.work), work)
             say("dbt")
             site_models = home.site("dbt_project/models")
             run_dbt(
@@ -74,10 +75,8 @@ def write_documentation(
             )
             catalog = json.loads((target / "catalog.json").read_text(encoding="utf-8"))
             manifest = parsed_by(DBT_PROJECT, target, site_models)
-            told = json.loads((snapshot.parent / "published.json").read_text(encoding="utf-8"))
-            as_of = str(told["as_of"])
             places = [str(target), str(scratch), str(home.path), str(DBT_PROJECT)]
-            text = _page(_plain(manifest, as_of), _plain(catalog, as_of), places)
+            text = page_of(plain(manifest, as_of), plain(catalog, as_of), places)
         folder.mkdir(parents=True, exist_ok=True)
         part = folder / f".{PAGE}.part"
         part.write_text(text, encoding="utf-8")
@@ -97,22 +96,37 @@ def write_documentation(
     return page
 
 
-def _outline(database: Path, outline: Path, schemas: set[str] | None) -> None:
-    """A database with the same tables and views, columns and types, without rows.
+@dataclass(frozen=True)
+class _Table:
+    """A table or view, with its columns as a select list of typed nulls."""
 
-    Of `schemas` only, or of all; a database that is not there gives an empty one.
-    """
-    found: list[tuple[str, str, bool, str]] = []
-    if database.exists():
-        with duckdb.connect(str(database), read_only=True) as connection:
-            found = connection.execute(_COLUMNS).fetchall()
+    schema: str
+    name: str
+    is_view: bool
+    columns: str
+
+
+def _of_working_database(database: Path) -> list[_Table]:
+    """The tables of the working database; none where it is gone, since a build makes it anew."""
+    if not database.exists():
+        return []
+    with duckdb.connect(str(database), read_only=True) as connection:
+        return _described(connection, "%")
+
+
+def _described(connection: duckdb.DuckDBPyConnection, schemas: str) -> list[_Table]:
+    return [_Table(*row) for row in connection.execute(_COLUMNS, [schemas]).fetchall()]
+
+
+def _outline(tables: Sequence[_Table], outline: Path) -> None:
+    """Write a database of these tables without rows."""
     with duckdb.connect(str(outline)) as connection:
-        for schema, table, is_view, columns in found:
-            if schemas is not None and schema not in schemas:
-                continue
-            connection.execute(f'create schema if not exists "{schema}"')
-            kind = "view" if is_view else "table"
-            connection.execute(f'create {kind} "{schema}"."{table}" as select {columns} limit 0')
+        for table in tables:
+            connection.execute(f'create schema if not exists "{table.schema}"')
+            kind = "view" if table.is_view else "table"
+            connection.execute(
+                f'create {kind} "{table.schema}"."{table.name}" as select {table.columns} limit 0'
+            )
 
 
 _COLUMNS = """
@@ -128,12 +142,13 @@ from duckdb_columns() as columns
 left join duckdb_views() as views
     on columns.schema_name = views.schema_name and columns.table_name = views.view_name
 where columns.database_name = current_database() and not columns.internal
+    and columns.schema_name like ?
 group by columns.schema_name, columns.table_name
 order by columns.schema_name, columns.table_name
 """
 
 
-def _plain(artifact: dict[str, Any], as_of: str) -> dict[str, Any]:
+def plain(artifact: dict[str, Any], as_of: str) -> dict[str, Any]:
     """An artifact of dbt without what tells of the run, the machine or the macros of dbt itself."""
     told = {key: value for key, value in artifact["metadata"].items() if key not in _OF_ONE_RUN}
     plain = dict(artifact) | {"metadata": told | {"generated_at": as_of, "env": {}}}
@@ -152,7 +167,7 @@ def _plain(artifact: dict[str, Any], as_of: str) -> dict[str, Any]:
     return plain
 
 
-def _page(manifest: dict[str, Any], catalog: dict[str, Any], places: list[str]) -> str:
+def page_of(manifest: dict[str, Any], catalog: dict[str, Any], places: list[str]) -> str:
     """dbt's page with both artifacts in it, forbidden to load anything from elsewhere.
 
     `places` of this machine are taken out of every text, the longer ones first.
@@ -171,7 +186,7 @@ def _page(manifest: dict[str, Any], catalog: dict[str, Any], places: list[str]) 
             )
         text = text.replace(place, _embedded(artifact, places))
     policy = f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-    return text.replace("<head>", f"<head>{policy}", 1)
+    return text.replace("<head>", f"<head>{policy}<style>{_STYLE}</style>", 1)
 
 
 def _embedded(artifact: dict[str, Any], places: list[str]) -> str:

@@ -30,12 +30,13 @@ def check(
     """检查所有时限，自带的和本单位的 / check all policies, shipped and the operator's.
 
     错误：未知的时钟、日历、状态；永远轮不到的；没有兜底时限的时钟；版本次序颠倒；有提醒没有时限。
-    警告：快照里没有的单位、类别、渠道。说明：未启用、须核对原文的。有错误则退出 1。
+    警告：快照里没有的单位、类别、渠道。说明：未启用、须核对原文的；被本单位的时限取代的自带时限。
+    有错误则退出 1。
 
     Faults: unknown clocks, calendars and statuses; policies that can never win, with the one before
     them; clocks without a policy for every case; versions out of order; warnings without a target.
     Warnings: units, categories and channels that the snapshot does not have. Notes: policies that
-    are not active. Exits 1 for faults.
+    are not active, and shipped ones that the operator's replace. Exits 1 for faults.
 
     \b
     JSON: {"faults": [...], "warnings": [...], "notes": [...], "snapshot": tag | null}
@@ -77,9 +78,9 @@ def check(
             print_text(f"{kind[not chinese]} {one}")
     rows, wrong, odd, off = len(tables["sla_policy"]), *map(len, told)
     print_text(
-        f"{rows} 条时限，{wrong} 个错误，{odd} 个警告，{off} 条未启用"
+        f"{rows} 条时限，{wrong} 个错误，{odd} 个警告，{off} 条说明"
         if chinese
-        else f"{rows} policies, {wrong} faults, {odd} warnings, {off} not active"
+        else f"{rows} policies, {wrong} faults, {odd} warnings, {off} notes"
     )
     if tag is None:
         print_text(

@@ -76,13 +76,22 @@ def test_a_policy_that_an_earlier_one_takes_all_cases_of_can_never_win() -> None
 def test_a_policy_wins_where_the_one_before_it_is_not_in_force_yet_or_no_more() -> None:
     wide = {"policy_id": "wide", "ordinal": "10", "target": "9"}
     narrow = {"policy_id": "narrow", "ordinal": "20", "kind": "praise", "target": "3"}
-    assert faults({**wide, "valid_from": "2026-04-01"}, narrow)[1:] == []
+    later = faults({**wide, "valid_from": "2026-04-01"}, narrow)
+    assert [one for one in later if "narrow" in one] == []
     ends = {**wide, "version": "2", "valid_from": "2026-05-01", "is_active": "false"}
     shadowed = [one for one in faults(wide, ends, narrow) if "narrow" in one]
     assert shadowed == []
     # What is over cannot be put right any more: rows are only added.
     over = {**narrow, "version": "2", "valid_from": "2026-03-01", "is_active": "false"}
     assert [one for one in faults(wide, narrow, over) if "narrow" in one] == []
+
+
+def test_an_operators_policy_may_take_the_place_of_a_shipped_one() -> None:
+    shipped = rows_of(*DEFAULTS)
+    own = replace(policy_row(9, policy_id="own", target="3"), is_operator=True)
+    found = check_policies([*shipped, own], KNOWN, now=NOW, zone=SHANGHAI)
+    assert found.faults == ()
+    assert "default (ordinal 9000) can never win: own (ordinal 10" in found.notes[0].message
 
 
 def test_a_unit_below_the_unit_of_an_earlier_policy_is_never_reached_where_the_tree_is_known() -> (

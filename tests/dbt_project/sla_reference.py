@@ -362,9 +362,7 @@ def _versions_at(policies: Sequence[Policy], moment: datetime) -> list[Policy]:
 
 
 def _after(pauses: Sequence[Pause], at: datetime) -> list[Pause]:
-    return [
-        (max(begin, at), finish) for begin, finish in pauses if finish is None or finish > at
-    ]
+    return [(max(begin, at), finish) for begin, finish in pauses if finish is None or finish > at]
 
 
 def judge(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from cubes.rule_table import RULE_TABLES
@@ -21,8 +22,12 @@ ZONES = (
     "America/New_York",
     "Asia/Kathmandu",
     "Australia/Lord_Howe",
-    "America/Havana",
+    "Asia/Urumqi",
     "Africa/Cairo",
+    "Pacific/Auckland",
+    "Asia/Kolkata",
+    "America/Havana",
+    "Asia/Tokyo",
     "America/Santiago",
 )
 FIRST_DAY, LAST_DAY = date(2026, 2, 1), date(2027, 12, 31)
@@ -36,7 +41,7 @@ def random_hours(rng: random.Random) -> list[list[str]]:
     marks = range(0, _DAY + 1, 5)
     if rng.random() < 0.2:
         points = sorted(rng.sample(marks, count + 1))
-        return [[_time(a), _time(b)] for a, b in zip(points, points[1:], strict=False)]
+        return [[_time(a), _time(b)] for a, b in pairwise(points)]
     points = sorted(rng.sample(marks, 2 * count))
     if rng.random() < 0.15:
         points[-1] = _DAY

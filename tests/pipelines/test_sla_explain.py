@@ -158,7 +158,7 @@ def test_the_resolution_of_the_last_cycle_is_explained_unless_another_clock_is_a
     assert code == 2 and "it has 1, 2" in err
 
 
-def test_why_the_policy_won_and_those_before_it_are_told_in_both_languages(
+def test_why_the_policy_won_and_those_it_was_under_are_told_in_both_languages(
     huiyin: Command, tmp_path: Path
 ) -> None:
     moved = {**FESTIVAL, "policy_key": "urgent", "is_breached_on_change": True,
@@ -173,8 +173,8 @@ def test_why_the_policy_won_and_those_before_it_are_told_in_both_languages(
     publish(tmp_path, tables([moved], dim_sla_policy=[urgent], fct_sla_segment=[before]))
     told = explained(huiyin, "H1")["clocks"][0]
     assert told["policy"]["conditions"] == {"priority": "P1", "channel": "phone;web"}
-    assert told["policies_before"][0]["policy"]["id"] == "five"
-    assert told["policies_before"][0]["to"] == "2026-02-14T10:00:00+08:00"
+    assert told["segments"][0]["policy"]["id"] == "five"
+    assert told["segments"][0]["to"] == "2026-02-14T10:00:00+08:00"
     assert told["unit_at_due"] == {"id": "SC01", "name": {"zh": "成都", "en": "Chengdu"}}
     assert told["is_breached_on_change"] and told["is_provisional"]
     _, english, _ = huiyin("explain", "H1", "--language", "en")

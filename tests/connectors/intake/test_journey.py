@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from typing import Any
 
 import pytest
 
-from cubes.rule_table import RULE_TABLES
+from cubes.rule_table import RULE_TABLES, append_rule_rows
 from pipelines.installation import Installation
 from tests.connectors.intake.server import Server
 from tests.journeys.product import Product, clean_environment
@@ -33,14 +32,13 @@ def case_of(product: Product, case_no: str) -> dict[str, Any]:
 def add_policies(product: Product, *rows: dict[str, str]) -> None:
     """Add rows of the operator to the policies of the home."""
     shared = {"version": "1", "clock": "resolution", "target_kind": "each", "is_active": "true"}
+    empty = dict.fromkeys(RULE_TABLES["sla_policy"], "")
+    added = [
+        {**empty, **shared, "name": row["policy_id"], "name_en": row["policy_id"], **row}
+        for row in rows
+    ]
     path = product.home / "site/dbt_project/seeds/sla_policy.csv"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(RULE_TABLES["sla_policy"]), restval="")
-        writer.writeheader()
-        for row in rows:
-            names = {"name": row["policy_id"], "name_en": row["policy_id"]}
-            writer.writerow({**shared, **names, **row})
+    append_rule_rows(path, "sla_policy", added)
 
 
 def test_what_comes_in_reaches_the_marts_with_the_promise_the_model_counts(

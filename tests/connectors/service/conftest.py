@@ -11,6 +11,7 @@ import duckdb
 import pytest
 
 from connectors.inbox import Inbox
+from cubes.sla_policy import CONDITIONS
 from pipelines.publish import publish
 from tests.connectors.service.server import Client, ServiceServer, add_client
 from tests.cubes.marts import make_marts
@@ -43,13 +44,25 @@ def publish_marts(home: Path, tag: str = TAG) -> None:
         )
         run(
             "create or replace table marts.dim_sla_policy as select 'k' as policy_key, "
-            "1 as version, 'resolution-5' as policy_id, "
-            "'5个工作日' as name, '5 working days' as name_en, 'resolution' as clock, 5 as target"
+            "'resolution-5' as policy_id, 'resolution' as clock, 1 as version, 9000 as ordinal, "
+            "'5个工作日' as name, '5 working days' as name_en, "
+            "timestamp '2000-01-01' as valid_from, cast(null as timestamp) as valid_to, "
+            "5 as target, 'working_days' as unit, "
+            "false as rolls, 'midnight' as ends, 'each' as target_kind, true as is_active"
         )
+        for condition in (*CONDITIONS, "calendar_id", "pause_statuses"):
+            run(f"alter table marts.dim_sla_policy add column {condition} varchar")
         run(
             "create table marts.calendar_date as select 'china' as calendar_id, date_on, "
-            "is_workday as is_working, false as is_provisional, 'as_is' as evaluation "
-            "from marts.dim_date"
+            "is_workday as is_working, false as is_provisional, 'as_was' as evaluation, "
+            "false as is_holiday, false as is_makeup, '' as holiday_name, "
+            "cast(null as date) as calendar_version from marts.dim_date"
+        )
+        # Working time from 9 to 18 in Shanghai.
+        run(
+            "create table marts.calendar_interval as select calendar_id, 'Asia/Shanghai' as zone, "
+            "evaluation, date_on + interval 1 hour as starts_at, "
+            "date_on + interval 10 hour as ends_at from marts.calendar_date where is_working"
         )
     information = {"tag": tag, "business_date": "2026-03-30", "as_of": "2026-03-31T00:00:00+00:00"}
     publish(built, home / "published", tag, information, now=datetime.now(UTC), keep=3)

@@ -37,20 +37,19 @@ operator_days as (
     from {{ ref('int_time__day') }} as days
     inner join {{ ref('int_time__timeline') }} as timelines
         on days.timeline_no = timelines.timeline_no
-    cross join build
-    where
-        timelines.calendar_id = build.calendar_id
-        and timelines.zone = build.zone
-        and timelines.evaluation = 'as_was'
+    inner join {{ ref('int_time__used_calendar') }} as used
+        on timelines.calendar_id = used.calendar_id and timelines.zone = used.zone
+    inner join build
+        on used.calendar_id = build.calendar_id and used.source_zone = build.zone
+    where timelines.evaluation = 'as_was'
 ),
 
 open_statuses as (
     select
         statuses.*,
         {{ local_date('statuses.valid_from', 'build.zone') }} as from_on,
-        coalesce(
-            {{ local_date('statuses.valid_to', 'build.zone') }} - 1,
-            build.business_date
+        least(
+            {{ local_date('statuses.valid_to', 'build.zone') }} - 1, build.business_date
         ) as to_on
     from statuses
     cross join build
@@ -137,8 +136,9 @@ final as (
         {{ days_between('started.created_on', 'held.date_on') }} as age_days,
         coalesce(readings.breached_at < held.ends_at, false) as is_overdue
     from held
+    -- Nobody could count a case before it was created, whatever was told of it.
     inner join started
-        on held.case_id = started.case_id
+        on held.case_id = started.case_id and held.ends_at > started.created_at
     left join operator_days as created_day
         on started.created_on = created_day.date_on
     left join readings

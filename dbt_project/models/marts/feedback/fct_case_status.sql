@@ -11,16 +11,16 @@ statuses as (
     select * from {{ ref('int_feedback__case_status') }}
 ),
 
-scope as (
-    select * from {{ ref('int_feedback__case_scope') }}
+cases as (
+    select * from {{ ref('int_feedback__case_fold') }}
 ),
 
 final as (
     select
-        {{ surrogate_key(['statuses.ordinal', 'scope.source', 'scope.case_no']) }} as status_key,
-        {{ surrogate_key(['scope.source', 'scope.case_no']) }} as case_key,
-        scope.source,
-        scope.case_no,
+        {{ surrogate_key(['statuses.ordinal', 'cases.source', 'cases.case_no']) }} as status_key,
+        {{ surrogate_key(['cases.source', 'cases.case_no']) }} as case_key,
+        cases.source,
+        cases.case_no,
         statuses.ordinal,
         statuses.cycle,
         statuses.status,
@@ -28,8 +28,9 @@ final as (
         statuses.valid_to,
         statuses.is_illegal
     from statuses
-    inner join scope
-        on statuses.case_id = scope.case_id
+    -- What is told of a case that was never created is no history of a case.
+    inner join cases
+        on statuses.case_id = cases.case_id
 )
 
 select * from final
