@@ -34,6 +34,7 @@ COVERED = {
     },
     "customers": {"active", "joined", "left"},
     "sales": {"cancellations", "new_services", "orders", "revenue"},
+    "sla": {"breached", "breached_on_change", "met", "on_time_rate", "overdue"},
     "usage": {"charge", "minutes", "sessions"},
 }
 
@@ -80,12 +81,12 @@ def assert_figures_equal_truth(product: Product) -> None:
     published = json.loads((product.home / "published/current/published.json").read_text())
     wrong = []
     with product.snapshot() as connection:
-        for figure in data["figures"]:
+        for figure in [*data["figures"], *data["sla_figures"]]:
             asked: dict[str, Any] = {
                 "cube": figure["cube"],
                 "measures": [figure["measure"]],
                 "by": figure["by"],
-                "cuts": figure["cuts"],
+                "cuts": {name: f"#{member.lstrip('#')}" for name, member in figure["cuts"].items()},
                 "period": figure["period"],
             }
             rows = run_query(
@@ -98,7 +99,7 @@ def assert_figures_equal_truth(product: Product) -> None:
             wrong += differences(figure, rows)
     assert not wrong, "\n".join(wrong)
     covered: dict[str, set[str]] = {}
-    for figure in data["figures"]:
+    for figure in [*data["figures"], *data["sla_figures"]]:
         covered.setdefault(figure["cube"], set()).add(figure["measure"])
     assert {cube: COVERED[cube] - covered.get(cube, set()) for cube in COVERED} == {
         cube: set() for cube in COVERED

@@ -94,6 +94,19 @@ local_intervals as (
         on hours.date_on = turned.date_on and used.zone = turned.zone
 ),
 
+-- Most intervals of such a date are hours away from the turn, and need no look at their minutes.
+near_turns as (
+    select
+        * exclude (is_turned),
+        is_turned
+        and {{ seconds_between(
+            instant_of('starts_local - interval 3 hour', 'zone'),
+            instant_of('ends_local + interval 3 hour', 'zone')
+        ) }} <> {{ seconds_between('starts_local', 'ends_local') }} + 21600 as is_turned
+    from local_intervals
+    where ends_local > starts_local
+),
+
 -- Where the clock is set, what it shows decides minute by minute: an hour that it skips holds
 -- nothing, an hour that it repeats counts twice.
 minutes as (
@@ -107,8 +120,8 @@ minutes as (
             instant_of('starts_local', 'zone') ~ ' - interval 3 hour',
             instant_of('ends_local', 'zone') ~ ' + interval 3 hour'
         ) }} as minute_at
-    from local_intervals
-    where is_turned and ends_local > starts_local
+    from near_turns
+    where is_turned
 ),
 
 runs as (
@@ -130,8 +143,8 @@ placed as (
         zone,
         {{ instant_of('starts_local', 'zone') }} as starts_at,
         {{ instant_of('ends_local', 'zone') }} as ends_at
-    from local_intervals
-    where not is_turned and ends_local > starts_local
+    from near_turns
+    where not is_turned
     union all
     select
         calendar_id,
