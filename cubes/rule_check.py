@@ -199,6 +199,8 @@ def _policy_faults(rows: Sequence[RuleRow]) -> list[Fault]:
         policy = row.values
         if policy["target"] and not policy["unit"]:
             faults.append(row.fault("has a target without a unit"))
+        if policy["target"] and (float(policy["target"]) < 1 or float(policy["target"]) % 1):
+            faults.append(row.fault(f"target: {policy['target']!r} must be 1 or more, and whole"))
         if policy["target_kind"] == "percentile" and not policy["percentile"]:
             faults.append(row.fault("target_kind is percentile, but percentile is empty"))
     return faults

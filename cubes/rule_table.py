@@ -41,7 +41,8 @@ _TEXT = RuleColumn()
 _NAMED = RuleColumn(required=True)
 _CALENDAR = RuleColumn("id", required=True)
 _FLAG = RuleColumn("flag")
-_FROM = RuleColumn("announced")
+_ANNOUNCEMENT = RuleColumn("announced")
+_FROM = RuleColumn("moment")
 
 RULE_TABLES: Mapping[str, Mapping[str, RuleColumn]] = {
     "calendar": {
@@ -65,7 +66,7 @@ RULE_TABLES: Mapping[str, Mapping[str, RuleColumn]] = {
         "date_on": RuleColumn("date", required=True),
         "is_working": _FLAG,
         "name": _TEXT,
-        "announced": _FROM,
+        "announced": _ANNOUNCEMENT,
         "like_weekday": RuleColumn("weekday"),
         "starts": RuleColumn("time"),
         "ends": RuleColumn("time"),
@@ -73,7 +74,7 @@ RULE_TABLES: Mapping[str, Mapping[str, RuleColumn]] = {
     "calendar_notice": {
         "calendar_id": _CALENDAR,
         "year": RuleColumn("year", required=True),
-        "announced": _FROM,
+        "announced": _ANNOUNCEMENT,
         "url": _TEXT,
     },
     "sla_policy": {
@@ -323,6 +324,16 @@ def _check_announced(value: str, _: RuleColumn) -> None:
         ) from error
 
 
+def _check_moment(value: str, _: RuleColumn) -> None:
+    # A rule holds from a day on; from a month nobody could tell which.
+    try:
+        if len(value) == len("YYYY-MM"):
+            raise ValueError("a month")
+        announced_at(value)
+    except ValueError as error:
+        raise ValueError(f"{value!r} is no date such as 2026-03-31 or 2026-03-31T18:30") from error
+
+
 def _check_time(value: str, _: RuleColumn) -> None:
     minute_of(value)
 
@@ -374,6 +385,7 @@ _CHECKS: Mapping[str, Callable[[str, RuleColumn], None]] = {
     "id": _check_id,
     "date": _check_date,
     "announced": _check_announced,
+    "moment": _check_moment,
     "time": _check_time,
     "weekday": _between(1, _LAST_WEEKDAY),
     "weekday_or_none": _between(0, _LAST_WEEKDAY),

@@ -133,6 +133,25 @@ def test_unknown_zones_units_and_targets_are_told(tmp_path: Path) -> None:
     ]
 
 
+def test_a_policy_holds_from_a_day_not_from_a_month(tmp_path: Path) -> None:
+    cells = {name: "" for name in RULE_TABLES["sla_policy"]} | {
+        "policy_id": "p", "version": "1", "ordinal": "1", "clock": "resolution", "name": "a",
+        "name_en": "b", "valid_from": "2026-03",
+    }  # fmt: skip
+    _, faults = read(tmp_path, "sla_policy", ",".join(cells), ",".join(cells.values()))
+    assert faults == [
+        "2: valid_from: '2026-03' is no date such as 2026-03-31 or 2026-03-31T18:30",
+    ]
+
+
+@pytest.mark.parametrize("target", ["0", "0.5", "1.5"])
+def test_a_target_is_a_whole_number_from_one_on(target: str) -> None:
+    policy = {"policy_id": "p", "target": target, "unit": "working_days"}
+    assert faults_of(sla_policy=rows_of("sla_policy", policy)) == [
+        f"sla_policy.csv:2: target: '{target}' must be 1 or more, and whole"
+    ]
+
+
 def test_a_file_that_is_no_text_is_one_fault(tmp_path: Path) -> None:
     path = tmp_path / "calendar.csv"
     path.write_bytes(b"calendar_id\n\xff\xfe\n")

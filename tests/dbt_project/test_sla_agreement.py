@@ -40,7 +40,7 @@ pytestmark = [
 
 AS_OF = datetime(2026, 11, 15, 1, tzinfo=UTC)
 NEVER = datetime(2100, 1, 1, tzinfo=UTC)
-CASES = examples(500, times=5)
+CASES = max(500, examples(500, times=5))
 COLUMNS = (
     "policy_id, policy_version, target, due_at, elapsed_s, paused_s, state, due_if_resumed_at, "
     "remaining_s, breached_at, is_breached_on_change"
@@ -203,7 +203,7 @@ def limits(rng: random.Random, calendars: Sequence[str], part: str) -> list[Poli
 
 def priority_policies(rng: random.Random, calendars: Sequence[str]) -> list[Policy]:
     """Limits by priority, kind and place in the tree of categories, in versions."""
-    dates = ("", "2026-05", "2026-07-01", "2026-09-10T12:30", "2026-10-20")
+    dates = ("", "2026-05-15", "2026-07-01", "2026-09-10T12:30", "2026-10-20")
     found: list[Policy] = []
     for number in range(24):
         for version in range(1, rng.randint(1, 3) + 1):

@@ -37,7 +37,7 @@ BUILDS = (
     (datetime(2026, 7, 10, 15, 59, 59), date(2026, 7, 10)),
 )
 FIRST = datetime(2026, 4, 20)
-CASES = examples(150, most=2000)
+CASES = max(150, examples(150, most=2000))
 # Each mart by case, with a column that no build reads.
 MARTS = {
     "fct_sla_clock": "state",
@@ -438,7 +438,7 @@ def test_rows_of_settled_cases_that_nothing_touched_are_not_written_again(
             assert not kept[name] & scope, name
             assert written[name] <= scope, name
         assert len(kept["fct_case"]) > 5
-    assert any(kept["fct_sla_segment"] for kept in history.kept)
+        assert kept["fct_sla_clock"] == kept["fct_case"]
 
 
 def statuses(rows: list[Row], until: datetime) -> list[tuple[datetime, str, str]]:

@@ -33,7 +33,7 @@ typed as (
         nullif(rows_of_rule.reporter_type, '') as reporter_type,
         nullif(rows_of_rule.calendar_id, '') as calendar_id,
         cast(rows_of_rule.target as bigint) as target,
-        rows_of_rule.unit,
+        coalesce(rows_of_rule.unit, 'business_seconds') as unit,
         coalesce(rows_of_rule.rolls, false) as rolls,
         coalesce(nullif(rows_of_rule.ends, ''), 'midnight') as ends,
         coalesce(nullif(rows_of_rule.target_kind, ''), 'each') as target_kind,
