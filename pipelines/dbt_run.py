@@ -86,6 +86,9 @@ def run_dbt(
                     str(target / "logs"),
                     "--quiet",
                     "--no-version-check",
+                    # Faults are told at this level; below it every statement is written line by line.
+                    "--log-level-file",
+                    "info",
                 ]
             )
     finally:

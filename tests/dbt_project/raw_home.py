@@ -187,6 +187,8 @@ class RawHome:
                     "--log-path",
                     str(self.folder / "logs"),
                     "--quiet",
+                    "--log-level-file",
+                    "info",
                     *arguments,
                 ]
             )

@@ -51,9 +51,11 @@ def test_a_build_of_nothing_makes_every_mart(builds: Builds) -> None:
     assert {name for name, rows in empty.items() if rows} == {
         "calendar_date",
         "calendar_interval",
+        "dim_calendar",
         "dim_channel",
         "dim_date",
         "dim_kind",
+        "dim_sla_clock",
         "dim_sla_policy",
     }
 

@@ -4,6 +4,10 @@ settings as (
     select * from {{ source('build', 'source_setting') }}
 ),
 
+events as (
+    select * from {{ ref('fct_feedback_event') }}
+),
+
 levels as (
     select * from {{ ref('int_rule__calendar_level') }}
 ),
@@ -12,12 +16,21 @@ build as (
     select * from {{ source('build', 'build') }}
 ),
 
+-- Cases of a source that is read no longer still have clocks.
+sources as (
+    select source from settings
+    union
+    select source from events
+),
+
 asked as (
     select
-        settings.source,
+        sources.source,
         coalesce(settings.calendar_id, build.calendar_id) as calendar_id,
         coalesce(settings.zone, build.zone) as source_zone
-    from settings
+    from sources
+    left join settings
+        on sources.source = settings.source
     cross join build
 ),
 
