@@ -50,3 +50,13 @@
 {% macro each_part(list) -%}
     unnest(string_split({{ list }}, ';'))
 {%- endmacro %}
+
+
+{#- The smallest number of a text list such as '0.8;0.9'; null for a null list. -#}
+{% macro smallest_part(list) -%}
+    cast(
+        list_min(
+            list_transform(string_split({{ list }}, ';'), lambda part: try_cast(part as double))
+        ) as double
+    )
+{%- endmacro %}

@@ -87,11 +87,7 @@ final as (
         percentile,
         pause_statuses,
         warn_at,
-        cast(
-            list_min(
-                list_transform(string_split(warn_at, ';'), lambda one: try_cast(one as double))
-            ) as double
-        ) as first_warning,
+        {{ smallest_part('warn_at') }} as first_warning,
         grace,
         is_active,
         basis,
