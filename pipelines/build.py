@@ -29,10 +29,11 @@ from pipelines.build_input import (
     freeze,
     insert_columns,
 )
-from pipelines.dbt_run import DBT_PROJECT, NodeResult, run_dbt
+from pipelines.dbt_run import DBT_PROJECT, run_dbt
 from pipelines.errors import BuildFailedError
 from pipelines.explanation_check import check_explanations
 from pipelines.home import Home
+from pipelines.mart_tests import NodeResult
 from pipelines.operator_rows import SITE as RULES_OF_SITE
 from pipelines.operator_rows import Rules, read_rules
 from pipelines.settings import PROJECT_ROOT, Settings
@@ -104,7 +105,7 @@ def build(
             matters=matters,
             operator_rows=rules.recorded,
         )
-    arguments = ["build", "--exclude-resource-type", "unit_test"]
+    arguments = ["build", "--no-write-json", "--exclude-resource-type", "unit_test"]
     if full:
         arguments.append("--full-refresh")
     nodes = run_dbt(
@@ -115,6 +116,7 @@ def build(
         site_models=home.site("dbt_project/models"),
         memory_limit=settings.memory_limit,
         threads=settings.threads,
+        outcomes=home.mart_outcomes,
         progress=progress,
     )
     with (

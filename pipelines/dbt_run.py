@@ -5,29 +5,21 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
+from connectors.sql_text import literal
 from pipelines.build_manifest import parsed_project
 from pipelines.errors import BuildFailedError
+from pipelines.mart_tests import NodeResult, write_outcomes
 from pipelines.settings import PROJECT_ROOT
 
 DBT_PROJECT = PROJECT_ROOT / "dbt_project"
-
-
-@dataclass(frozen=True)
-class NodeResult:
-    """One executed node: `kind` is model, seed or test; `seconds` its duration."""
-
-    name: str
-    kind: str
-    status: str
-    seconds: float
-    message: str
-    failures: int
+_NAMES_ITS_FAULTS = "is_sound"
 
 
 def run_dbt(
@@ -39,11 +31,13 @@ def run_dbt(
     site_models: Path,
     memory_limit: str,
     threads: int,
+    outcomes: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[NodeResult]:
     """Run one dbt command and return what every node did.
 
-    `progress` gets (nodes done, nodes in all). Raises BuildFailedError with every failed node when
+    `progress` gets (nodes done, nodes in all). How each mart and its tests came out is written to
+    `outcomes`, also where they failed. Raises BuildFailedError with every failed node when
     a model or a test of severity error fails, and when dbt itself cannot start.
     """
     from dbt.cli.main import dbtRunner
@@ -86,7 +80,10 @@ def run_dbt(
                     str(target / "logs"),
                     "--quiet",
                     "--no-version-check",
-                    # Faults are told at this level; below it every statement is written line by line.
+                    # What is told is told by `progress` and the error; nobody sees a console.
+                    "--log-level",
+                    "none",
+                    # Faults are told at this level; below it every statement is written too.
                     "--log-level-file",
                     "info",
                 ]
@@ -99,13 +96,17 @@ def run_dbt(
             "Nothing was published; the last good snapshot serves on. "
             "Trying again does not help; correct the model or setting named above."
         ) from outcome.exception
-    results = [_node_result(result) for result in getattr(outcome.result, "results", [])]
-    failed = [result for result in results if result.status in {"error", "fail"}]
+    result: Any = outcome.result
+    executed = getattr(result, "results", [])
+    results = [_node_result(one) for one in executed]
+    failed = [index for index, one in enumerate(results) if one.status in {"error", "fail"}]
+    if outcomes is not None and executed:
+        write_outcomes(outcomes, results, built_at=result.generated_at)
     if failed or not outcome.success:
         lines = "\n".join(
-            f"  {result.kind} {result.name}: "
-            + (f"{result.failures} rows fail" if result.kind == "test" else result.message)
-            for result in failed
+            f"  {results[index].kind} {results[index].name}: "
+            + _fault(executed[index], results[index], warehouse, work)
+            for index in failed
         )
         raise BuildFailedError(
             f"Building the models found {len(failed)} structural fault(s):\n{lines}\n"
@@ -159,12 +160,34 @@ def release_dbt() -> None:
     reset_adapters()
 
 
+def _fault(executed: Any, result: NodeResult, warehouse: Path, work: Path) -> str:
+    """What a failed node is told as; a test that names its faults itself is asked for them."""
+    if result.kind != "test" or result.status == "error":
+        return result.message
+    metadata = getattr(executed.node, "test_metadata", None)
+    if metadata is not None and metadata.name == _NAMES_ITS_FAULTS:
+        with suppress(duckdb.Error), duckdb.connect(str(warehouse), read_only=True) as connection:
+            connection.execute(f"attach {literal(str(work))} as work (read_only)")
+            faults = connection.execute(executed.node.compiled_code).fetchall()
+            return "; ".join(f"{fault} ({count} rows)" for fault, count in faults)
+    return f"{result.failures} rows fail"
+
+
 def _node_result(result: Any) -> NodeResult:
+    node = result.node
+    about = getattr(node, "attached_node", None)
+    if str(node.resource_type.value) != "test":
+        above: list[str] = []
+    else:
+        above = [about] if about else list(node.depends_on.nodes)
     return NodeResult(
-        name=result.node.name,
-        kind=str(result.node.resource_type.value),
+        name=node.name,
+        kind=str(node.resource_type.value),
         status=str(result.status.value if hasattr(result.status, "value") else result.status),
         seconds=float(result.execution_time or 0),
         message=" ".join(str(result.message or "").split()),
         failures=int(result.failures or 0),
+        severity=str(getattr(node.config, "severity", "")).lower(),
+        folders=tuple(node.fqn[1:-1]),
+        of=tuple(one.rpartition(".")[2] for one in above),
     )

@@ -77,6 +77,11 @@ class Home:
         return self.path / "dbt"
 
     @property
+    def mart_outcomes(self) -> Path:
+        """How the marts and their tests came out in the last build."""
+        return self.dbt / "mart_outcomes.json"
+
+    @property
     def secrets(self) -> Path:
         """Default secrets file."""
         return self.path / "secrets.env"

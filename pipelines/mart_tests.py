@@ -1,11 +1,11 @@
-"""How the tests of the last build came out, mart by mart, from the files that dbt leaves."""
+"""How the tests of the last build came out, mart by mart."""
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,25 @@ from pipelines.stream_checks import Finding
 
 _FAULTY = {"error", "fail"}
 _MOST_NAMED = 5
+
+
+@dataclass(frozen=True)
+class NodeResult:
+    """One executed node: `kind` is model, seed or test; `seconds` its duration.
+
+    `status` and `severity` are dbt's words; `folders` lead to a model; `of` names the models that a
+    test is about.
+    """
+
+    name: str
+    kind: str
+    status: str
+    seconds: float
+    message: str = ""
+    failures: int = 0
+    severity: str = ""
+    folders: tuple[str, ...] = ()
+    of: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -36,42 +55,43 @@ class MartOutcome:
     tests: tuple[DataTest, ...]
 
 
-def last_outcomes(dbt_target: Path) -> dict[str, MartOutcome]:
-    """Outcomes by mart of the last build of this home; empty before the first one.
+def write_outcomes(file: Path, nodes: Sequence[NodeResult], *, built_at: datetime) -> None:
+    """Write what `last_outcomes` reads: each mart that a build ran, with its tests.
 
     A test over several marts belongs to each of them.
     """
+    tests: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for node in sorted(nodes, key=lambda node: node.name):
+        if node.kind == "test":
+            test = DataTest(node.name, node.status, node.severity, node.failures)
+            for model in node.of:
+                tests[model].append(asdict(test))
+    marts = {
+        node.name: {"status": node.status, "seconds": node.seconds, "tests": tests[node.name]}
+        for node in nodes
+        if node.kind == "model" and "marts" in node.folders
+    }
+    told = {"built_at": built_at.isoformat(), "marts": marts}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(told, ensure_ascii=False, indent=1), encoding="utf-8")
+
+
+def last_outcomes(file: Path) -> dict[str, MartOutcome]:
+    """Outcomes by mart of the last build of this home; empty before the first one."""
     try:
-        results = _read(dbt_target / "run_results.json")
-        nodes = _read(dbt_target / "manifest.json")["nodes"]
-        built_at = datetime.fromisoformat(results["metadata"]["generated_at"])
-        by_id = {result["unique_id"]: result for result in results["results"]}
+        told = json.loads(file.read_text(encoding="utf-8"))
+        built_at = datetime.fromisoformat(told["built_at"])
+        return {
+            name: MartOutcome(
+                mart["status"],
+                float(mart["seconds"]),
+                built_at,
+                tuple(DataTest(**test) for test in mart["tests"]),
+            )
+            for name, mart in told["marts"].items()
+        }
     except (OSError, ValueError, KeyError, TypeError):
         return {}
-    tests: dict[str, list[DataTest]] = defaultdict(list)
-    for unique_id, result in sorted(by_id.items()):
-        node = nodes.get(unique_id)
-        if node is None or node["resource_type"] != "test":
-            continue
-        outcome = DataTest(
-            node["name"],
-            result["status"],
-            str(node["config"]["severity"]).lower(),
-            int(result.get("failures") or 0),
-        )
-        attached = node.get("attached_node")
-        for of in [attached] if attached else node["depends_on"]["nodes"]:
-            tests[of].append(outcome)
-    return {
-        node["name"]: MartOutcome(
-            by_id[unique_id]["status"],
-            float(by_id[unique_id].get("execution_time") or 0),
-            built_at,
-            tuple(tests[unique_id]),
-        )
-        for unique_id, node in nodes.items()
-        if node["resource_type"] == "model" and "marts" in node["fqn"] and unique_id in by_id
-    }
 
 
 def finding_of_tests(outcome: MartOutcome | None) -> Finding:
@@ -150,8 +170,3 @@ def _named(tests: list[DataTest]) -> str:
     if len(tests) > _MOST_NAMED:
         named.append(f"… (+{len(tests) - _MOST_NAMED})")
     return ", ".join(named)
-
-
-def _read(path: Path) -> Mapping[str, Any]:
-    read: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return read

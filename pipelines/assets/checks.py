@@ -126,7 +126,7 @@ def mart_checks(marts: Sequence[Mart]) -> dg.AssetChecksDefinition:
         from pipelines.workflow import published_information
 
         opened = installation.open()
-        outcomes = last_outcomes(opened.home.dbt)
+        outcomes = last_outcomes(opened.home.mart_outcomes)
         for key in sorted(context.selected_asset_check_keys):
             if key.asset_key != SNAPSHOT:
                 finding = finding_of_tests(outcomes.get(key.asset_key.path[-1]))

@@ -94,7 +94,7 @@ def warehouse_assets(
                 _report_tests(context, opened, marts)
                 raise
             told = tell_and_note(opened, warn=context.log.warning)
-            outcomes = last_outcomes(opened.home.dbt)
+            outcomes = last_outcomes(opened.home.mart_outcomes)
             with opened.snapshot() as published:
                 described = {
                     mart_key(mart.name): _described(published, mart, outcomes.get(mart.name))
@@ -132,7 +132,7 @@ def _report_tests(
 ) -> None:
     from pipelines.mart_tests import finding_of_tests, last_outcomes
 
-    outcomes = last_outcomes(installation.home.dbt)
+    outcomes = last_outcomes(installation.home.mart_outcomes)
     for mart in marts:
         result = result_of(
             mart_key(mart.name), "data_tests", finding_of_tests(outcomes.get(mart.name))

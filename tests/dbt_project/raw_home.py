@@ -13,6 +13,7 @@ import duckdb
 from connectors.case_mapping import FLAT_CASE_STREAM
 from connectors.contract import SOURCES, Stream, load_contracts, raw_columns
 from cubes.rule_table import RULE_TABLES
+from pipelines.build_manifest import parsed_project
 
 PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
 
@@ -171,27 +172,33 @@ class RawHome:
         from dbt.adapters.factory import reset_adapters
         from dbt.cli.main import dbtRunner
 
+        target, none_of_site = self.folder / "target", self.folder / "site_models"
+        target.mkdir(exist_ok=True)
         told = {"HUIYIN_WAREHOUSE_PATH": str(self.warehouse), "HUIYIN_WORK_PATH": str(self.work)}
         before = dict(os.environ)
         os.environ.update(told)
         try:
-            result = dbtRunner().invoke(
-                [
-                    command,
-                    "--project-dir",
-                    str(PROJECT),
-                    "--profiles-dir",
-                    str(PROJECT),
-                    "--target-path",
-                    str(self.folder / "target"),
-                    "--log-path",
-                    str(self.folder / "logs"),
-                    "--quiet",
-                    "--log-level-file",
-                    "info",
-                    *arguments,
-                ]
-            )
+            with parsed_project(PROJECT, target, none_of_site) as manifest:
+                result = dbtRunner(manifest=manifest).invoke(
+                    [
+                        command,
+                        "--project-dir",
+                        str(PROJECT),
+                        "--profiles-dir",
+                        str(PROJECT),
+                        "--target-path",
+                        str(target),
+                        "--log-path",
+                        str(self.folder / "logs"),
+                        "--quiet",
+                        "--no-write-json",
+                        "--log-level",
+                        "none",
+                        "--log-level-file",
+                        "info",
+                        *arguments,
+                    ]
+                )
         finally:
             DuckDBConnectionManager.close_all_connections()
             reset_adapters()

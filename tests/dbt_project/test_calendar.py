@@ -19,6 +19,9 @@ from tests.dbt_project.raw_home import PROJECT, RawHome
 
 AS_OF = datetime(2026, 7, 20, 1)
 SEEN = datetime(2026, 7, 1)
+# One worker builds for all, since a build takes longer than the tests.
+pytestmark = pytest.mark.xdist_group("calendars")
+
 MODELS = ("calendar_date", "calendar_interval", "dim_date")
 TIMELINES = (
     ("china", "Asia/Shanghai"),

@@ -27,7 +27,7 @@ def key(*parts: str) -> str:
 
 def test_every_build_succeeds_and_warns_of_what_has_not_arrived(builds: Builds) -> None:
     unknown_customer = (
-        "relationships_fct_bill_customer_id__customer_id__ref_dim_customer_",
+        "fct_bill_is_as_expected",
         "warn: Got 1 result, configured to warn if != 0",
     )
     unknown_codes = (

@@ -35,6 +35,15 @@ def simulated_home(factory: pytest.TempPathFactory) -> Product:
     return _made_once(factory, "simulated", make)
 
 
+def small_home(factory: pytest.TempPathFactory) -> Product:
+    """The small province, built once from all that was delivered."""
+
+    def make(product: Product) -> None:
+        product.run("demo", "--scale", SMALL)
+
+    return _made_once(factory, "small", make)
+
+
 def published_home(factory: pytest.TempPathFactory) -> Product:
     """The small province, built incrementally: the files of the last two days came later."""
     simulated = simulated_home(factory)

@@ -10,6 +10,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from pipelines.build_manifest import parsed_by
 from pipelines.dbt_run import DBT_PROJECT
 from pipelines.marts import declared_marts
 from pipelines.settings import PROJECT_ROOT
@@ -135,7 +136,8 @@ def test_sensors_and_the_schedule_run_from_the_start_and_say_what_they_do(tmp_pa
 
 
 def test_the_graph_is_that_of_the_models(materialised: tuple[Product, dict[str, Any]]) -> None:
-    manifest = json.loads((materialised[0].home / "dbt" / "manifest.json").read_text())
+    target = materialised[0].home / "dbt"
+    manifest = parsed_by(DBT_PROJECT, target, Path("none"))
     nodes = manifest["nodes"]
 
     def above(unique_id: str) -> set[tuple[str, str]]:

@@ -11,8 +11,9 @@ import pytest
 
 import pipelines.dbt_run
 from pipelines.build_manifest import parsed_key
-from pipelines.dbt_run import NodeResult, run_dbt
+from pipelines.dbt_run import run_dbt
 from pipelines.errors import BuildFailedError
+from pipelines.mart_tests import NodeResult
 
 # dbt keeps its state in this process, so one worker runs all that starts it.
 pytestmark = pytest.mark.xdist_group("dbt")
@@ -80,7 +81,6 @@ def test_a_second_home_is_built_without_parsing(
     assert answer(tmp_path / "one") == answer(tmp_path / "two") == 1
     assert parsed_itself(tmp_path / "one")
     assert not parsed_itself(tmp_path / "two")
-    assert (tmp_path / "two/dbt/manifest.json").exists()
     assert len(kept(project)) == 1
 
 

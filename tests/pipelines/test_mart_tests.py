@@ -1,74 +1,52 @@
 from __future__ import annotations
 
-import json
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from pipelines.mart_tests import completeness_finding, finding_of_tests, last_outcomes
+from pipelines.mart_tests import (
+    MartOutcome,
+    NodeResult,
+    completeness_finding,
+    finding_of_tests,
+    last_outcomes,
+    write_outcomes,
+)
 
-MART, OTHER = "model.huiyin.fct_case", "model.huiyin.dim_org"
-
-
-def model(name: str, *folders: str) -> dict[str, Any]:
-    return {"name": name, "resource_type": "model", "fqn": ["huiyin", *folders, name]}
-
-
-def data_test(name: str, severity: str, *of: str, attached: str | None = None) -> dict[str, Any]:
-    return {
-        "name": name,
-        "resource_type": "test",
-        "fqn": ["huiyin", name],
-        "config": {"severity": severity},
-        "depends_on": {"nodes": list(of)},
-        "attached_node": attached,
-    }
-
-
-NODES = {
-    MART: model("fct_case", "marts", "feedback"),
-    OTHER: model("dim_org", "marts", "org"),
-    "model.huiyin.stg": model("stg", "staging"),
-    "test.key": data_test("key", "ERROR", MART, attached=MART),
-    "test.unit": data_test("unit", "WARN", OTHER, MART, attached=MART),
-    "test.whole": data_test("assert_whole", "ERROR", MART, OTHER),
-}
+NODES = (
+    NodeResult("fct_case", "model", "success", 1.5, folders=("marts", "feedback")),
+    NodeResult("dim_org", "model", "success", 1.5, folders=("marts", "org")),
+    NodeResult("stg", "model", "success", 1.5, folders=("staging",)),
+    NodeResult("key", "test", "pass", 1.5, failures=3, severity="error", of=("fct_case",)),
+    NodeResult("unit", "test", "pass", 1.5, failures=3, severity="warn", of=("fct_case",)),
+    NodeResult(
+        "whole", "test", "pass", 1.5, failures=3, severity="error", of=("fct_case", "dim_org")
+    ),
+)
 
 
-def leave(folder: Path, **statuses: str) -> None:
-    """Leave what a build with these statuses would (by the last word of the id)."""
-    results = [
-        {
-            "unique_id": unique_id,
-            "status": statuses.get(
-                unique_id.rpartition(".")[2], "pass" if "test" in unique_id else "success"
-            ),
-            "execution_time": 1.5,
-            "failures": 3,
-        }
-        for unique_id in NODES
-    ]
-    metadata = {"generated_at": "2026-03-31T01:00:00Z"}
-    (folder / "run_results.json").write_text(json.dumps({"metadata": metadata, "results": results}))
-    (folder / "manifest.json").write_text(json.dumps({"nodes": NODES}))
+def left(folder: Path, **statuses: str) -> dict[str, MartOutcome]:
+    """The outcomes that are read after a build with these statuses."""
+    nodes = [replace(node, status=statuses.get(node.name, node.status)) for node in NODES]
+    file = folder / "dbt" / "mart_outcomes.json"
+    write_outcomes(file, nodes, built_at=datetime(2026, 3, 31, 1, tzinfo=UTC))
+    return last_outcomes(file)
 
 
 def test_a_test_belongs_to_the_mart_it_is_written_at_or_to_all_it_reads(tmp_path: Path) -> None:
-    leave(tmp_path)
-    outcomes = last_outcomes(tmp_path)
+    outcomes = left(tmp_path)
     assert set(outcomes) == {"fct_case", "dim_org"}
-    assert [test.name for test in outcomes["fct_case"].tests] == ["key", "unit", "assert_whole"]
-    assert [test.name for test in outcomes["dim_org"].tests] == ["assert_whole"]
+    assert [test.name for test in outcomes["fct_case"].tests] == ["key", "unit", "whole"]
+    assert [test.name for test in outcomes["dim_org"].tests] == ["whole"]
     assert outcomes["fct_case"].seconds == 1.5
     assert finding_of_tests(outcomes["fct_case"]).passed
 
 
 def test_a_failed_test_is_an_error_and_a_warning_warns(tmp_path: Path) -> None:
-    leave(tmp_path, unit="warn")
-    warned = finding_of_tests(last_outcomes(tmp_path)["fct_case"])
+    warned = finding_of_tests(left(tmp_path, unit="warn")["fct_case"])
     assert (warned.passed, warned.severity) == (False, "warn")
     assert "unit (3)" in warned.en
-    leave(tmp_path, key="fail", unit="warn")
-    failed = finding_of_tests(last_outcomes(tmp_path)["fct_case"])
+    failed = finding_of_tests(left(tmp_path, key="fail", unit="warn")["fct_case"])
     assert (failed.passed, failed.severity) == (False, "error")
     assert "key (3)" in failed.zh
 
@@ -76,8 +54,7 @@ def test_a_failed_test_is_an_error_and_a_warning_warns(tmp_path: Path) -> None:
 def test_a_model_that_was_not_built_and_tests_that_were_left_out_are_errors(
     tmp_path: Path,
 ) -> None:
-    leave(tmp_path, fct_case="error", key="skipped", whole="skipped")
-    outcomes = last_outcomes(tmp_path)
+    outcomes = left(tmp_path, fct_case="error", key="skipped", whole="skipped")
     assert finding_of_tests(outcomes["fct_case"]).facts["model"] == "error"
     for name in ("fct_case", "dim_org"):
         found = finding_of_tests(outcomes[name])
@@ -85,9 +62,10 @@ def test_a_model_that_was_not_built_and_tests_that_were_left_out_are_errors(
 
 
 def test_before_the_first_build_and_after_a_damaged_one_nothing_is_known(tmp_path: Path) -> None:
-    assert last_outcomes(tmp_path) == {}
-    (tmp_path / "run_results.json").write_text("{")
-    assert last_outcomes(tmp_path) == {}
+    file = tmp_path / "mart_outcomes.json"
+    assert last_outcomes(file) == {}
+    file.write_text("{", encoding="utf-8")
+    assert last_outcomes(file) == {}
     assert not finding_of_tests(None).passed
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.connectors.intake.server import Server
-from tests.journeys.homes import published_home
+from tests.journeys.homes import small_home
 from tests.journeys.product import Product
 
 
@@ -23,7 +23,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def province(tmp_path_factory: pytest.TempPathFactory) -> Product:
     """A small published province; work on a copy."""
-    return published_home(tmp_path_factory)
+    return small_home(tmp_path_factory)
 
 
 @pytest.fixture

@@ -14,6 +14,17 @@ intervals as (
     select * from {{ ref('calendar_interval') }}
 ),
 
+-- Zones are converted once a date.
+zone_days as (
+    select
+        dates.date_on,
+        zones.zone,
+        {{ instant_of('cast(dates.date_on as timestamp)', 'zones.zone') }} as from_at,
+        {{ instant_of('cast(dates.date_on + 1 as timestamp)', 'zones.zone') }} as to_at
+    from (select distinct date_on from days) as dates
+    cross join (select distinct zone from timelines) as zones
+),
+
 bounded as (
     select
         timelines.timeline_no,
@@ -24,28 +35,38 @@ bounded as (
         days.next_working_on,
         days.is_provisional,
         days.calendar_version,
-        {{ instant_of('cast(days.date_on as timestamp)', 'timelines.zone') }} as from_at,
-        {{ instant_of('cast(days.date_on + 1 as timestamp)', 'timelines.zone') }} as to_at,
+        zone_days.from_at,
+        zone_days.to_at,
         timelines.calendar_id,
         timelines.zone,
         timelines.evaluation
     from days
     inner join timelines
         on days.calendar_id = timelines.calendar_id and days.evaluation = timelines.evaluation
+    inner join zone_days
+        on days.date_on = zone_days.date_on and timelines.zone = zone_days.zone
 ),
 
-closings as (
+ends as (
     select
         timelines.timeline_no,
-        {{ local_date("intervals.ends_at - interval 1 second", 'timelines.zone') }} as date_on,
-        max(intervals.ends_at) as closes_at
+        intervals.ends_at,
+        intervals.ends_at - interval 1 second as last_at
     from intervals
     inner join timelines
         on
             intervals.calendar_id = timelines.calendar_id
             and intervals.zone = timelines.zone
             and intervals.evaluation = timelines.evaluation
-    group by 1, 2
+),
+
+closings as (
+    select
+        ends.timeline_no,
+        bounded.date_on,
+        max(ends.ends_at) as closes_at
+    from {{ as_of_join('ends', 'bounded', ['timeline_no'], 'last_at', 'from_at') }}
+    group by ends.timeline_no, bounded.date_on
 ),
 
 final as (

@@ -58,18 +58,19 @@ hours as (
     where spans.has_hours
 ),
 
--- Dates whose clock is set, forward or back, within three hours of them, by zone.
-turned as (
+-- Zones are converted once a date, which is most of the cost of this model. `is_turned`: the clock
+-- is set, forward or back, within three hours of the date.
+zone_days as (
     select
         dates.date_on,
-        zones.zone
-    from (select distinct date_on from spans) as dates
-    cross join (select distinct zone from used) as zones
-    where
+        zones.zone,
+        {{ instant_of('cast(dates.date_on as timestamp)', 'zones.zone') }} as midnight_at,
         {{ seconds_between(
             instant_of("dates.date_on - interval 3 hour", 'zones.zone'),
             instant_of("dates.date_on + interval 27 hour", 'zones.zone')
-        ) }} <> 108000
+        ) }} <> 108000 as is_turned
+    from (select distinct date_on from spans) as dates
+    cross join (select distinct zone from used) as zones
 ),
 
 local_intervals as (
@@ -86,25 +87,40 @@ local_intervals as (
             cast(hours.date_on as timestamp) + ({{ time_of_day('hours.ends') }}),
             hours.to_local
         ) as ends_local,
-        turned.date_on is not null as is_turned
+        zone_days.midnight_at,
+        zone_days.is_turned
     from hours
     inner join used
         on hours.calendar_id = used.calendar_id
-    left join turned
-        on hours.date_on = turned.date_on and used.zone = turned.zone
+    inner join zone_days
+        on hours.date_on = zone_days.date_on and used.zone = zone_days.zone
+),
+
+steady as (
+    select
+        calendar_id,
+        evaluation,
+        zone,
+        midnight_at + (starts_local - cast(date_on as timestamp)) as starts_at,
+        midnight_at + (ends_local - cast(date_on as timestamp)) as ends_at
+    from local_intervals
+    where ends_local > starts_local and not is_turned
 ),
 
 -- Most intervals of such a date are hours away from the turn, and need no look at their minutes.
+-- Without the case the engine may ask this of all rows.
 near_turns as (
     select
-        * exclude (is_turned),
-        is_turned
-        and {{ seconds_between(
-            instant_of('starts_local - interval 3 hour', 'zone'),
-            instant_of('ends_local + interval 3 hour', 'zone')
-        ) }} <> {{ seconds_between('starts_local', 'ends_local') }} + 21600 as is_turned
+        *,
+        case
+            when is_turned
+                then {{ seconds_between(
+                    instant_of('starts_local - interval 3 hour', 'zone'),
+                    instant_of('ends_local + interval 3 hour', 'zone')
+                ) }} <> {{ seconds_between('starts_local', 'ends_local') }} + 21600
+        end as is_cut
     from local_intervals
-    where ends_local > starts_local
+    where ends_local > starts_local and is_turned
 ),
 
 -- Where the clock is set, what it shows decides minute by minute: an hour that it skips holds
@@ -121,7 +137,7 @@ minutes as (
             instant_of('ends_local', 'zone') ~ ' + interval 3 hour'
         ) }} as minute_at
     from near_turns
-    where is_turned
+    where is_cut
 ),
 
 runs as (
@@ -137,6 +153,8 @@ runs as (
 ),
 
 placed as (
+    select * from steady
+    union all
     select
         calendar_id,
         evaluation,
@@ -144,7 +162,7 @@ placed as (
         {{ instant_of('starts_local', 'zone') }} as starts_at,
         {{ instant_of('ends_local', 'zone') }} as ends_at
     from near_turns
-    where not is_turned
+    where not is_cut
     union all
     select
         calendar_id,
