@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from pipelines.settings import PROJECT_ROOT
 from tests.journeys.product import Product
+from tests.journeys.public_clocks import cfpb_states, nyc_clocks
 
 pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("public")]
 
@@ -28,6 +32,19 @@ def counts(product: Product) -> tuple[int, int, int]:
     return rows, row["cases"], len(product.json("quarantine", "list"))
 
 
+def resolution_clocks(product: Product, evaluation: str) -> dict[str, tuple[str, int, bool]]:
+    """State, working seconds and whether it was stopped, of each case's resolution clock."""
+    with product.snapshot() as connection:
+        rows = connection.execute(
+            "select case_no, state, elapsed_s, stopped_at is not null "
+            "from marts.fct_sla_clock where clock = 'resolution' and evaluation = ?",
+            [evaluation],
+        ).fetchall()
+    found = {number: (state, seconds, stopped) for number, state, seconds, stopped in rows}
+    assert len(found) == len(rows)
+    return found
+
+
 def test_nyc_311_runs_through_and_every_row_ends_in_a_case_or_in_quarantine(
     tmp_path: Path, public_data: Callable[[str], Path]
 ) -> None:
@@ -45,6 +62,19 @@ def test_nyc_311_runs_through_and_every_row_ends_in_a_case_or_in_quarantine(
     assert "impossible dates" in page and "[Huiyin]" in page
     by_agency = product.json("cube", "query", "cases", "--measures", "cases", "--by", "org.agency")
     assert sum(row["cases"] for row in by_agency["rows"]) == cases
+    expected = nyc_clocks(data)
+    for evaluation in ("as_was", "as_is"):
+        found = resolution_clocks(product, evaluation)
+        assert {number: clock[0] for number, clock in found.items()} == {
+            number: clock.state for number, clock in expected.items()
+        }
+        stopped = {number: clock[1] for number, clock in found.items() if clock[2]}
+        assert stopped == {
+            number: clock.elapsed_s
+            for number, clock in expected.items()
+            if clock.elapsed_s is not None
+        }
+    assert len({clock.state for clock in expected.values()}) == 3
 
 
 def test_cfpb_runs_through_and_every_row_ends_in_a_case_or_in_quarantine(
@@ -56,6 +86,12 @@ def test_cfpb_runs_through_and_every_row_ends_in_a_case_or_in_quarantine(
     assert rows == 1000
     assert cases + quarantined == rows
     assert "[Huiyin]" in page
+    published = json.loads((product.home / "published/current/published.json").read_text())
+    as_of = datetime.fromisoformat(published["as_of"]).astimezone(ZoneInfo("America/New_York"))
+    expected = cfpb_states(data, as_of.date())
+    for evaluation in ("as_was", "as_is"):
+        found = resolution_clocks(product, evaluation)
+        assert {number: clock[0] for number, clock in found.items()} == expected
 
 
 @pytest.mark.parametrize("mapping", ["nyc311", "cfpb"])
