@@ -123,7 +123,7 @@ RULE_TABLES: Mapping[str, Mapping[str, RuleColumn]] = {
         "source": _TEXT,
         "path_from": _NAMED,
         "path_to": _NAMED,
-        "valid_from": _FROM,
+        "valid_from": RuleColumn("date"),
     },
 }
 """The columns of each rule table, in the order of its file."""

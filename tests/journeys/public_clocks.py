@@ -28,7 +28,7 @@ class Clock:
 
 
 def nyc_clocks(data: Path) -> dict[str, Clock]:
-    """By case number; an impossible or missing closing date of a closed row is unknown."""
+    """By case number; an impossible closing date, or none on a closed row, is an unknown end."""
     clocks = {}
     with data.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
@@ -39,7 +39,7 @@ def nyc_clocks(data: Path) -> dict[str, Clock]:
                 is_met = closed.date() <= _last_day(created.date())
                 state = "met" if is_met else "breached"
                 clocks[row["Unique Key"]] = Clock(state, _working_seconds(created, closed))
-            elif row["Status"] == "Closed":
+            elif row["Status"] == "Closed" or row["Closed Date"]:
                 clocks[row["Unique Key"]] = Clock("cancelled", None)
             else:
                 clocks[row["Unique Key"]] = Clock("breached", None)

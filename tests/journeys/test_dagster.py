@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 from pipelines.build_manifest import parsed_by
-from pipelines.dbt_run import DBT_PROJECT
+from pipelines.dbt_run import DBT_PROJECT, run_dbt
 from pipelines.marts import declared_marts
 from pipelines.settings import PROJECT_ROOT
 from tests.journeys.product import Product, clean_environment, fingerprints
@@ -135,9 +135,17 @@ def test_sensors_and_the_schedule_run_from_the_start_and_say_what_they_do(tmp_pa
         assert is_in_both_languages(description)
 
 
-def test_the_graph_is_that_of_the_models(materialised: tuple[Product, dict[str, Any]]) -> None:
-    target = materialised[0].home / "dbt"
-    manifest = parsed_by(DBT_PROJECT, target, Path("none"))
+def test_the_graph_is_that_of_the_models(tmp_path: Path) -> None:
+    run_dbt(
+        ["parse"],
+        warehouse=tmp_path / "warehouse.duckdb",
+        work=tmp_path / "work.duckdb",
+        target=tmp_path / "target",
+        site_models=tmp_path / "none",
+        memory_limit="1GB",
+        threads=1,
+    )
+    manifest = parsed_by(DBT_PROJECT, tmp_path / "target", tmp_path / "none")
     nodes = manifest["nodes"]
 
     def above(unique_id: str) -> set[tuple[str, str]]:

@@ -36,7 +36,7 @@
 
 {#- Whether a text list such as 'a;b' names a value; false for a null list, null for a null value. -#}
 {% macro list_names(list, value) -%}
-    contains(concat(';', coalesce({{ list }}, ''), ';'), concat(';', {{ value }}, ';'))
+    contains(concat(';', coalesce({{ list }}, ''), ';'), ';' || {{ value }} || ';')
 {%- endmacro %}
 
 

@@ -112,9 +112,10 @@ followed as (
         on placed.case_id = reopened.case_id and placed.place = reopened.place
 ),
 
+-- Clocks count whole seconds; what came first is decided before.
 final as (
     select
-        *,
+        * replace (date_trunc('second', event_at) as event_at),
         case
             when event_type = 'public_reply' and is_by_staff then 'response'
             when event_type = 'public_reply' and is_automatic then 'automatic_reply'

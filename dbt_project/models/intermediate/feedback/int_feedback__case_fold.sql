@@ -59,14 +59,13 @@ folded as (
             min(event_at) filter (where signal = 'resolved')
         ) as first_reply_at,
         min(event_at) filter (where signal = 'resolved') as first_resolved_at,
-        min_by(event_precision, place) filter (where signal = 'resolved')
-            as first_resolved_precision,
         max(event_at) filter (where signal = 'resolved') as last_resolved_at,
         max(event_at) filter (where event_type = 'closed') as last_closed_at,
         coalesce(max(place) filter (where signal = 'resolved'), 0) as resolved_place,
         coalesce(max(place) filter (where event_type = 'closed'), 0) as closed_place,
         coalesce(max(place) filter (where event_type = 'reopened'), 0) as reopened_place,
         count(*) filter (where event_type = 'reopened') as reopen_count,
+        max(cycle) as cycle_count,
         max_by(other_case_no, place) filter (where event_type = 'merged_into')
             as merged_into_case_no,
         count(*) filter (where event_type = 'merged_into') > 0 as is_merged,
@@ -112,17 +111,14 @@ final as (
         rated.created_precision,
         rated.first_reply_at,
         rated.first_resolved_at,
-        rated.first_resolved_precision,
         case
             when rated.resolved_place > rated.reopened_place then rated.last_resolved_at
         end as resolved_at,
         case
             when rated.closed_place > rated.reopened_place then rated.last_closed_at
         end as closed_at,
-        case
-            when rated.resolved_place > rated.reopened_place then rated.resolved_place
-        end as last_resolved_place,
         rated.reopen_count,
+        rated.cycle_count,
         rated.merged_into_case_no,
         rated.is_merged,
         rated.is_spam,

@@ -21,10 +21,11 @@ pieces as (
 units_of_cases as (
     select
         case_id,
-        count(distinct coalesce(responsible_unit_id, '')) as units,
-        max(responsible_unit_id) as only_unit_id
+        count(distinct coalesce(responsible_unit_id, ''))
+            filter (where holder_kind in ('unit', 'person', 'unassigned')) as units,
+        max(responsible_unit_id) as only_unit_id,
+        bool_or(holder_kind not in ('unit', 'person', 'unassigned')) as waits
     from assignments
-    where holder_kind in ('unit', 'person', 'unassigned')
     group by case_id
 ),
 
@@ -38,7 +39,8 @@ decided as (
         readings.ended_at,
         coalesce(readings.breached_at, readings.ended_at) as decided_at,
         units_of_cases.units,
-        units_of_cases.only_unit_id
+        units_of_cases.only_unit_id,
+        units_of_cases.waits
     from readings
     inner join units_of_cases
         on readings.case_id = units_of_cases.case_id
@@ -49,6 +51,7 @@ held as (
         decided.reading_id,
         decided.setting_no,
         decided.decided_at,
+        decided.units,
         decided.case_id,
         assignments.holder_kind,
         assignments.responsible_unit_id,
@@ -63,7 +66,7 @@ held as (
             decided.case_id = assignments.case_id
             and assignments.valid_from <= decided.ended_at
             and (assignments.valid_to is null or assignments.valid_to >= decided.started_at)
-    where decided.units > 1
+    where decided.units <> 1 or decided.waits
 ),
 
 timed as (
@@ -73,6 +76,7 @@ timed as (
     from held
     inner join settings
         on held.setting_no = settings.setting_no
+    where held.units > 1
 ),
 
 begun as (
@@ -117,7 +121,7 @@ deciding as (
     select
         reading_id,
         responsible_unit_id as unit_at_due_id
-    from measured
+    from held
     where valid_from <= decided_at and (valid_to is null or valid_to >= decided_at)
     qualify
         row_number() over (
@@ -132,7 +136,8 @@ final as (
     select
         decided.reading_id,
         case
-            when decided.units = 1 then decided.only_unit_id else deciding.unit_at_due_id
+            when decided.units = 1 and not decided.waits then decided.only_unit_id
+            else deciding.unit_at_due_id
         end as unit_at_due_id,
         case
             when decided.units = 1 then decided.only_unit_id else longest.longest_unit_id

@@ -29,7 +29,6 @@ limited as (
         segments.elapsed_s,
         segments.paused_s,
         segments.is_paused,
-        segments.is_open_before_due,
         segments.is_due_unreached,
         coalesce(segments.due_at, case when segments.target is null then spans.limit_at end)
             as due_at,

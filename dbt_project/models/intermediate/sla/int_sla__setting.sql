@@ -14,8 +14,8 @@ source_calendars as (
     select * from {{ ref('int_time__source_calendar') }}
 ),
 
-calendars as (
-    {{ rule_rows('calendar') }}
+levels as (
+    select * from {{ ref('int_rule__calendar_level') }}
 ),
 
 timelines as (
@@ -25,9 +25,9 @@ timelines as (
 zones as (
     select
         calendar_id,
-        max_by(nullif(zone, ''), row_order) as zone
-    from calendars
-    group by calendar_id
+        nullif(zone, '') as zone
+    from levels
+    where level = 0
 ),
 
 -- A clock for which no policy is in force is measured in the calendar of its source.

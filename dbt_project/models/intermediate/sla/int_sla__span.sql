@@ -42,7 +42,7 @@ signalled as (
     where signals.clock <> 'full_resolution' or not signals.is_cancel
 ),
 
--- The clock of the whole case ends with what came after the last reopening.
+-- The clock of the whole case ends with the first end of its last cycle.
 whole_ended as (
     select
         cases.case_id,
@@ -62,12 +62,12 @@ whole_ended as (
         signals.quiet_s
     from cases
     inner join events
-        on cases.case_id = events.case_id and cases.reopen_count + 1 = events.cycle
+        on cases.case_id = events.case_id and cases.cycle_count = events.cycle
     inner join signals
         on
             signals.clock = 'full_resolution'
             and (
-                (signals.is_stop and cases.last_resolved_place = events.place)
+                (signals.is_stop and events.signal = 'resolved')
                 or (signals.is_cancel and signals.signal = events.signal)
             )
 ),

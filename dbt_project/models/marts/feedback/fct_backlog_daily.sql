@@ -56,7 +56,7 @@ open_statuses as (
     where statuses.status not in ('resolved', 'closed', 'rejected', 'withdrawn')
 ),
 
--- Open at the end of a day: the status that held when the next day began.
+-- Open at the end of a day: the status that held until the day ended.
 days_open as (
     select
         open_statuses.case_id,

@@ -161,7 +161,7 @@ final as (
         {{ local_date('worked.resolved_at') }} as resolved_on,
         worked.closed_at,
         cast(worked.reopen_count as integer) as reopen_count,
-        cast(worked.reopen_count + 1 as integer) as cycle_count,
+        worked.cycle_count,
         worked.score,
         first_responses.due_at as reply_due_at,
         resolutions.due_at as resolution_due_at,

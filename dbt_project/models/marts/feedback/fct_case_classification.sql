@@ -15,6 +15,10 @@ scope as (
     select * from {{ ref('int_feedback__case_scope') }}
 ),
 
+cases as (
+    select * from {{ ref('int_feedback__case_fold') }}
+),
+
 priorities as (
     select * from {{ ref('int_sla__priority') }}
 ),
@@ -106,6 +110,8 @@ final as (
     from followed
     inner join scope
         on followed.case_id = scope.case_id
+    semi join cases
+        on followed.case_id = cases.case_id
 )
 
 select * from final
