@@ -77,7 +77,7 @@ def test_an_analyst_filters_the_dashboard_and_drills_into_a_member(
 
     table = chart(page, "各单位办理质量")
     table.scroll_into_view_if_needed()
-    expect(table.locator("tbody tr")).to_have_count(1)
+    expect(table.locator("tbody tr")).to_have_count(1, timeout=30_000)
     drill_by(page, table.locator("tbody td").first, "渠道")
     opened = page.get_by_role("dialog")
     expect(opened).to_contain_text("电话")
