@@ -35,6 +35,11 @@ def expect_figure(page: Page, title: str, value: int) -> None:
     expect(chart(page, title).first).to_contain_text(line, use_inner_text=True, timeout=30_000)
 
 
+def expect_drawn(page: Page) -> None:
+    """Wait until no chart is being drawn: one that is redraws itself and closes menus over it."""
+    expect(page.get_by_text("Waiting on")).to_have_count(0, timeout=60_000)
+
+
 def drill_by(page: Page, cell: Locator, dimension: str) -> None:
     """Open a cell's menu and choose a dimension; a chart that draws itself anew closes the menu."""
     for _ in range(5):
@@ -44,7 +49,10 @@ def drill_by(page: Page, cell: Locator, dimension: str) -> None:
         page.get_by_role("menuitem", name="按维度下钻").last.hover()
         page.wait_for_timeout(1_500)
         try:
+            # The list is longer than the screen, and scrolling it may close the menu.
+            page.get_by_placeholder("搜索列").last.fill(dimension, timeout=5_000)
             page.get_by_role("menuitem", name=dimension, exact=True).last.click(timeout=5_000)
+            page.get_by_role("dialog").wait_for(timeout=15_000)
         except TimeoutError:
             page.keyboard.press("Escape")
         else:
@@ -65,6 +73,7 @@ def test_an_analyst_filters_the_dashboard_and_drills_into_a_member(
     account = manager_of(running, "province_manager")
     open_dashboard(page, running, "overview", *chosen_password(page, running, account))
     expect_figure(page, "投诉数", cube(running, "org=四川"))
+    expect_drawn(page)
     shoot(page, "superset-overview-zh")
 
     page.locator("[data-test=form-item-value]").nth(1).click()
@@ -77,10 +86,11 @@ def test_an_analyst_filters_the_dashboard_and_drills_into_a_member(
 
     table = chart(page, "各单位办理质量")
     table.scroll_into_view_if_needed()
+    expect_drawn(page)
     expect(table.locator("tbody tr")).to_have_count(1, timeout=30_000)
     drill_by(page, table.locator("tbody td").first, "渠道")
     opened = page.get_by_role("dialog")
-    expect(opened).to_contain_text("电话")
+    expect(opened).to_contain_text("电话", timeout=30_000)
     shoot(page, "superset-drilled-zh")
 
 
