@@ -68,6 +68,7 @@ class Policy:
     category_path: str = ""
     priority: str = ""
     kind: str = ""
+    org_unit_id: str = ""
     rolls: bool = False
     ends: str = "midnight"
     pause_statuses: tuple[str, ...] = ()
@@ -88,6 +89,7 @@ class Policy:
             "category_path": self.category_path,
             "priority": self.priority,
             "kind": self.kind,
+            "org_unit_id": self.org_unit_id,
             "calendar_id": self.calendar_id,
             "target": "" if self.target is None else str(self.target),
             "unit": self.unit,

@@ -56,6 +56,8 @@ CODES = ("SL", "PD", "HF", "NB", "DD", "JJ", "MY", "CK", "BJ", "DJ", "FL", "ZB",
 LIKELY = (4, 8, 8, 2, 12, 14, 6, 6, 6, 6, 4, 5, 4, 6, 1, 4, 4, 2, 4, 1)
 # Priority, working seconds, and what is left at least after a change.
 LIMITS = (("P1", 14_400, None), ("P2", 90_000, 3600), ("P3", 200_000, 0))
+# A unit of a few cases, which a reorganisation told with the last build moves from A to B.
+MOVED_UNIT, MOVED_ON = "U9", date(2026, 6, 25)
 Row = dict[str, Any]
 CaseName = tuple[str, str]
 
@@ -113,7 +115,13 @@ def random_case(rng: random.Random, number: str) -> Row:
     """A case that is created at any time of some weeks."""
     at = FIRST + timedelta(seconds=rng.randrange(80 * 86_400))
     urgency = rng.choice((None, "1", "2", "3"))
-    return case(number, at, category_path=rng.choice(("H/a", "H/b")), urgency_code=urgency)
+    return case(
+        number,
+        at,
+        category_path=rng.choice(("H/a", "H/b")),
+        urgency_code=urgency,
+        unit_code=MOVED_UNIT if rng.random() < 0.1 else "U1",
+    )
 
 
 @dataclass
@@ -218,6 +226,18 @@ class Story:
             if _key(batch.table, row) in keys
         }
 
+    def moved(self, build: int) -> set[CaseName]:
+        """The cases that were ever of the moved unit, in the build that hears of its move."""
+        if build != len(BUILDS) - 1:
+            return set()
+        return {
+            ("hotline", key)
+            for (table, key), rows in self.told.items()
+            if table == "hotline__cases"
+            and (row := rows[max(rows)])["unit_code"] == MOVED_UNIT
+            and row.get("_op") != "D"
+        }
+
     def created(self, build: int) -> set[str]:
         """The cases whose creation is told of in a build."""
         found = set()
@@ -272,6 +292,23 @@ def deliver(home: RawHome, batch: Batch, arrived: datetime) -> None:
             date(2026, 6, 1) + timedelta(days=batch.arrives),
             2 if batch.withdrawn else 1,
         ],
+    )
+
+
+def deliver_units(
+    home: RawHome, batch: str, build: tuple[datetime, date], units: list[tuple[str, str | None]]
+) -> None:
+    """One file of units (code, parent) of a business date."""
+    arrived, business_date = build
+    rows = [
+        {"unit_code": code, "parent_code": parent, "unit_name": code, "level_no": 1}
+        for code, parent in units
+    ]
+    home.add("crm__units", rows, batch=batch, recorded=arrived)
+    home.execute(
+        "insert into raw.batch (batch_id, source, stream, business_date, sequence, change) "
+        "values (?, 'crm', 'units', ?, 1, 'new')",
+        [batch, business_date],
     )
 
 
@@ -349,7 +386,20 @@ def tell(folder: Path, seed: int) -> History:
         )
         for priority, target, grace in LIMITS
     ]
+    limits += [
+        Policy(
+            f"unit_{unit}",
+            "resolution",
+            "china",
+            target,
+            "business_seconds",
+            ordinal=5,
+            org_unit_id=unit,
+        )
+        for unit, target in (("A", 50_000), ("B", 100_000))
+    ]
     sample.add_rules(home, {"sla_policy": sample.policy_rows(limits)})
+    deliver_units(home, "units", BUILDS[0], [("A", None), ("B", None), (MOVED_UNIT, "A")])
     assert home.dbt("seed") == []
     for number, (as_of, business_date) in enumerate(BUILDS):
         home.set_build(as_of, business_date)
@@ -362,6 +412,8 @@ def tell(folder: Path, seed: int) -> History:
         if number:
             history.unsettled.append(cases_of(home, "fct_case", "not is_settled"))
             mark(home)
+        if number == len(BUILDS) - 1:
+            deliver_units(home, "moved", (as_of, MOVED_ON), [(MOVED_UNIT, "B")])
         run(home)
         if number:
             marked = {name: f"{column} like '%~'" for name, column in MARTS.items()}
@@ -376,8 +428,9 @@ def tell(folder: Path, seed: int) -> History:
         )
     history.by_builds = marts(home)
 
-    for table in ("hotline__cases", "hotline__events", "batch"):
+    for table in ("hotline__cases", "hotline__events"):
         home.execute(f"delete from raw.{table}")
+    home.execute("delete from raw.batch where source = 'hotline'")
     home.set_build(*BUILDS[-1])
     for batch in rng.sample(batches, len(batches)):
         if batch.withdrawn is None:
@@ -422,12 +475,27 @@ def test_a_build_works_on_the_touched_cases_and_those_not_settled_alone(history:
             for name in history.story.created(number)
             if name not in history.open_cases[number - 1]
         }
-        assert scope == touched | unsettled | to_come
+        assert scope == touched | unsettled | to_come | history.story.moved(number)
         assert len(history.open_cases[number - 1]) > len(unsettled)
         still_open = {
             ("hotline", name) for name, is_open in history.open_cases[number - 1].items() if is_open
         }
         assert still_open <= unsettled
+
+
+def test_a_clock_goes_by_where_its_unit_stood_when_it_started_and_by_todays_tree(
+    history: History,
+) -> None:
+    units = {row["case_no"]: row["org_unit_id"] for row in map(dict, history.by_builds["fct_case"])}
+    moved_at = datetime.combine(MOVED_ON, datetime.min.time()) - timedelta(hours=8)
+    seen = set()
+    for row in map(dict, history.by_builds["fct_sla_clock"]):
+        if row["clock"] != "resolution" or units[row["case_no"]] != MOVED_UNIT:
+            continue
+        is_before = row["evaluation"] == "as_was" and row["started_at"] < moved_at
+        assert row["policy_id"] == ("unit_A" if is_before else "unit_B"), row
+        seen.add((row["evaluation"], row["started_at"] < moved_at))
+    assert len(seen) == 4
 
 
 def test_rows_of_settled_cases_that_nothing_touched_are_not_written_again(

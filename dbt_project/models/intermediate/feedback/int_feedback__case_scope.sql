@@ -1,11 +1,14 @@
 {{ config(materialized='table') }}
 
 {#-
-    The cases are read from the mart as the last build left it, which is why this is not a ref: the
-    mart is built from this list.
+    The cases and units are read as the last build left them, which is why these are no refs: both
+    are built from this list.
 -#}
 {%- set last_build = adapter.get_relation(
     database=target.database, schema='marts', identifier='fct_case'
+) if execute else none %}
+{%- set judged_units = adapter.get_relation(
+    database='work', schema='intermediate', identifier='int_sla__judged_unit'
 ) if execute else none %}
 
 with
@@ -14,7 +17,11 @@ events as (
     select * from {{ ref('fct_feedback_event') }}
 ),
 
-{% if last_build is none or flags.FULL_REFRESH -%}
+policy_units as (
+    select * from {{ ref('int_sla__policy_unit') }}
+),
+
+{% if last_build is none or judged_units is none or flags.FULL_REFRESH -%}
 scope as (
     select distinct
         source,
@@ -22,6 +29,15 @@ scope as (
     from events
 )
 {%- else -%}
+-- A policy may have come to apply to what such a unit ever had, or ceased to.
+moved_units as (
+    select descendant_id from (
+        (select * from policy_units except select * from {{ judged_units }})
+        union all
+        (select * from {{ judged_units }} except select * from policy_units)
+    )
+),
+
 scope as (
     select
         source,
@@ -42,6 +58,13 @@ scope as (
     anti join {{ last_build }} as known
         on events.source = known.source and events.case_no = known.case_no
     where events.event_type = 'created'
+    union
+    select
+        events.source,
+        events.case_no
+    from events
+    semi join moved_units
+        on events.org_unit_id = moved_units.descendant_id
 )
 {%- endif %},
 

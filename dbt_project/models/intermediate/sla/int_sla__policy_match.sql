@@ -22,8 +22,8 @@ settings as (
     select * from {{ ref('int_sla__setting') }}
 ),
 
-ancestry as (
-    select * from {{ ref('int_org__ancestry') }}
+units as (
+    select * from {{ ref('int_sla__judged_unit') }}
 ),
 
 places as (
@@ -78,6 +78,7 @@ in_force as (
     select
         epochs.epoch_no,
         epochs.is_present,
+        greatest({{ local_date('epochs.from_at') }}, date '1900-01-01') as began_on,
         policies.*
     from epochs
     inner join policies
@@ -134,11 +135,13 @@ matched as (
             )
     inner join cycles
         on in_force.cycle is null or in_force.cycle = cycles.cycle
-    left join ancestry
+    left join units
         on
-            in_force.org_unit_id = ancestry.ancestor_id
-            and combinations.org_unit_id = ancestry.descendant_id
-    where in_force.org_unit_id is null or ancestry.descendant_id is not null
+            in_force.org_unit_id = units.ancestor_id
+            and combinations.org_unit_id = units.descendant_id
+            and in_force.began_on >= units.valid_from
+            and in_force.began_on < units.valid_to
+    where in_force.org_unit_id is null or units.descendant_id is not null
 ),
 
 first_matches as (
