@@ -1,7 +1,8 @@
 """Build: freeze the input, run dbt, add the cube views, check, mark the batches built.
 
 The marker `marts.build_batch` is written last, with the row that describes the build.
-A build that was killed before it leaves its batches unmarked, so the same command repeats them.
+A build that was killed before it leaves its batches unmarked, so the same command repeats them and
+makes every mart from the start.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from pipelines.build_input import (
     as_naive,
     freeze,
     insert_columns,
+    is_left_unfinished,
 )
 from pipelines.dbt_run import DBT_PROJECT, run_dbt
 from pipelines.errors import BuildFailedError
@@ -81,8 +83,8 @@ def build(
     signature = f"{version}/{request.zone}/{request.calendar}/{request.currency}/{in_force}"
     with _explained(home.warehouse):
         last = _last_build(home.warehouse)
-    # Incremental tables know nothing of definitions, settings, rules that come into force or a
-    # moment that went back.
+    # Incremental tables know nothing of definitions, settings, rules that come into force, a moment
+    # that went back or a build that was killed between two of them.
     full = last is not None and (
         last.signature != signature or last.as_of > as_naive(request.as_of)
     )
@@ -91,6 +93,7 @@ def build(
         _explained(home.work),
         duckdb.connect(str(home.work), config=_configuration(settings)) as work,
     ):
+        full = full or is_left_unfinished(work, last.build_id if last else None)
         frozen = freeze(
             work,
             request,
@@ -98,7 +101,6 @@ def build(
             declared,
             batches,
             built=last.batch_ids if last else frozenset(),
-            finished=last.build_id if last else None,
             home=home.path,
             find=find,
             exchange=exchange or Exchange(),

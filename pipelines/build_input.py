@@ -81,7 +81,6 @@ def freeze(
     batches: Sequence[Batch],
     *,
     built: frozenset[str],
-    finished: str | None,
     home: Path,
     find: Callable[[str], Batch | None],
     exchange: Exchange = Exchange(),
@@ -91,17 +90,14 @@ def freeze(
     """Write schema `raw` for one build and return what was frozen.
 
     `contracts` are those this installation reads, `declared` all of them, whose raw tables exist
-    empty; `batches` are the loaded batches of the former; `built` the ids that the build
-    `finished`, the last one that did, read; `find` looks up any batch ever landed, so that gone
-    ones are found again; of the `exchange` what concerns these contracts and the partners is
-    written, `matters` are as in `build_id_of`, and `operator_rows` the rule rows of the operator.
-    A batch frozen by a build that never finished
-    counts as built, since its rows may be in the marts.
+    empty; `batches` are the loaded batches of the former; `built` the ids that the last finished
+    build read; `find` looks up any batch ever landed, so that gone ones are found again; of the
+    `exchange` what concerns these contracts and the partners is written, `matters` are as in
+    `build_id_of`, and `operator_rows` the rule rows of the operator.
     """
-    attempted = _attempted(work, finished)
     current = {batch.batch_id for batch in batches}
     new = frozenset(current - built)
-    found = [find(batch_id) for batch_id in sorted((built | attempted) - current)]
+    found = [find(batch_id) for batch_id in sorted(built - current)]
     gone = [batch for batch in found if batch is not None]
     build_id = build_id_of(request, batches, matters)
     work.execute("create schema if not exists raw")
@@ -139,19 +135,17 @@ def build_id_of(
     return digest.hexdigest()[:16]
 
 
-def _attempted(work: duckdb.DuckDBPyConnection, finished: str | None) -> frozenset[str]:
-    """What the last freeze listed, gone batches too, if its build never finished."""
+def is_left_unfinished(work: duckdb.DuckDBPyConnection, finished: str | None) -> bool:
+    """Whether a build began after the one that `finished` last and never did.
+
+    Some of its marts may be written and others not, so that nothing tells what each of them has.
+    """
     exists = work.execute(
         "select 1 from information_schema.tables "
-        "where table_schema = 'raw' and table_name = 'batch'"
+        "where table_schema = 'raw' and table_name = 'build'"
     ).fetchone()
-    if not exists:
-        return frozenset()
-    frozen_by = work.execute("select build_id from raw.build").fetchone()
-    if frozen_by is not None and frozen_by[0] == finished:
-        return frozenset()
-    rows = work.execute("select batch_id from raw.batch").fetchall()
-    return frozenset(row[0] for row in rows)
+    frozen_by = work.execute("select build_id from raw.build").fetchone() if exists else None
+    return frozen_by is not None and frozen_by[0] != finished
 
 
 def as_naive(instant: datetime) -> datetime:

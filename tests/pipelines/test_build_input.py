@@ -21,6 +21,7 @@ from pipelines.build_input import (
     build_id_of,
     freeze,
     insert_columns,
+    is_left_unfinished,
 )
 from pipelines.delivery_history import open_matters
 
@@ -56,7 +57,7 @@ class Frozen:
         self.asked.append(batch_id)
         return ALL.get(batch_id)
 
-    def freeze(self, *batches: Batch, built: str = "", finished: str | None = None) -> BuildInput:
+    def freeze(self, *batches: Batch, built: str = "") -> BuildInput:
         with duckdb.connect(str(self.folder / "work.duckdb")) as work:
             return freeze(
                 work,
@@ -65,7 +66,6 @@ class Frozen:
                 {},
                 batches,
                 built=frozenset(built),
-                finished=finished,
                 home=self.folder,
                 find=self.find,
             )
@@ -81,7 +81,7 @@ def frozen(tmp_path: Path) -> Frozen:
 
 
 def test_the_batches_are_listed_with_their_change(frozen: Frozen) -> None:
-    frozen.freeze(SECOND, built="1", finished="earlier")
+    frozen.freeze(SECOND, built="1")
     listed = frozen.rows(
         "select batch_id, change, sequence, covers_from, received_at from raw.batch order by 1"
     )
@@ -96,20 +96,24 @@ def test_a_build_without_batches_lists_none(frozen: Frozen) -> None:
 
 
 def test_what_a_finished_build_took_out_is_not_gone_again(frozen: Frozen) -> None:
-    first = frozen.freeze(FIRST)
-    second = frozen.freeze(SECOND, built="1", finished=first.build_id)
+    frozen.freeze(FIRST)
+    second = frozen.freeze(SECOND, built="1")
     assert second.gone == {"1"}
-    third = frozen.freeze(SECOND, built="2", finished=second.build_id)
+    third = frozen.freeze(SECOND, built="2")
     assert third.gone == set()
     assert frozen.rows("select batch_id, change from raw.batch") == [("2", "known")]
 
 
-def test_what_an_unfinished_build_took_in_or_out_is_gone_until_one_finishes(
-    frozen: Frozen,
-) -> None:
-    assert frozen.freeze(FIRST).gone == set()
-    for _ in range(2):
-        assert frozen.freeze(SECOND, built="", finished=None).gone == {"1"}
+def test_a_build_that_began_and_never_finished_is_told(frozen: Frozen) -> None:
+    with duckdb.connect(str(frozen.folder / "work.duckdb")) as work:
+        assert not is_left_unfinished(work, None)
+    first = frozen.freeze(FIRST)
+    with duckdb.connect(str(frozen.folder / "work.duckdb")) as work:
+        assert is_left_unfinished(work, None)
+        assert not is_left_unfinished(work, first.build_id)
+    frozen.freeze(FIRST, SECOND, built="1")
+    with duckdb.connect(str(frozen.folder / "work.duckdb")) as work:
+        assert is_left_unfinished(work, first.build_id)
 
 
 def test_a_long_history_is_inserted_by_name_as_it_is() -> None:
@@ -144,7 +148,6 @@ def test_batches_and_events_of_the_ledger_are_frozen_whatever_became_of_them(
             {},
             [SECOND],
             built=frozenset(),
-            finished=None,
             home=frozen.folder,
             find=frozen.find,
             exchange=Exchange(
