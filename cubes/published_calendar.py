@@ -71,15 +71,17 @@ def published_zone(
 
     None where the snapshot does not hold the calendar in it.
     """
-    zones = [
-        row[0]
-        for row in cursor.execute(
-            "select distinct zone from marts.calendar_interval "
-            f"where calendar_id = {_quoted(calendar_id)}"
-        ).fetchall()
-    ]
-    # A calendar with a zone of its own is published in that one alone.
-    return source_zone if source_zone in zones else zones[0] if len(zones) == 1 else None
+    declared = cursor.execute(
+        f"select zone from marts.dim_calendar where calendar_id = {_quoted(calendar_id)}"
+    ).fetchone()
+    if declared is None:
+        return None
+    zone = declared[0] or source_zone
+    found = cursor.execute(
+        "select 1 from marts.calendar_interval "
+        f"where calendar_id = {_quoted(calendar_id)} and zone = {_quoted(zone)} limit 1"
+    ).fetchone()
+    return zone if found else None
 
 
 def _kind(is_holiday: bool, is_makeup: bool) -> DayKind:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cubes.published_calendar import published_timeline
+from cubes.published_calendar import published_timeline, published_zone
 from cubes.working_calendar import WorkingCalendar
 from pipelines.installation import Installation
-from pipelines.settings import PROJECT_ROOT
+from pipelines.operator_rows import read_rule_files
 
 if TYPE_CHECKING:
     from cubes.snapshot import Snapshot
 
-_SEEDS = "dbt_project/seeds"
+# A snapshot of an earlier version may have neither.
+_READ = {"calendar_interval": "evaluation", "calendar_date": "evaluation", "dim_calendar": "zone"}
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class FoundCalendar:
 def find_calendar(
     installation: Installation, calendar_id: str, zone: str | None = None
 ) -> FoundCalendar:
-    """The calendar of an id in a zone (default: its own, else the operator's), all rows known.
+    """The calendar of an id with all rows known, in its own zone if it has one, else in `zone`, by
+    default the operator's.
 
     A snapshot counts that holds it in that zone; otherwise the shipped rule tables with the
     operator's rows do. Raises QueryError for an unknown calendar or zone, DeclarationError for
@@ -49,33 +51,22 @@ def find_calendar(
 def _published(
     snapshot: Snapshot, calendar_id: str, zone: str | None, operator_zone: str
 ) -> WorkingCalendar | None:
-    for table in ("calendar_interval", "calendar_date"):
-        if snapshot.warehouse.column_type(table, "evaluation") is None:
+    for table, column in _READ.items():
+        if snapshot.warehouse.column_type(table, column) is None:
             return None
     with snapshot.cursor() as cursor:
-        zones = [
-            row[0]
-            for row in cursor.execute(
-                "select distinct zone from marts.calendar_interval "
-                "where calendar_id = ? and evaluation = 'as_is' order by zone",
-                [calendar_id],
-            ).fetchall()
-        ]
-        chosen = zone or (zones[0] if len(zones) == 1 else operator_zone)
-        if chosen not in zones:
+        counted = published_zone(cursor, calendar_id, zone or operator_zone)
+        if counted is None:
             return None
-        return published_timeline(cursor, calendar_id, chosen, "as_is")[0]
+        return published_timeline(cursor, calendar_id, counted, "as_is")[0]
 
 
 def _ruled(installation: Installation, calendar_id: str, zone: str | None) -> WorkingCalendar:
     from cubes.errors import DeclarationError, Fault
     from cubes.rule_calendar import read_seed_calendar
-    from cubes.rule_table import read_rule_tables
 
     faults: list[Fault] = []
-    shipped = read_rule_tables(PROJECT_ROOT / _SEEDS, faults)
-    own = read_rule_tables(installation.home.site(_SEEDS), faults, is_operator=True)
+    tables = read_rule_files(installation.home, faults)
     if faults:
         raise DeclarationError("calendar", faults)
-    tables = {table: [*rows, *own[table]] for table, rows in shipped.items()}
     return read_seed_calendar(calendar_id, tables, zone=zone or installation.settings.timezone)

@@ -139,6 +139,8 @@ def publish(home: Path) -> None:
         connection.execute(
             """
             create schema marts;
+            create table marts.dim_calendar (calendar_id varchar, zone varchar);
+            insert into marts.dim_calendar values ('china', null);
             create table marts.calendar_interval as
             select
                 'china' as calendar_id, 'Asia/Shanghai' as zone, evaluation,
@@ -174,6 +176,16 @@ def test_a_due_time_is_by_the_calendar_as_it_is_of_the_published_snapshot(
     assert code == 2 and "holds 2026-03-01 to 2026-03-05" in err
     answer = due(huiyin, "--start", "2026-03-01T12:00", "--target", "3h", "--zone", "Asia/Tokyo")
     assert (answer["snapshot"], answer["due"]) == (None, "2026-03-02T12:00:00+09:00")
+
+
+def test_a_calendar_without_a_zone_of_its_own_is_counted_in_that_of_the_operator(
+    huiyin: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(tmp_path / "home")
+    monkeypatch.setenv("HUIYIN_TIMEZONE", "Asia/Tokyo")
+    answer = due(huiyin, "--start", "2026-03-01T12:00", "--target", "3h")
+    assert (answer["zone"], answer["snapshot"]) == ("Asia/Tokyo", None)
+    assert answer["due"] == "2026-03-02T12:00:00+09:00"
 
 
 def test_what_is_typed_wrong_is_said_with_what_would_be_right(huiyin: Command) -> None:
