@@ -100,23 +100,40 @@ followed as (
         holder_id,
         partner_id,
         lead(event_at) over case_stays as valid_to,
-        lead(place) over case_stays as next_place,
-        lead(holder_unit_id) over case_stays as next_unit_id,
-        lag(holder_unit_id) over case_stays as previous_unit_id
+        place = 1 or lag(holder_unit_id) over case_stays is distinct from holder_unit_id
+            as is_arrival
     from stays
     window case_stays as (partition by case_id order by place)
+),
+
+-- A unit has a case until another one does, whoever in it has it and whomever it waits for.
+visits as (
+    select
+        case_id,
+        place,
+        holder_kind,
+        holder_unit_id,
+        valid_from,
+        lead(valid_from) over case_visits as left_at,
+        lead(place) over case_visits as next_place,
+        lead(holder_unit_id) over case_visits as next_unit_id,
+        lag(holder_unit_id) over case_visits as previous_unit_id
+    from followed
+    where is_arrival
+    window case_visits as (partition by case_id order by place)
 ),
 
 passed_on as (
     select
         case_id,
         place,
-        next_place
-    from followed
+        next_place,
+        previous_unit_id
+    from visits
     where
         holder_kind in ('unit', 'person')
         and next_unit_id <> holder_unit_id
-        and {{ seconds_between('valid_from', 'valid_to') }} <= {{ misroute_seconds() }}
+        and {{ seconds_between('valid_from', 'left_at') }} <= {{ misroute_seconds() }}
 ),
 
 worked as (
@@ -148,10 +165,14 @@ misrouted as (
 judged as (
     select
         followed.*,
-        misrouted.place is not null as is_misrouted
+        misrouted.place is not null as is_of_sender,
+        misrouted.previous_unit_id
     from followed
     left join misrouted
-        on followed.case_id = misrouted.case_id and followed.place = misrouted.place
+        on
+            followed.case_id = misrouted.case_id
+            and followed.place >= misrouted.place
+            and followed.place < misrouted.next_place
 ),
 
 final as (
@@ -171,9 +192,9 @@ final as (
             when cases.left_out_at is null then judged.valid_to
             else least(judged.valid_to, greatest(cases.left_out_at, judged.valid_from))
         end as valid_to,
-        judged.is_misrouted,
+        judged.is_of_sender and judged.is_arrival as is_misrouted,
         case
-            when judged.holder_kind in ('unit', 'person') and judged.is_misrouted
+            when judged.holder_kind in ('unit', 'person') and judged.is_of_sender
                 then judged.previous_unit_id
             when judged.holder_kind in ('unit', 'person') then judged.holder_unit_id
         end as responsible_unit_id
