@@ -22,7 +22,7 @@ final as (
     where
         clocks.clock in ('agent_work', 'requester_wait', 'resolution', 'full_resolution')
         and clocks.is_open
-        and cases.status in ('resolved', 'closed', 'rejected', 'withdrawn')
+        and {{ is_ended('cases.status') }}
 )
 
 select * from final

@@ -68,7 +68,7 @@ classed as (
         holder_id,
         case when status = 'waiting_on_partner' then partner_id end as partner_id,
         case
-            when status in ('resolved', 'closed', 'rejected', 'withdrawn') then 'none'
+            when {{ is_ended('status') }} then 'none'
             when status = 'waiting_on_reporter' then 'reporter'
             when status = 'waiting_on_partner' then 'partner'
             when holder_id is not null then 'person'

@@ -85,7 +85,7 @@ reopenings as (
     from placed
     where
         event_type = 'reopened'
-        and status_before in ('resolved', 'closed', 'rejected', 'withdrawn')
+        and {{ is_ended('status_before') }}
 ),
 
 reopened as (
@@ -104,7 +104,7 @@ followed as (
         placed.*,
         placed.event_type = 'reopened'
         and coalesce(
-            placed.status_before in ('resolved', 'closed', 'rejected', 'withdrawn'), false
+            {{ is_ended('placed.status_before') }}, false
         ) as is_reopening,
         cast(1 + coalesce(reopened.reopened_before, 0) as integer) as cycle
     from placed
@@ -123,7 +123,7 @@ final as (
             when event_type = 'public_reply' then null
             when event_type = 'resolved' then 'resolved'
             when event_type = 'reopened' and not is_reopening then null
-            when new_status in ('resolved', 'closed', 'rejected', 'withdrawn') then 'ended'
+            when {{ is_ended('new_status') }} then 'ended'
             when event_type in ('status_set', 'voted', 'internal_note') then null
             else event_type
         end as signal

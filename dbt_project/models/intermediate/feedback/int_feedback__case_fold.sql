@@ -123,7 +123,7 @@ final as (
         rated.is_merged,
         rated.is_spam,
         least(rated.merged_at, case when rated.is_spam then rated.spam_at end) as left_out_at,
-        rated.status not in ('resolved', 'closed', 'rejected', 'withdrawn')
+        not ({{ is_ended('rated.status') }})
         and not rated.is_merged
         and not rated.is_spam as is_open,
         later.case_id is not null as has_later_event,
@@ -131,14 +131,14 @@ final as (
         -- neither met nor breached.
         rated.first_resolved_at is null and (
             (
-                rated.status in ('resolved', 'closed', 'rejected', 'withdrawn')
+                {{ is_ended('rated.status') }}
                 and rated.status_precision = 'unknown'
             )
             or coalesce({{ text_matches('rated.date_flag', '(^|,)resolved') }}, false)
         ) as is_resolution_unknown,
         rated.first_reply_at is null and (
             (
-                rated.status in ('resolved', 'closed', 'rejected', 'withdrawn')
+                {{ is_ended('rated.status') }}
                 and rated.status_precision = 'unknown'
             )
             or coalesce(

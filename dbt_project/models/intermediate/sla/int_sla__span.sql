@@ -30,7 +30,7 @@ signalled as (
         signals.is_start
         and not (
             signals.starts_only_open
-            and events.status_after in ('resolved', 'closed', 'rejected', 'withdrawn')
+            and {{ is_ended('events.status_after') }}
         ) as is_start,
         signals.is_stop,
         signals.is_cancel,

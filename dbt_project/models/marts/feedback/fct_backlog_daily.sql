@@ -53,7 +53,7 @@ open_statuses as (
         ) as to_on
     from statuses
     cross join build
-    where statuses.status not in ('resolved', 'closed', 'rejected', 'withdrawn')
+    where not ({{ is_ended('statuses.status') }})
 ),
 
 -- Open at the end of a day: the status that held until the day ended.

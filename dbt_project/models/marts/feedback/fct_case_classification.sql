@@ -7,8 +7,8 @@
 
 with
 
-events as (
-    select * from {{ ref('int_feedback__case_event') }}
+attributes as (
+    select * from {{ ref('int_feedback__case_attribute') }}
 ),
 
 scope as (
@@ -19,12 +19,11 @@ cases as (
     select * from {{ ref('int_feedback__case_fold') }}
 ),
 
-priorities as (
-    select * from {{ ref('int_sla__priority') }}
-),
-
-telling as (
-    select * from events
+keyed as (
+    select
+        *,
+        {{ surrogate_key(['kind', 'priority', 'rating_key', 'category_path']) }} as state_key
+    from attributes
     where
         kind is not null
         or category_path is not null
@@ -32,46 +31,6 @@ telling as (
         or urgency is not null
         or importance is not null
         or complexity is not null
-),
-
-carried as (
-    select
-        case_id,
-        place,
-        event_at,
-        last_value(kind ignore nulls) over so_far as kind,
-        last_value(category_path ignore nulls) over so_far as category_path,
-        last_value(priority ignore nulls) over so_far as told_priority,
-        last_value(urgency ignore nulls) over so_far as urgency,
-        last_value(importance ignore nulls) over so_far as importance,
-        last_value(complexity ignore nulls) over so_far as complexity
-    from telling
-    window
-        so_far as (
-            partition by case_id order by place
-            rows between unbounded preceding and current row
-        )
-),
-
-rated as (
-    select
-        *,
-        {{ surrogate_key(['urgency', 'importance', 'complexity']) }} as rating_key
-    from carried
-),
-
-weighed as (
-    select
-        rated.*,
-        coalesce(rated.told_priority, priorities.priority) as priority
-    from {{ as_of_join('rated', 'priorities', ['rating_key'], 'event_at', 'valid_from') }}
-),
-
-keyed as (
-    select
-        *,
-        {{ surrogate_key(['kind', 'priority', 'rating_key', 'category_path']) }} as state_key
-    from weighed
 ),
 
 changes as (
