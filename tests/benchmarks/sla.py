@@ -24,7 +24,7 @@ import duckdb
 from pipelines.dbt_run import run_dbt
 from tests.dbt_project.raw_home import RawHome
 
-CLOCKS = ("first_response", "next_response", "resolution")
+CLOCKS = ("acknowledge", "first_response", "next_response", "resolution")
 FOLD = (
     "int_time__local_day",
     "int_feedback__case_scope",

@@ -1,5 +1,11 @@
 {{ config(materialized='table') }}
 
+{%- set told = [
+    'org_unit_id', 'holder_unit_id', 'holder_id', 'partner_id', 'other_case_no', 'channel', 'kind',
+    'category_path', 'customer_id', 'reporter_key', 'reporter_type', 'urgency', 'importance',
+    'complexity', 'priority', 'limit_at', 'score', 'promised_due_at', 'date_flag',
+] %}
+
 with
 
 events as (
@@ -22,27 +28,19 @@ known as (
         events.event_at,
         events.event_precision,
         events.source_seq,
-        events.actor_role,
         events.is_automatic,
-        events.org_unit_id,
-        events.holder_unit_id,
-        events.holder_id,
-        events.partner_id,
-        events.other_case_no,
-        events.channel,
-        events.kind,
-        events.category_path,
-        events.customer_id,
-        events.reporter_key,
-        events.reporter_type,
-        events.urgency,
-        events.importance,
-        events.complexity,
-        events.priority,
-        events.limit_at,
-        events.score,
-        events.promised_due_at,
-        events.date_flag,
+        -- A sort carries every column of every row, and few events tell any of these.
+        case
+            when
+                {%- for attribute in told %}
+                {{ "or " if not loop.first }}events.{{ attribute }} is not null
+                {%- endfor %}
+                then [{
+                    {%- for attribute in told %}
+                    '{{ attribute }}': events.{{ attribute }}{{ "," if not loop.last }}
+                    {%- endfor %}
+                }]
+        end as told,
         case
             when events.event_type = 'status_set' then events.status else event_types.status
         end as new_status,
@@ -115,7 +113,10 @@ followed as (
 -- Clocks count whole seconds; what came first is decided before.
 final as (
     select
-        * replace (date_trunc('second', event_at) as event_at),
+        * exclude (told) replace (date_trunc('second', event_at) as event_at),
+        {%- for attribute in told %}
+        told[1].{{ attribute }} as {{ attribute }},
+        {%- endfor %}
         case
             when event_type = 'public_reply' and is_by_staff then 'response'
             when event_type = 'public_reply' and is_automatic then 'automatic_reply'

@@ -14,10 +14,16 @@ signals as (
     select * from {{ ref('int_sla__signal') }}
 ),
 
+clocks as (
+    select distinct
+        clock,
+        clock_no
+    from signals
+),
+
 signalled as (
     select
         events.case_id,
-        signals.clock,
         signals.clock_no,
         -- A case begins with its creation, whatever the clocks of its sources said of the rest.
         case when events.signal = 'created' then 0 else events.place end as place,
@@ -46,7 +52,6 @@ signalled as (
 whole_ended as (
     select
         cases.case_id,
-        signals.clock,
         signals.clock_no,
         events.place,
         events.cycle,
@@ -91,10 +96,11 @@ settled as (
 ),
 
 heard as (
-    select * from all_signals
+    select * exclude (status_after, quiet_s)
+    from all_signals
     where quiet_s = 0
     union all
-    select * exclude (settled_at)
+    select * exclude (status_after, quiet_s, settled_at)
     from settled
     where
         not is_start
@@ -118,7 +124,6 @@ followed as (
 started as (
     select
         case_id,
-        clock,
         clock_no,
         place,
         cycle,
@@ -157,7 +162,6 @@ ends as (
 ended as (
     select
         numbered.case_id,
-        numbered.clock,
         numbered.clock_no,
         numbered.ordinal,
         numbered.cycle,
@@ -184,6 +188,7 @@ ended as (
 left_out as (
     select
         ended.* exclude (stopped_at, stopped_precision, cancelled_at, cancelled_by),
+        clocks.clock,
         cases.left_out_at is not null
         and (
             coalesce(ended.stopped_at, ended.cancelled_at) is null
@@ -198,10 +203,10 @@ left_out as (
             when cases.is_merged then 'merged'
             when ended.stopped_at is not null then null
             when
-                ended.clock in ('acknowledge', 'first_response') and cases.is_reply_unknown
+                clocks.clock in ('acknowledge', 'first_response') and cases.is_reply_unknown
                 then 'unknown'
             when
-                ended.clock in ('agent_work', 'requester_wait', 'resolution', 'full_resolution')
+                clocks.clock in ('agent_work', 'requester_wait', 'resolution', 'full_resolution')
                 and cases.is_resolution_unknown
                 then 'unknown'
             else ended.cancelled_by
@@ -209,6 +214,8 @@ left_out as (
     from ended
     inner join cases
         on ended.case_id = cases.case_id
+    inner join clocks
+        on ended.clock_no = clocks.clock_no
 ),
 
 final as (
