@@ -159,7 +159,6 @@ class Run:
                 contracts,
                 self.ledger.loaded_batches(),
                 built=frozenset(),
-                finished=None,
                 home=self.path,
                 find=self.ledger.batch,
             )

@@ -56,7 +56,6 @@ def built(
             contracts,
             home.ledger.loaded_batches(),
             built=already,
-            finished=None,
             home=home.path,
             find=home.ledger.batch,
         )

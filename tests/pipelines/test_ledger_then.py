@@ -98,7 +98,6 @@ class History:
                 contracts,
                 batches,
                 built=frozenset(),
-                finished=None,
                 home=self.shop.path,
                 find=lambda batch_id: None,
             )

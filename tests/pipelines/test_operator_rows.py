@@ -180,7 +180,6 @@ def test_the_rows_are_frozen_as_text_and_every_table_is_there(home: Home) -> Non
             {},
             [],
             built=frozenset(),
-            finished=None,
             home=home.path,
             find=lambda batch_id: None,
             operator_rows=read_rules(home, NOW).recorded,

@@ -53,6 +53,10 @@ def publish_marts(home: Path, tag: str = TAG) -> None:
         for condition in (*CONDITIONS, "calendar_id", "pause_statuses"):
             run(f"alter table marts.dim_sla_policy add column {condition} varchar")
         run(
+            "create table marts.dim_calendar as "
+            "select 'china' as calendar_id, cast(null as varchar) as zone"
+        )
+        run(
             "create table marts.calendar_date as select 'china' as calendar_id, date_on, "
             "is_workday as is_working, false as is_provisional, 'as_was' as evaluation, "
             "false as is_holiday, false as is_makeup, '' as holiday_name, "
