@@ -4,6 +4,8 @@ SHELL := /bin/bash
 UV_VERSION := 0.13.9
 UV := .uv/bin/uv
 RUN := .venv/bin/
+# A build takes niceness 10 (it gives way to people); beside tests that do not, it would starve.
+PYTEST := nice -n 10 .venv/bin/pytest
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 export UV_COMPILE_BYTECODE := 1
 
@@ -48,16 +50,16 @@ bi: setup setup-bi ## Build the analysts' dashboards in the home
 	@$(RUN)huiyin superset build
 
 test: setup ## Run the tests of the parts
-	@$(RUN)pytest -n 3 --dist loadgroup -m "not journey and not superset and not browser"
+	@$(PYTEST) -n 3 --dist loadgroup -m "not journey and not superset and not browser"
 
 test-journeys: setup ## Run the tests of the product as a whole
-	@$(RUN)pytest -n 3 --dist loadgroup -m "journey and not superset and not browser"
+	@$(PYTEST) -n 3 --dist loadgroup -m "journey and not superset and not browser"
 
 test-bi: setup setup-bi ## Run the tests of the dashboards and of the pages in a browser
-	@$(RUN)pytest -m "superset or browser"
+	@$(PYTEST) -m "superset or browser"
 
 soak: setup ## Kill and fuzz long: 50 kills of files, tables, service each; 2000 examples each
-	@HUIYIN_TEST_KILLS=$${HUIYIN_TEST_KILLS:-50} HUIYIN_TEST_EXAMPLES=$${HUIYIN_TEST_EXAMPLES:-2000} $(RUN)pytest -m soak --timeout 7200
+	@HUIYIN_TEST_KILLS=$${HUIYIN_TEST_KILLS:-50} HUIYIN_TEST_EXAMPLES=$${HUIYIN_TEST_EXAMPLES:-2000} $(PYTEST) -m soak --timeout 7200
 
 check: setup ## Format, lint, types, imports, tests
 	@$(RUN)ruff format --check .
