@@ -155,7 +155,9 @@ def plain(artifact: dict[str, Any], as_of: str) -> dict[str, Any]:
     for part in ("nodes", "sources", "macros", "docs", "unit_tests"):
         found = plain.get(part, {})
         plain[part] = {
-            name: {key: value for key, value in one.items() if key not in _OF_ONE_PARSE}
+            name: _in_both_languages(
+                {key: value for key, value in one.items() if key not in _OF_ONE_PARSE}
+            )
             for name, one in sorted(found.items())
             if part not in {"macros", "docs"} or one["package_name"] != "dbt"
         }
@@ -165,6 +167,17 @@ def plain(artifact: dict[str, Any], as_of: str) -> dict[str, Any]:
             name: one for name, one in plain["macros"].items() if one["package_name"] == project
         }
     return plain
+
+
+def _in_both_languages(node: dict[str, Any]) -> dict[str, Any]:
+    """A node whose Chinese sentence follows the English one; the page shows what stands in `meta`
+    in a line that is cut off."""
+    meta = dict(node.get("meta") or {})
+    chinese = meta.pop("zh", None)
+    if chinese is None:
+        return node
+    told = f"{node['description'].strip()}\n\n{chinese}"
+    return node | {"description": told, "meta": meta, "config": node["config"] | {"meta": meta}}
 
 
 def page_of(manifest: dict[str, Any], catalog: dict[str, Any], places: list[str]) -> str:

@@ -68,6 +68,16 @@ def test_an_artifact_keeps_nothing_of_its_run_its_machine_or_dbt_itself() -> Non
     assert list(kept["macros"]) == ["macro.huiyin.as_of"]
 
 
+def test_the_chinese_sentence_of_a_table_follows_the_english_one() -> None:
+    meta = {"zh": "每行一件工单。", "owner": "desk"}
+    node = {"package_name": "huiyin", "description": "One case.\n", "config": {"meta": meta}}
+    made = ARTIFACT | {"nodes": {"model.huiyin.case": node | {"meta": meta}}}
+    told = plain(made, "2026-03-31T01:00:00+00:00")["nodes"]["model.huiyin.case"]
+    assert told["description"] == "One case.\n\n每行一件工单。"
+    assert told["meta"] == told["config"]["meta"] == {"owner": "desk"}
+    assert meta["zh"]
+
+
 def test_the_page_holds_both_artifacts_and_loads_nothing_from_elsewhere() -> None:
     catalog = {"metadata": {"project_name": "huiyin"}, "nodes": {"here": {}}}
     page = page_of(plain(ARTIFACT, "then"), plain(catalog, "then"), ["/home/somebody/huiyin"])
