@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -26,14 +27,28 @@ def plain(value: Any) -> Any:
     return float(value) if isinstance(value, int | float | Decimal) else value
 
 
+Figures = dict[tuple[Any, ...], Any]
+
+
 def ask_view(
     connection: duckdb.DuckDBPyConnection,
     dataset: Dataset,
     measure: str,
     by: tuple[str, ...],
     period: Period,
-) -> dict[tuple[Any, ...], Any]:
+) -> Figures:
     """The metric over the view, as Superset writes the query around it."""
+    return ask_view_for(connection, dataset, (measure,), by, period)[measure]
+
+
+def ask_view_for(
+    connection: duckdb.DuckDBPyConnection,
+    dataset: Dataset,
+    measures: Sequence[str],
+    by: tuple[str, ...],
+    period: Period,
+) -> dict[str, Figures]:
+    """Several metrics over the view in one query, by metric."""
     time = dataset.time_column(dataset.cube.default_time)
     selected, columns = [], []
     for name in by:
@@ -46,7 +61,7 @@ def ask_view(
         else:
             selected.append(column.name)
     first, last = period or (None, None)
-    metric = (
+    metrics = [
         SandboxedEnvironment()
         .from_string(dataset.metrics[measure])
         .render(
@@ -57,14 +72,18 @@ def ask_view(
             from_dttm=None if first is None else f"{first}T00:00:00",
             to_dttm=None if last is None else f"{last + timedelta(days=1)}T00:00:00",
         )
-    )
+        for measure in measures
+    ]
     where = f"where {time} >= date '{first}' and {time} <= date '{last}'" if period else ""
     groups = f"group by {', '.join(map(str, range(1, len(by) + 1)))}" if by else ""
-    listed = ", ".join([*selected, metric])
+    listed = ", ".join([*selected, *metrics])
     rows = connection.execute(
         f"select {listed} from cube.{dataset.view} {where} {groups}"
     ).fetchall()
-    return {tuple(row[:-1]): plain(row[-1]) for row in rows}
+    return {
+        measure: {tuple(row[: len(by)]): plain(row[len(by) + place]) for row in rows}
+        for place, measure in enumerate(measures)
+    }
 
 
 def ask_cube(
@@ -74,11 +93,23 @@ def ask_cube(
     by: tuple[str, ...],
     period: Period,
     scope: Scope | None = None,
-) -> dict[tuple[Any, ...], Any]:
+) -> Figures:
     """The cube's own answer, members by the names people read."""
+    return ask_cube_for(connection, dataset, (measure,), by, period, scope)[measure]
+
+
+def ask_cube_for(
+    connection: duckdb.DuckDBPyConnection,
+    dataset: Dataset,
+    measures: Sequence[str],
+    by: tuple[str, ...],
+    period: Period,
+    scope: Scope | None = None,
+) -> dict[str, Figures]:
+    """The cube's own answer for several measures in one query, by measure."""
     query = CubeQuery(
         cube=dataset.cube.cube,
-        measures=(measure,),
+        measures=tuple(measures),
         by=by,
         keys=True,
         period=None if period is None else f"{period[0]}..{period[1]}",
@@ -106,12 +137,16 @@ def ask_cube(
         longer = shapes[dataset.language].format(value, row.get(f"{name}__id"))
         return longer if longer in told_apart[name] else value
 
-    return {tuple(shown(name, row) for name in by): plain(row[measure]) for row in result.rows}
+    members = [tuple(shown(name, row) for name in by) for row in result.rows]
+    return {
+        measure: {
+            member: plain(row[measure]) for member, row in zip(members, result.rows, strict=True)
+        }
+        for measure in measures
+    }
 
 
-def assert_equal(
-    found: dict[tuple[Any, ...], Any], expected: dict[tuple[Any, ...], Any], what: str
-) -> None:
+def assert_equal(found: Figures, expected: Figures, what: str) -> None:
     assert found.keys() == expected.keys(), what
     for key, value in expected.items():
         assert found[key] == pytest.approx(value, rel=1e-9), f"{what} {key}"
