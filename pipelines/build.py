@@ -30,6 +30,7 @@ from pipelines.build_input import (
     freeze,
     insert_columns,
     is_left_unfinished,
+    mark_finished,
 )
 from pipelines.dbt_run import DBT_PROJECT, run_dbt
 from pipelines.errors import BuildFailedError
@@ -93,7 +94,7 @@ def build(
         _explained(home.work),
         duckdb.connect(str(home.work), config=_configuration(settings)) as work,
     ):
-        full = full or is_left_unfinished(work, last.build_id if last else None)
+        full = full or is_left_unfinished(work, is_built=last is not None)
         frozen = freeze(
             work,
             request,
@@ -131,6 +132,8 @@ def build(
         check_explanations(warehouse)
         _mark_built(warehouse, frozen, signature)
         warehouse.execute("checkpoint")
+    with _explained(home.work), duckdb.connect(str(home.work)) as work:
+        mark_finished(work)
     return BuildReport(frozen, tuple(nodes), full)
 
 

@@ -87,7 +87,7 @@ def freeze(
     matters: Sequence[str] = (),
     operator_rows: Sequence[RecordedRow] = (),
 ) -> BuildInput:
-    """Write schema `raw` for one build and return what was frozen.
+    """Write schema `raw` for one build and return what was frozen; `mark_finished` ends it.
 
     `contracts` are those this installation reads, `declared` all of them, whose raw tables exist
     empty; `batches` are the loaded batches of the former; `built` the ids that the last finished
@@ -102,6 +102,7 @@ def freeze(
     build_id = build_id_of(request, batches, matters)
     work.execute("create schema if not exists raw")
     work.execute("begin")
+    work.execute("create table if not exists raw.unfinished (build_id varchar)")
     _write_build(work, request, build_id)
     _write_batches(work, batches, gone, new)
     _write_organisation(work, contracts, request)
@@ -135,17 +136,26 @@ def build_id_of(
     return digest.hexdigest()[:16]
 
 
-def is_left_unfinished(work: duckdb.DuckDBPyConnection, finished: str | None) -> bool:
-    """Whether a build began after the one that `finished` last and never did.
+def is_left_unfinished(work: duckdb.DuckDBPyConnection, *, is_built: bool) -> bool:
+    """Whether the marts may be half written: a build began and never finished, or the working
+    database of marts that `is_built` was lost, and with it the mark of such a build.
 
-    Some of its marts may be written and others not, so that nothing tells what each of them has.
+    Some marts may be written and others not, so that nothing tells what each of them has.
     """
-    exists = work.execute(
-        "select 1 from information_schema.tables "
-        "where table_schema = 'raw' and table_name = 'build'"
+    return _has(work, "unfinished") or (is_built and not _has(work, "build"))
+
+
+def mark_finished(work: duckdb.DuckDBPyConnection) -> None:
+    """Say in the working database that the build frozen last has finished."""
+    work.execute("drop table raw.unfinished")
+
+
+def _has(work: duckdb.DuckDBPyConnection, table: str) -> bool:
+    found = work.execute(
+        "select 1 from information_schema.tables where table_schema = 'raw' and table_name = ?",
+        [table],
     ).fetchone()
-    frozen_by = work.execute("select build_id from raw.build").fetchone() if exists else None
-    return frozen_by is not None and frozen_by[0] != finished
+    return found is not None
 
 
 def as_naive(instant: datetime) -> datetime:

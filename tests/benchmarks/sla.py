@@ -172,7 +172,7 @@ def make_home(folder: Path, cases: int) -> RawHome:
                     'second' as event_precision,
                     {role} as actor_role,
                     false as is_automatic,
-                    case when {first} then 'U' || (i % 800) end as org_unit_id,
+                    'U' || (i % 800) as org_unit_id,
                     case when '{kind}' = 'assigned' then 'U' || ((i + {seq}) % 800) end
                         as holder_unit_id,
                     case when {first} then 'phone' end as channel,

@@ -56,8 +56,9 @@ CODES = ("SL", "PD", "HF", "NB", "DD", "JJ", "MY", "CK", "BJ", "DJ", "FL", "ZB",
 LIKELY = (4, 8, 8, 2, 12, 14, 6, 6, 6, 6, 4, 5, 4, 6, 1, 4, 4, 2, 4, 1)
 # Priority, working seconds, and what is left at least after a change.
 LIMITS = (("P1", 14_400, None), ("P2", 90_000, 3600), ("P3", 200_000, 0))
-# A unit of a few cases, which a reorganisation told with the last build moves from A to B.
-MOVED_UNIT, MOVED_ON = "U9", date(2026, 6, 25)
+# A unit of a few cases, which a reorganisation told with the last build moves from A to B; that A is
+# renamed before touches nothing.
+MOVED_UNIT, MOVED_ON, RENAMED_ON = "U9", date(2026, 6, 25), date(2026, 6, 15)
 Row = dict[str, Any]
 CaseName = tuple[str, str]
 
@@ -296,12 +297,16 @@ def deliver(home: RawHome, batch: Batch, arrived: datetime) -> None:
 
 
 def deliver_units(
-    home: RawHome, batch: str, build: tuple[datetime, date], units: list[tuple[str, str | None]]
+    home: RawHome,
+    batch: str,
+    build: tuple[datetime, date],
+    units: list[tuple[str, str | None]],
+    name: str | None = None,
 ) -> None:
-    """One file of units (code, parent) of a business date."""
+    """One file of units (code, parent) of a business date, named by their codes by default."""
     arrived, business_date = build
     rows = [
-        {"unit_code": code, "parent_code": parent, "unit_name": code, "level_no": 1}
+        {"unit_code": code, "parent_code": parent, "unit_name": name or code, "level_no": 1}
         for code, parent in units
     ]
     home.add("crm__units", rows, batch=batch, recorded=arrived)
@@ -412,6 +417,8 @@ def tell(folder: Path, seed: int) -> History:
         if number:
             history.unsettled.append(cases_of(home, "fct_case", "not is_settled"))
             mark(home)
+        if number == 1:
+            deliver_units(home, "renamed", (as_of, RENAMED_ON), [("A", None)], name="甲")
         if number == len(BUILDS) - 1:
             deliver_units(home, "moved", (as_of, MOVED_ON), [(MOVED_UNIT, "B")])
         run(home)

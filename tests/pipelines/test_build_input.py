@@ -22,6 +22,7 @@ from pipelines.build_input import (
     freeze,
     insert_columns,
     is_left_unfinished,
+    mark_finished,
 )
 from pipelines.delivery_history import open_matters
 
@@ -57,8 +58,11 @@ class Frozen:
         self.asked.append(batch_id)
         return ALL.get(batch_id)
 
+    def work(self) -> duckdb.DuckDBPyConnection:
+        return duckdb.connect(str(self.folder / "work.duckdb"))
+
     def freeze(self, *batches: Batch, built: str = "") -> BuildInput:
-        with duckdb.connect(str(self.folder / "work.duckdb")) as work:
+        with self.work() as work:
             return freeze(
                 work,
                 BuildRequest(NOW, "Asia/Shanghai", "china", "CNY"),
@@ -71,7 +75,7 @@ class Frozen:
             )
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        with duckdb.connect(str(self.folder / "work.duckdb")) as work:
+        with self.work() as work:
             return work.execute(sql).fetchall()
 
 
@@ -105,15 +109,19 @@ def test_what_a_finished_build_took_out_is_not_gone_again(frozen: Frozen) -> Non
 
 
 def test_a_build_that_began_and_never_finished_is_told(frozen: Frozen) -> None:
-    with duckdb.connect(str(frozen.folder / "work.duckdb")) as work:
-        assert not is_left_unfinished(work, None)
-    first = frozen.freeze(FIRST)
-    with duckdb.connect(str(frozen.folder / "work.duckdb")) as work:
-        assert is_left_unfinished(work, None)
-        assert not is_left_unfinished(work, first.build_id)
-    frozen.freeze(FIRST, SECOND, built="1")
-    with duckdb.connect(str(frozen.folder / "work.duckdb")) as work:
-        assert is_left_unfinished(work, first.build_id)
+    with frozen.work() as work:
+        assert not is_left_unfinished(work, is_built=False)
+    for built in ("", "1"):
+        frozen.freeze(FIRST, built=built)
+        with frozen.work() as work:
+            assert is_left_unfinished(work, is_built=bool(built))
+            mark_finished(work)
+            assert not is_left_unfinished(work, is_built=True)
+
+
+def test_marts_without_their_working_database_may_be_half_written(frozen: Frozen) -> None:
+    with frozen.work() as work:
+        assert is_left_unfinished(work, is_built=True)
 
 
 def test_a_long_history_is_inserted_by_name_as_it_is() -> None:

@@ -125,8 +125,9 @@ def test_an_operators_rows_count_beside_the_shipped_ones(huiyin: Command, tmp_pa
     assert answer["due"] == "2026-02-24T17:30:00+08:00"
 
 
-def publish(home: Path) -> None:
-    """A snapshot whose calendar `china` opens on Mon 2026-03-02 from 08:00 to 10:00 local."""
+def publish(home: Path, zone: str | None = None) -> None:
+    """A snapshot whose calendar `china` opens on Mon 2026-03-02 from 08:00 to 10:00 in Shanghai;
+    `zone` is the one it declares."""
     import duckdb
 
     folder = home / "published" / "s1"
@@ -140,7 +141,6 @@ def publish(home: Path) -> None:
             """
             create schema marts;
             create table marts.dim_calendar (calendar_id varchar, zone varchar);
-            insert into marts.dim_calendar values ('china', null);
             create table marts.calendar_interval as
             select
                 'china' as calendar_id, 'Asia/Shanghai' as zone, evaluation,
@@ -161,6 +161,7 @@ def publish(home: Path) -> None:
             ) as s (date_on);
             """
         )
+        connection.execute("insert into marts.dim_calendar values ('china', ?)", [zone])
 
 
 def test_a_due_time_is_by_the_calendar_as_it_is_of_the_published_snapshot(
@@ -186,6 +187,16 @@ def test_a_calendar_without_a_zone_of_its_own_is_counted_in_that_of_the_operator
     answer = due(huiyin, "--start", "2026-03-01T12:00", "--target", "3h")
     assert (answer["zone"], answer["snapshot"]) == ("Asia/Tokyo", None)
     assert answer["due"] == "2026-03-02T12:00:00+09:00"
+
+
+def test_a_calendar_with_a_zone_of_its_own_is_counted_in_that_one(
+    huiyin: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(tmp_path / "home", zone="Asia/Shanghai")
+    monkeypatch.setenv("HUIYIN_TIMEZONE", "Asia/Tokyo")
+    answer = due(huiyin, "--start", "2026-03-01T12:00", "--target", "90m")
+    assert (answer["zone"], answer["snapshot"]) == ("Asia/Shanghai", "s1")
+    assert answer["due"] == "2026-03-02T09:30:00+08:00"
 
 
 def test_what_is_typed_wrong_is_said_with_what_would_be_right(huiyin: Command) -> None:

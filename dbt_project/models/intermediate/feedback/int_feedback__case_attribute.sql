@@ -10,16 +10,23 @@ priorities as (
     select * from {{ ref('int_sla__priority') }}
 ),
 
-telling as (
-    select * from events
-    where
-        signal = 'created'
+classed as (
+    select
+        *,
+        coalesce(signal = 'created', false)
         or kind is not null
         or category_path is not null
         or priority is not null
         or urgency is not null
         or importance is not null
-        or complexity is not null
+        or complexity is not null as is_classification
+    from events
+),
+
+telling as (
+    select * from classed
+    where
+        is_classification
         or org_unit_id is not null
         or channel is not null
         or reporter_type is not null
@@ -35,8 +42,11 @@ carried as (
             'org_unit_id', 'channel', 'reporter_type',
         ] %}
         last_value({{ attribute }} ignore nulls) over so_far
-            as {{ attribute }}{{ "," if not loop.last }}
+            as {{ attribute }},
         {%- endfor %}
+        -- A newer matrix rates a case only once somebody classifies it again.
+        last_value(case when is_classification then event_at end ignore nulls) over so_far
+            as rated_at
     from telling
     window
         so_far as (
@@ -54,8 +64,10 @@ rated as (
 
 final as (
     select
-        rated.* replace (coalesce(rated.priority, priorities.priority) as priority)
-    from {{ as_of_join('rated', 'priorities', ['rating_key'], 'event_at', 'valid_from') }}
+        rated.* exclude (rated_at) replace (
+            coalesce(rated.priority, priorities.priority) as priority
+        )
+    from {{ as_of_join('rated', 'priorities', ['rating_key'], 'rated_at', 'valid_from') }}
 )
 
 select * from final

@@ -1,7 +1,7 @@
 {{ config(materialized='table') }}
 
 {%- set told = [
-    'org_unit_id', 'holder_unit_id', 'holder_id', 'partner_id', 'other_case_no', 'channel', 'kind',
+    'holder_unit_id', 'holder_id', 'partner_id', 'other_case_no', 'channel', 'kind',
     'category_path', 'customer_id', 'reporter_key', 'reporter_type', 'urgency', 'importance',
     'complexity', 'priority', 'limit_at', 'score', 'promised_due_at', 'date_flag',
 ] %}
@@ -29,6 +29,7 @@ known as (
         events.event_precision,
         events.source_seq,
         events.is_automatic,
+        events.org_unit_id,
         -- A sort carries every column of every row, and few events tell any of these.
         case
             when
@@ -61,13 +62,15 @@ placed as (
         *,
         cast(row_number() over so_far as integer) as place,
         last_value(new_status ignore nulls) over so_far as status_after,
-        last_value(new_status ignore nulls) over (
+        last_value(new_status ignore nulls) over before as status_before,
+        last_value(org_unit_id ignore nulls) over before as org_unit_before
+    from known
+    window
+        before as (
             partition by case_id
             order by event_at, source_seq, event_id
             rows between unbounded preceding and 1 preceding
-        ) as status_before
-    from known
-    window
+        ),
         so_far as (
             partition by case_id
             order by event_at, source_seq, event_id
@@ -113,7 +116,10 @@ followed as (
 -- Clocks count whole seconds; what came first is decided before.
 final as (
     select
-        * exclude (told) replace (date_trunc('second', event_at) as event_at),
+        * exclude (told, org_unit_before) replace (
+            date_trunc('second', event_at) as event_at,
+            nullif(org_unit_id, org_unit_before) as org_unit_id
+        ),
         {%- for attribute in told %}
         told[1].{{ attribute }} as {{ attribute }},
         {%- endfor %}

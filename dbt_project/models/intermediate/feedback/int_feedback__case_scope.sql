@@ -21,7 +21,7 @@ policy_units as (
     select * from {{ ref('int_sla__policy_unit') }}
 ),
 
-{% if last_build is none or judged_units is none or flags.FULL_REFRESH -%}
+{% if last_build is none or flags.FULL_REFRESH -%}
 scope as (
     select distinct
         source,
@@ -31,11 +31,15 @@ scope as (
 {%- else -%}
 -- A policy may have come to apply to what such a unit ever had, or ceased to.
 moved_units as (
+    {%- if judged_units is none %}
+    select descendant_id from policy_units
+    {%- else %}
     select descendant_id from (
         (select * from policy_units except select * from {{ judged_units }})
         union all
         (select * from {{ judged_units }} except select * from policy_units)
     )
+    {%- endif %}
 ),
 
 scope as (

@@ -1,7 +1,7 @@
 {{ config(materialized='table') }}
 
 {%- set attributes = [
-    'kind', 'category_path', 'priority', 'complexity', 'org_unit_id', 'channel', 'reporter_type',
+    'kind', 'priority', 'complexity', 'org_unit_id', 'channel', 'reporter_type', 'category_path',
 ] %}
 
 with
