@@ -149,9 +149,10 @@ def build(
     if output is Format.json:
         print_json(vars_of(report))
     elif report.published:
+        anew = "，全部重算 everything made anew" if report.full else ""
         print_text(
             f"快照 snapshot {report.tag}: {report.models} 个模型 models, {report.checks} 项检查 "
-            f"checks, {report.new} 新批次 new batches"
+            f"checks, {report.new} 新批次 new batches{anew}"
         )
     else:
         print_text(f"没有变化 nothing changed; 快照 snapshot {report.tag}")

@@ -56,8 +56,8 @@ CODES = ("SL", "PD", "HF", "NB", "DD", "JJ", "MY", "CK", "BJ", "DJ", "FL", "ZB",
 LIKELY = (4, 8, 8, 2, 12, 14, 6, 6, 6, 6, 4, 5, 4, 6, 1, 4, 4, 2, 4, 1)
 # Priority, working seconds, and what is left at least after a change.
 LIMITS = (("P1", 14_400, None), ("P2", 90_000, 3600), ("P3", 200_000, 0))
-# A unit of a few cases, which a reorganisation told with the last build moves from A to B; that A is
-# renamed before touches nothing.
+# A unit of a few cases, which a reorganisation told with the last build moves from A to B; that A
+# is renamed before touches nothing.
 MOVED_UNIT, MOVED_ON, RENAMED_ON = "U9", date(2026, 6, 25), date(2026, 6, 15)
 Row = dict[str, Any]
 CaseName = tuple[str, str]

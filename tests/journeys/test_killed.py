@@ -33,20 +33,22 @@ IN_PUBLISH = ("copy", "swap:after")
 IN_DISPATCH = ("commit:4", "line:3", "record", "acknowledgement")
 
 
-def start(product: Product, moment: str, name: str, *arguments: str) -> subprocess.Popen[str]:
+def start(
+    product: Product, moment: str, name: str, *arguments: str, **environment: str
+) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "tests.journeys.dying", moment, name, *arguments],
         cwd=PROJECT_ROOT,
-        env=clean_environment(product.home),
+        env=clean_environment(product.home, **environment),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
 
 
-def kill_at(product: Product, moment: str, *arguments: str) -> None:
+def kill_at(product: Product, moment: str, *arguments: str, **environment: str) -> None:
     """Kill the command at the moment; what is published is then whole or absent."""
-    child = start(product, moment, "SIGKILL", *arguments)
+    child = start(product, moment, "SIGKILL", *arguments, **environment)
     output = "".join(child.communicate(timeout=120))
     assert child.returncode == -signal.SIGKILL, f"{moment}: {output[-3000:]}"
     serving(product)
@@ -173,6 +175,18 @@ def test_a_build_killed_at_any_moment_publishes_the_same_figures_when_repeated(
 ) -> None:
     with published_through_kills.snapshot() as killed, unharmed.snapshot() as never_killed:
         assert fingerprints(killed) == fingerprints(never_killed)
+
+
+def test_a_build_after_one_that_never_finished_makes_every_mart_anew(
+    published_through_kills: Product, tmp_path: Path
+) -> None:
+    product = published_through_kills.copy(tmp_path / "home")
+    for day, is_killed in (("01", False), ("02", True)):
+        later = {"HUIYIN_CLOCK": f"fixed:2026-04-{day}T09:00:00+08:00"}
+        if is_killed:
+            kill_at(product, "node:120", "build", **later)
+        report = json.loads(product.run("build", "--format", "json", **later))
+        assert report["published"] and report["full"] is is_killed
 
 
 def test_a_publish_killed_at_any_moment_leaves_no_remains_and_a_complete_log(
