@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import date
+from datetime import date, datetime
+from itertools import pairwise
 
 from cubes.errors import Fault
-from cubes.rule_table import RuleRow, RuleTables, announced_at, minute_of
+from cubes.rule_table import RuleRow, RuleTables, Values, announced_at, minute_of
+
+_ALWAYS = datetime.fromisoformat("0001-01-01")
 
 
 def rule_faults(tables: RuleTables) -> list[Fault]:
@@ -37,26 +40,41 @@ def rule_faults(tables: RuleTables) -> list[Fault]:
 
 
 def contradictions(rows: Iterable[RuleRow]) -> list[Fault]:
-    """Days that one announcement makes both a day off and a working day: the working day counts."""
+    """Days that one announcement makes both a day off and a working day: the working day counts.
+
+    One that a later announcement has decided is told no more, since rows are never taken out.
+    """
     found = []
-    for group in _announcements(rows):
+    groups = _announcements(rows)
+    latest: dict[tuple[str, str], datetime] = {}
+    for group in groups:
+        day = group[-1].values
+        place = (day["calendar_id"], day["date_on"])
+        latest[place] = max(latest.get(place, _ALWAYS), _announced(day))
+    for group in groups:
         said = {row.values["is_working"] for row in group}
-        if {"true", "false"} <= said:
-            day = group[-1].values
+        day = group[-1].values
+        stands = _announced(day) == latest[day["calendar_id"], day["date_on"]]
+        if {"true", "false"} <= said and stands:
             found.append(
                 group[-1].fault(
                     f"{day['date_on']} of {day['calendar_id']} is a day off and a make-up day in "
-                    "one announcement; the make-up day counts"
+                    "one announcement; the make-up day counts, until a row that is announced "
+                    "later says otherwise"
                 )
             )
     return found
 
 
+def _announced(day: Values) -> datetime:
+    return announced_at(day["announced"]) or _ALWAYS
+
+
 def remarks(tables: RuleTables, today: date) -> list[Fault]:
     """What is worth a look in the calendars, though it is no fault: years without a notice up to
     the next one, days without an announcement or announced after they were over, calendars without
-    any working time."""
-    found: list[Fault] = []
+    any working time, weeks that lose a working day."""
+    found = _lost_weekdays(tables.get("calendar_template", ()))
     days = tables.get("calendar_day", ())
     for row in days:
         day, announced = row.values["date_on"], announced_at(row.values["announced"])
@@ -91,6 +109,29 @@ def remarks(tables: RuleTables, today: date) -> list[Fault]:
             if year not in years:
                 found.append(
                     last.fault(f"{year} of {calendar} has no notice yet; the year is provisional")
+                )
+    return found
+
+
+def _lost_weekdays(rows: Sequence[RuleRow]) -> list[Fault]:
+    """Weeks without hours on a weekday on which the week before them had some."""
+    weeks: dict[str, dict[str, list[RuleRow]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        weeks[row.values["calendar_id"]][row.values["valid_from"]].append(row)
+    found = []
+    for calendar, versions in weeks.items():
+        for before, since in pairwise(sorted(versions)):
+            worked, works = (
+                {row.values["weekday"] for row in versions[version] if _hours(row)}
+                for version in (before, since)
+            )
+            if lost := sorted(worked - works):
+                found.append(
+                    versions[since][0].fault(
+                        f"the week of {calendar} from {since} on has no hours on weekday "
+                        f"{', '.join(lost)} (1 is Monday), which the week before had; a new "
+                        "valid_from replaces the whole week"
+                    )
                 )
     return found
 

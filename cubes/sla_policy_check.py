@@ -85,6 +85,15 @@ def check_policies(
     return PolicyReport(tuple(sorted(faults)), tuple(sorted(warnings)), tuple(sorted(notes)))
 
 
+def row_faults(rows: Sequence[RuleRow], known: KnownNames) -> list[Fault]:
+    """What is wrong with rows by themselves: names that are none, blanks, shares, whole numbers.
+
+    Of a version that is told again the last row counts, so a wrong one can be corrected.
+    """
+    last = {(row.values["policy_id"], row.values["version"] or "1"): row for row in rows}
+    return sorted(fault for row in last.values() for fault in _row_faults(row, known))
+
+
 def _row_faults(row: RuleRow, known: KnownNames) -> Iterable[Fault]:
     policy = row.values
     if policy["clock"] not in known.clocks:
@@ -181,7 +190,8 @@ def _shadows(
             fault = row.fault(
                 f"{policy.policy_id} (ordinal {policy.ordinal}) can never win: "
                 f"{other.policy_id} (ordinal {other.ordinal}, {theirs.file}:{theirs.line}) stands "
-                f"before it and takes every {policy.clock} clock that this one is for"
+                f"before it and takes every {policy.clock} clock that this one is for; if that is "
+                f"meant, add a version of {policy.policy_id} with is_active false"
             )
             yield fault, theirs.is_operator and not row.is_operator
 

@@ -69,7 +69,8 @@ class OperatorRowsError(PipelineError):
             f"Reading the operator's rule rows found {len(self.faults)} that were there before and "
             f"changed or are gone:\n{lines}\nNothing was built. Rows are only ever added, so that "
             "what was known at a time can be told. Trying again helps once each row stands as it "
-            "was; to correct one, add a row below that says it right: the later one counts."
+            "was; to correct one, add a row below that says it right: of a policy the last row of "
+            "a version counts, of a day the one announced last."
         )
 
 

@@ -7,10 +7,12 @@ later row corrects an earlier one.
 
 from __future__ import annotations
 
+import csv
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -18,6 +20,7 @@ from cubes.declaration import suggest
 from cubes.errors import DeclarationError, Fault
 from cubes.rule_check import rule_faults
 from cubes.rule_table import RULE_TABLES, RuleRow, RuleTables, in_force, read_rule_tables
+from cubes.sla_policy_check import KnownNames, row_faults
 from pipelines.errors import OperatorRowsError
 from pipelines.home import Home
 from pipelines.settings import PROJECT_ROOT
@@ -74,11 +77,24 @@ def read_rules(home: Home, seen_at: datetime) -> Rules:
     """
     faults: list[Fault] = []
     tables = read_rule_files(home, faults)
-    faults.extend(rule_faults(tables) if not faults else ())
+    if not faults:
+        faults.extend(rule_faults(tables))
+        faults.extend(row_faults(tables["sla_policy"], shipped_names()))
     if faults:
         raise DeclarationError("rule table", faults)
     added = (row for rows in tables.values() for row in rows if row.is_operator)
     return Rules(tables, tuple(RecordedRow(row, seen_at) for row in added))
+
+
+def shipped_names() -> KnownNames:
+    """The clocks and statuses there are, which policies may name."""
+    clocks = _column(SHIPPED / "sla_clock.csv", "clock")
+    return KnownNames(clocks, _column(SHIPPED / "status_transition.csv", "to_status") | {"new"})
+
+
+def _column(path: Path, name: str) -> frozenset[str]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return frozenset(row[name] for row in csv.DictReader(file))
 
 
 def read_rule_files(home: Home, faults: list[Fault]) -> dict[str, list[RuleRow]]:

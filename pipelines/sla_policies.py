@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cubes.errors import SnapshotError
 from cubes.local_clock import zone_of
 from cubes.sla_policy_check import KnownNames, PolicyReport, check_policies
-from pipelines.operator_rows import SHIPPED
+from pipelines.operator_rows import shipped_names
 
 if TYPE_CHECKING:
     from cubes.rule_table import RuleRow
@@ -24,13 +22,11 @@ def check_rules(
     """Look at the policies of an installation, and tell by which snapshot; None without one."""
     import duckdb
 
-    clocks = _column(SHIPPED / "sla_clock.csv", "clock")
-    statuses = _column(SHIPPED / "status_transition.csv", "to_status") | {"new"}
     tag: str | None = None
-    known = KnownNames(clocks, statuses)
+    known = shipped_names()
     try:
         with installation.snapshot() as snapshot:
-            known, tag = _published(snapshot, clocks, statuses), snapshot.tag
+            known, tag = _published(snapshot, known), snapshot.tag
     except (SnapshotError, duckdb.BinderException, duckdb.CatalogException):
         # Nothing is published yet, or by an earlier version: what only a snapshot knows is not
         # looked at.
@@ -39,7 +35,7 @@ def check_rules(
     return check_policies(rows, known, now=installation.now(), zone=zone), tag
 
 
-def _published(snapshot: Snapshot, clocks: frozenset[str], statuses: frozenset[str]) -> KnownNames:
+def _published(snapshot: Snapshot, shipped: KnownNames) -> KnownNames:
     with snapshot.cursor() as cursor:
 
         def column(table: str, name: str) -> frozenset[str]:
@@ -47,8 +43,8 @@ def _published(snapshot: Snapshot, clocks: frozenset[str], statuses: frozenset[s
             return frozenset(row[0] for row in rows if row[0] is not None)
 
         return KnownNames(
-            clocks,
-            statuses,
+            shipped.clocks,
+            shipped.statuses,
             {
                 "source": column("dim_source", "source"),
                 "kind": column("dim_kind", "kind"),
@@ -57,8 +53,3 @@ def _published(snapshot: Snapshot, clocks: frozenset[str], statuses: frozenset[s
             dict(cursor.execute("select org_unit_id, parent_id from marts.dim_org").fetchall()),
             column("dim_category", "told_path") | column("dim_category", "path"),
         )
-
-
-def _column(path: Path, name: str) -> frozenset[str]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return frozenset(row[name] for row in csv.DictReader(file))

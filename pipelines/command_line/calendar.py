@@ -110,12 +110,14 @@ def check(
     faults: list[Fault] = []
     told: list[Fault] = []
     tables = read_rule_files(installation.home, faults)
-    if not faults:
+    is_readable = not faults
+    if is_readable:
         faults += rule_faults(tables)
     if not faults:
         faults += contradictions(tables["calendar_day"])
         told = remarks(tables, installation.now().date())
-    if installation.home.ledger.exists():
+    # Rows that could not be read are not gone.
+    if is_readable and installation.home.ledger.exists():
         with installation.ledger() as ledger:
             faults += changed_rows(installation.home, ledger, tables)
     if output is Format.json:

@@ -53,12 +53,13 @@ def check(
     chinese = language_of(installation, language) == "zh"
     faults: list[Fault] = []
     tables = read_rule_files(installation.home, faults)
-    report, tag = PolicyReport((), (), ()), None
-    if not faults:
+    report, tag, is_readable = PolicyReport((), (), ()), None, not faults
+    if is_readable:
         faults += rule_faults(tables)
         report, tag = check_rules(installation, tables["sla_policy"])
         faults += report.faults
-    if installation.home.ledger.exists():
+    # Rows that could not be read are not gone.
+    if is_readable and installation.home.ledger.exists():
         with installation.ledger() as ledger:
             faults += changed_rows(installation.home, ledger, tables)
     told = (sorted(faults), report.warnings, report.notes)
@@ -82,7 +83,7 @@ def check(
         if chinese
         else f"{rows} policies, {wrong} faults, {odd} warnings, {off} notes"
     )
-    if tag is None:
+    if tag is None and is_readable:
         print_text(
             "还没有快照，单位、类别和渠道未核对"
             if chinese

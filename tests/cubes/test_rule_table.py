@@ -268,7 +268,33 @@ def test_a_day_off_that_is_a_make_up_day_in_the_same_announcement_is_told() -> N
         (
             3,
             "2026-07-13 of china is a day off and a make-up day in one announcement; the make-up "
-            "day counts",
+            "day counts, until a row that is announced later says otherwise",
+        )
+    ]
+
+
+def test_a_day_that_a_later_announcement_decides_is_no_contradiction_any_more() -> None:
+    days = rows_of("calendar_day", day(is_working="false"), day(is_working="true"))
+    assert len(contradictions(days)) == 1
+    mended = rows_of("calendar_day", day(is_working="false", announced="2026-07-12"))
+    assert contradictions([*days, *mended]) == []
+
+
+def test_a_week_that_loses_a_working_day_is_remarked() -> None:
+    week = [("", "1"), ("", "2"), ("", "2"), ("2026-05-01", "1"), ("2026-06-01", "1")]
+    hours = {"calendar_id": "china", "starts": "09:00", "ends": "12:00"}
+    tables = {
+        "calendar": rows_of("calendar", {"calendar_id": "china"}),
+        "calendar_template": rows_of(
+            "calendar_template",
+            *({**hours, "valid_from": since, "weekday": weekday} for since, weekday in week),
+        ),
+    }
+    assert [(one.line, one.message) for one in remarks(tables, date(2026, 11, 30))] == [
+        (
+            5,
+            "the week of china from 2026-05-01 on has no hours on weekday 2 (1 is Monday), which "
+            "the week before had; a new valid_from replaces the whole week",
         )
     ]
 

@@ -65,7 +65,8 @@ def test_a_policy_that_an_earlier_one_takes_all_cases_of_can_never_win() -> None
     found = faults(wide, narrow)
     assert found == [
         "5: narrow (ordinal 20) can never win: wide (ordinal 10, sla_policy.csv:4) stands before "
-        "it and takes every resolution clock that this one is for"
+        "it and takes every resolution clock that this one is for; if that is meant, add a version "
+        "of narrow with is_active false"
     ]
     # The other way round both win, and so they do where one is not active or for another clock.
     assert faults({**wide, "ordinal": "30"}, narrow) == []

@@ -121,6 +121,38 @@ def test_faults_of_all_files_of_form_are_told_at_once(home: Home) -> None:
     ]
 
 
+def test_a_policy_that_names_what_there_is_not_is_a_fault_until_its_version_is_told_right(
+    home: Home, ledger: Ledger
+) -> None:
+    def policy(**cells: str) -> str:
+        told = {
+            "policy_id": "own",
+            "version": "1",
+            "clock": "resolution",
+            "ordinal": "10",
+            "name": "自定",
+            "name_en": "Own",
+            "target": "3",
+            "unit": "working_days",
+        }
+        return ",".join((told | cells).get(name, "") for name in RULE_TABLES["sla_policy"])
+
+    header = ",".join(RULE_TABLES["sla_policy"])
+    wrong = policy(clock="resolutoin", pause_statuses="waiting_on_reporte", warn_at="1.8")
+    write(home, "sla_policy", header, wrong)
+    with pytest.raises(DeclarationError) as caught:
+        remember_rules(home, ledger, NOW)
+    told = [str(fault).partition("seeds/")[2] for fault in caught.value.faults]
+    assert [one.partition(":2: ")[2][:30] for one in told] == [
+        "pause_statuses: there is no st",
+        "the clock 'resolutoin' is unkn",
+        "warn_at: '1.8' is no share of ",
+    ]
+    # Nothing was remembered, so the row itself may be mended; a version told again counts too.
+    write(home, "sla_policy", header, wrong, policy())
+    assert len(remember_rules(home, ledger, NOW).recorded) == 2
+
+
 def test_a_week_of_the_operator_that_overlaps_the_shipped_one_is_a_fault(home: Home) -> None:
     write(
         home,
