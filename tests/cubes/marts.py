@@ -7,6 +7,8 @@ from datetime import date, timedelta
 import duckdb
 
 from tests.cubes.clocks import make_clocks
+from tests.cubes.handling import make_handling
+from tests.cubes.office import make_office
 
 PROVINCE, CITY_A, CITY_B = "51", "5101", "5102"
 COUNTY_A1, COUNTY_A2, COUNTY_B1 = "510101", "510102", "510201"
@@ -78,6 +80,8 @@ def make_marts(connection: duckdb.DuckDBPyConnection) -> None:
     _exchange(connection)
     _customers(connection)
     make_clocks(connection)
+    make_handling(connection)
+    make_office(connection)
     run("use main")
 
 

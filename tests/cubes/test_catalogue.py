@@ -78,17 +78,7 @@ def test_shipped_queries_name_organisation_levels_by_position_only(catalogue: Ca
 
 
 @pytest.mark.parametrize(
-    "name",
-    [
-        "cases",
-        "sales",
-        "arrears",
-        "usage",
-        "customers",
-        "deliveries",
-        "exchange_events",
-        "sla",
-    ],
+    "name", [cube.cube for cube in load_catalogue([shipped_folder()]).declared_cubes()]
 )
 def test_every_measure_answers_by_every_name(
     catalogue: Catalogue, marts: duckdb.DuckDBPyConnection, ask: Ask, name: str

@@ -20,14 +20,25 @@ def test_a_view_has_a_row_for_each_fact_and_names_of_all_levels(catalogue: Catal
             for language in ("", "_en")
             for name in (
                 "arrears",
+                "assignments",
+                "backlog",
+                "bills",
+                "calls",
                 "cases",
                 "customers",
                 "deliveries",
                 "exchange_events",
+                "mentions",
+                "messages",
+                "payments",
+                "rectifications",
                 "sales",
                 "sla",
                 "sla_as_is",
+                "staffing",
+                "survey_responses",
                 "usage",
+                "votes",
             )
         ]
         row = connection.execute(

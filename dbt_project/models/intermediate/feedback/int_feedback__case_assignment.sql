@@ -192,6 +192,7 @@ final as (
             when cases.left_out_at is null then judged.valid_to
             else least(judged.valid_to, greatest(cases.left_out_at, judged.valid_from))
         end as valid_to,
+        judged.is_arrival and judged.holder_kind in ('unit', 'person') as is_arrival,
         judged.is_of_sender and judged.is_arrival as is_misrouted,
         case
             when judged.holder_kind in ('unit', 'person') and judged.is_of_sender

@@ -80,6 +80,7 @@ final as (
         begun.valid_to,
         {{ local_date('begun.valid_from') }} as valid_from_on,
         {{ local_date('begun.valid_to') }} as valid_to_on,
+        begun.is_arrival,
         begun.is_misrouted,
         {{ seconds_between('begun.valid_from', 'begun.until_at') }} as held_s,
         {{ working_position('until_piece', 'begun.until_at') }} - begun.from_s as held_working_s
