@@ -13,7 +13,7 @@ from pipelines.operator_rows import read_rule_files
 if TYPE_CHECKING:
     from cubes.snapshot import Snapshot
 
-# A snapshot of an earlier version may have neither.
+# A snapshot of an earlier version may lack any of these.
 _READ = {"calendar_interval": "evaluation", "calendar_date": "evaluation", "dim_calendar": "zone"}
 
 
