@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from cubes.binding import Binding
 from cubes.errors import QueryError
 from cubes.parameter import Value
+from cubes.period import CALENDAR_COMPARISONS
 from cubes.plan import make_plan, result_columns
+from cubes.query_calendar import NO_CALENDAR
 from cubes.result import Column, CubeResult
 from cubes.scope import Scope
 from cubes.warehouse import Warehouse
@@ -67,8 +69,11 @@ def answer_columns(
     }
     try:
         query, day = named.to_query(given, business_date=business_date)
+        if query.compare in CALENDAR_COMPARISONS:
+            # The columns are those of any comparison, and no calendar is at hand.
+            query = replace(query, compare="previous")
         binding = Binding(catalogue, warehouse, Scope.all(), day, language)
-        columns = result_columns(make_plan(binding, query, ()), language)
+        columns = result_columns(make_plan(binding, query, NO_CALENDAR), language)
     except QueryError:
         return ()
     return tuple(_labelled(named, column, language) for column in columns)

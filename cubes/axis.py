@@ -77,7 +77,7 @@ def resolve_axis(
 def _resolved(
     catalogue: Catalogue, warehouse: Warehouse, cube_name: str, name: str, language: str
 ) -> Axis:
-    cube = catalogue.cubes[cube_name]
+    cube = catalogue.cubes.get(cube_name) or catalogue.stand_ins[cube_name]
     role, _, part = name.partition(".")
     if role in cube.time:
         return _time_axis(cube, name, role, part or "day")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel
 
+from cubes.aggregate import stand_in
 from cubes.consistency import MOST_LEVELS, Consistency, file_fault
 from cubes.cube import GRAINS, Cube, Measure
 from cubes.declaration import list_files, load_file, suggest
@@ -39,6 +41,12 @@ class Catalogue:
         for name, cube in self.cubes.items():
             if self.files["definitions", name].stem == name:
                 yield cube
+
+    @cached_property
+    def stand_ins(self) -> Mapping[str, Cube]:
+        """The cubes over the tables of aggregates, as `<cube>@<aggregate>`."""
+        found = [stand_in(cube, name) for cube in self.cubes.values() for name in cube.aggregates]
+        return {cube.cube: cube for cube in found}
 
     def cube(self, name: str) -> Cube:
         """The cube, or QueryError with the nearest name."""

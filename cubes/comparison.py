@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from sqlglot import exp
 
+from cubes.binding import Binding
+from cubes.compared_period import Shift
 from cubes.cube import Measure
 from cubes.errors import QueryError
 from cubes.figures import MASK, Selection, key_name
-from cubes.period import (
-    Period,
-    Shift,
-    to_months,
-)
+from cubes.period import Period, to_months
 from cubes.plan import Plan, output_names
 from cubes.sql import (
     Node,
@@ -22,6 +20,7 @@ from cubes.sql import (
     coalesce,
     column,
     equal,
+    is_null,
     join,
     named,
     number,
@@ -48,16 +47,25 @@ _MONTHS = {"month": 1, "quarter": 3, "year": 12}
 
 
 def shifted(
-    plan: Plan, columns: list[Node], table: str | None, shift: Shift
-) -> tuple[list[Node], list[Node]]:
-    """Move the dates of the compared side onto the dates they are compared with."""
+    binding: Binding, plan: Plan, columns: list[Node], base: str, shift: Shift
+) -> tuple[list[Node], list[Node], list[exp.Join]]:
+    """Move the dates of the compared side onto the dates they are compared with.
+
+    Gives the columns, conditions that leave out what has no counterpart, and joins they need.
+    """
     times = {a.name: a for a in plan.axes if a.kind == "time" and a.role == plan.time_role}
     where: list[Node] = []
+    joins: list[exp.Join] = []
     result = []
     for node in columns:
         axis = times.get(node.name)
         if axis is None:
             result.append(node)
+            continue
+        table = node.args.get("table")
+        if shift.pairs and axis.grain == "day":
+            joins = [_counterparts(binding, shift, column(axis.name, base))]
+            result.append(alias(column("aligned_on", "counterpart"), axis.name))
             continue
         fits = (
             shift.months % _MONTHS[str(axis.grain)] == 0 and shift.months > 0
@@ -69,23 +77,31 @@ def shifted(
         if not fits:
             raise QueryError(
                 f"'compare: {plan.query.compare}' cannot align '{axis.name}' with the period "
-                f"'{plan.query.period}'; leave '{axis.name}' out or choose a period made of "
-                f"whole {axis.grain}s."
+                f"'{plan.query.period}'; leave '{axis.name}' out, ask by '{axis.role}.day', or "
+                f"choose a period made of whole {axis.grain}s."
             )
         unit, count = ("MONTH", shift.months) if shift.months else ("DAY", shift.days)
         step = exp.Interval(this=text(str(count)), unit=exp.Var(this=unit))
-        moved = as_date(exp.Add(this=column(axis.name, table), expression=step))
+        here = exp.Column(this=node.this.copy(), table=table)
+        moved = as_date(exp.Add(this=here, expression=step))
         if axis.grain == "day" and shift.months:
             # The 31st of a longer month has no counterpart: it is left out, not counted twice.
-            day = equal(call("day", column(axis.name, table)), call("day", moved.copy()))
-            where.append(
-                exp.Or(
-                    this=day,
-                    expression=exp.Is(this=column(axis.name, table), expression=exp.Null()),
-                )
-            )
+            day = equal(call("day", here.copy()), call("day", moved.copy()))
+            where.append(exp.Or(this=day, expression=is_null(here.copy())))
         result.append(alias(moved, axis.name))
-    return result, where
+    return result, where, joins
+
+
+def _counterparts(binding: Binding, shift: Shift, compared: Node) -> exp.Join:
+    """The days of the period that compared days are held against, as a table to join."""
+    pairs = select(
+        [
+            alias(call("unnest", binding.bind([day for day, _ in shift.pairs])), "compared_on"),
+            alias(call("unnest", binding.bind([day for _, day in shift.pairs])), "aligned_on"),
+        ]
+    )
+    table = exp.Subquery(this=pairs, alias=exp.TableAlias(this=exp.Identifier(this="counterpart")))
+    return join(table, [equal(compared, column("compared_on", "counterpart"))])
 
 
 def side_by_side(plan: Plan, has_mask: bool) -> exp.Select:

@@ -13,18 +13,20 @@ Values are bound, never written; the statement ends in a total order.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache
 from typing import Any
 
 from sqlglot import exp
 
+from cubes.aggregate_choice import choose_aggregate
 from cubes.as_was import AsWas
 from cubes.axis import Axis
 from cubes.binding import Binding
 from cubes.catalogue import Catalogue
+from cubes.compared_period import Shift
 from cubes.comparison import compared_selection, shifted, side_by_side
 from cubes.cross_cube import other_cube
 from cubes.cube import Measure
@@ -33,14 +35,13 @@ from cubes.derived import derived
 from cubes.errors import QueryError
 from cubes.figures import MASK, Selection, figures, key_name
 from cubes.filling import filled
-from cubes.period import (
-    Period,
-    Shift,
-)
+from cubes.period import Period
 from cubes.plan import COMPARISON_LABELS, Plan, make_plan, output_names, result_columns
+from cubes.query_calendar import NO_CALENDAR, QueryCalendar
 from cubes.question import CubeQuery
 from cubes.result import Column
 from cubes.scope import Scope
+from cubes.scoped_totals import ROWS, has_other_totals, policed
 from cubes.sql import (
     Node,
     alias,
@@ -63,7 +64,8 @@ class Statement:
 
     `columns` are the result's columns (types are known after running). Rows carry a column named
     `_rolled_up` when there are totals: 0 for rows, else a bit for each axis rolled up. `as_was`
-    tells what is shown as it was, if the query asked for it.
+    tells what is shown as it was, if the query asked for it, `aggregate` which one is read in
+    place of the fact, and `compared` the period a comparison is with.
     """
 
     sql: str
@@ -72,6 +74,8 @@ class Statement:
     axes: tuple[Axis, ...]
     has_totals: bool
     as_was: AsWas | None = None
+    aggregate: str | None = None
+    compared: Period | None = None
 
 
 def compile_query(
@@ -82,15 +86,17 @@ def compile_query(
     scope: Scope,
     business_date: date | None,
     language: str = "zh",
-    working_days: Sequence[date] = (),
+    calendar: QueryCalendar = NO_CALENDAR,
+    aggregates: bool = True,
 ) -> Statement:
     """Compile a query; equal arguments give the same (cached) statement.
 
-    `working_days`: those up to the business date, needed only for periods in working days.
+    `calendar` is what the query needs of it; without `aggregates` the facts are asked even where an
+    aggregate could answer.
     Raises QueryError when a name is unknown or the parts of the query do not fit together.
     """
     return _compile(
-        catalogue, warehouse, query, scope, business_date, language, tuple(working_days)
+        catalogue, warehouse, query, scope, business_date, language, calendar, aggregates
     )
 
 
@@ -102,10 +108,14 @@ def _compile(
     scope: Scope,
     business_date: date | None,
     language: str,
-    working_days: tuple[date, ...],
+    calendar: QueryCalendar,
+    aggregates: bool,
 ) -> Statement:
     binding = Binding(catalogue, warehouse, scope, business_date, language)
-    plan = make_plan(binding, query, working_days)
+    plan = make_plan(binding, query, calendar)
+    stand_in = choose_aggregate(binding, plan) if aggregates and plan.cube.aggregates else None
+    if stand_in is not None:
+        plan = make_plan(binding, query, calendar, over=stand_in)
     final, has_mask = statement_tree(binding, plan)
     return Statement(
         final.sql(dialect="duckdb", copy=False),
@@ -114,6 +124,8 @@ def _compile(
         plan.axes,
         has_mask,
         plan.as_was,
+        None if stand_in is None else stand_in.cube.partition("@")[2],
+        None if plan.compared is None else plan.compared[0],
     )
 
 
@@ -123,11 +135,12 @@ def statement_tree(binding: Binding, plan: Plan) -> tuple[exp.Select, bool]:
     has_mask = len(plan.sets) > 1
     is_plain = plan.compared is None and query.fill is None
     is_derived = any(measure.agg is None for measure in plan.measures.values())
+    is_derived = is_derived or has_other_totals(binding, plan)
     if is_plain and not is_derived and not (has_mask and query.limit is not None):
         statement = figures(binding, plan.cube, plan.measures, axes, plan.sets, plan.selection)
         return _finished(binding, plan, statement, has_mask), has_mask
     steps: list[tuple[str, exp.Select]] = []
-    current = _side(binding, plan, plan.selection, steps, "")
+    current = _told(binding, plan, plan.selection, steps, "")
     if is_plain and not (has_mask and query.limit is not None):
         return with_steps(steps, _finished(binding, plan, current, has_mask)), has_mask
     source = "current"
@@ -136,7 +149,7 @@ def statement_tree(binding: Binding, plan: Plan) -> tuple[exp.Select, bool]:
     if plan.compared is not None:
         period, shift = plan.compared
         selection = compared_selection(plan, period)
-        previous = _side(binding, plan, selection, steps, "previous_", shift)
+        previous = _told(binding, plan, selection, steps, "previous_", shift)
         steps.append(("previous", previous))
         steps.append(("answer", side_by_side(plan, has_mask)))
         source = "answer"
@@ -160,7 +173,7 @@ def statement_tree(binding: Binding, plan: Plan) -> tuple[exp.Select, bool]:
     return with_steps(steps, _finished(binding, plan, final, has_mask)), has_mask
 
 
-def _side(
+def _told(
     binding: Binding,
     plan: Plan,
     selection: Selection,
@@ -168,7 +181,31 @@ def _side(
     prefix: str,
     shift: Shift | None = None,
 ) -> exp.Select:
-    """The measures with their ratios for one selection; its figures are added to `steps`."""
+    """One side with the totals that the account may be told; its steps are added to `steps`."""
+    if not has_other_totals(binding, plan):
+        return _side(binding, plan, selection, steps, prefix, shift)
+    everything = replace(binding, scope=Scope.all())
+    visible, whole = f"{prefix}visible", f"{prefix}whole"
+    for name, bound in ((visible, binding), (whole, everything)):
+        side = _side(bound, plan, selection, steps, f"{name}_", shift, counted=True)
+        steps.append((name, side))
+    return policed(plan, visible, whole)
+
+
+def _side(
+    binding: Binding,
+    plan: Plan,
+    selection: Selection,
+    steps: list[tuple[str, exp.Select]],
+    prefix: str,
+    shift: Shift | None = None,
+    *,
+    counted: bool = False,
+) -> exp.Select:
+    """The measures with their ratios for one selection; its figures are added to `steps`.
+
+    `counted` adds the number of rows behind each figure.
+    """
     cube, axes, sets = plan.cube, plan.axes, plan.sets
     own: dict[str, Measure] = {}
     others: dict[str, dict[str, Measure]] = {}
@@ -180,9 +217,9 @@ def _side(
                 others.setdefault(other, {})[side] = found
             else:
                 own[side] = cube.measures[side]
-    if not own:
+    if counted or not own:
         # Both sides of the ratio lie elsewhere; the cube still says which members there are.
-        own["_rows"] = Measure(agg="count")
+        own[ROWS] = Measure(agg="count")
     base = f"{prefix}figures"
     steps.append((base, figures(binding, cube, own, axes, sets, selection)))
     joins = []
@@ -191,13 +228,14 @@ def _side(
         query, on = other_cube(binding, plan, selection, other, measures, base, step)
         steps.append((step, query))
         joins.append(join(named(step), on))
-    table = base if joins else None
+    table = base if joins or (shift is not None and shift.pairs) else None
     columns: list[Node] = []
     for name in output_names(axes, (), len(sets) > 1):
         columns.append(column(name, table))
     where: list[Node] = []
     if shift is not None:
-        columns, where = shifted(plan, columns, base if joins else None, shift)
+        columns, where, matched = shifted(binding, plan, columns, base, shift)
+        joins += matched
     for name, measure in plan.measures.items():
         if measure.agg is not None:
             columns.append(column(name, table))
@@ -209,6 +247,8 @@ def _side(
                 lambda side: _overall(column(side, table), has_mask=len(sets) > 1),
             )
             columns.append(alias(node, name))
+    if counted:
+        columns.append(column(ROWS, table))
     return select(columns, named(base), joins, where)
 
 

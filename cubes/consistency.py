@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cubes.aggregate import problems as aggregate_problems
 from cubes.cube import FACT, GRAINS, Cube
 from cubes.declaration import line_of, read_yaml, suggest
 from cubes.dimension import Attribute, Dimension, variants
@@ -85,6 +86,10 @@ class Consistency:
             for kind in ("wilson", "shrunk"):
                 for part in getattr(measure, kind) or ():
                     yield from _part_problems(cube, (name, kind), part)
+
+        for name, aggregate in cube.aggregates.items():
+            for place, message in aggregate_problems(cube, aggregate, self.catalogue.dimensions):
+                yield ("aggregates", name, *place), message
 
     def expression_problems(
         self, cube: Cube, where: Sequence[Any], text: str

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AliasChoices, ConfigDict, Field, field_validator, model_validator
 
-from cubes.dimension import Frozen, Name, NotAvailable
+from cubes.dimension import Frozen, Name
 from cubes.label import Label, with_label
 
 Grain = Literal["year", "quarter", "month", "week", "day"]
@@ -36,20 +36,14 @@ class TimeRole(Frozen):
 class Join(Frozen):
     """A dimension in a role: `on` is the fact's column that holds the dimension's key.
 
-    A scope applies on the first role of a scoped dimension whose own `scope` is not `none`.
+    A scope applies on the first role of a scoped dimension whose own `scope` is `first`; a row is
+    visible as well by a role whose `scope` is `second`, such as the unit that holds a case.
     """
 
     on: str
     dimension: Name | None = None
     label: Label | None = None
-    scope: Literal["first", "none"] = "first"
-
-    @field_validator("scope", mode="before")
-    @classmethod
-    def _one_scope(cls, value: object) -> object:
-        if value == "second":
-            raise ValueError("'second' is not available in this version; write 'none'")
-        return value
+    scope: Literal["first", "second", "none"] = "first"
 
 
 class InlineDimension(Frozen):
@@ -171,6 +165,21 @@ class Measure(Frozen):
         return "integer" if self.agg in ("count", "count_distinct") else "decimal"
 
 
+class StoredCount(Measure):
+    """A count whose parts an aggregate holds in the column `sql`: their sum, zero over no rows."""
+
+
+class Aggregate(Frozen):
+    """A table of additive measures by some of a cube's times (with a grain) and dimensions.
+
+    A joined dimension is kept by its key (`org` or `org.unit`), so every level of it is known.
+    `measures` is `additive`, all counts and sums of the cube, or some of these by name.
+    """
+
+    by: tuple[str, ...] = Field(min_length=1)
+    measures: Literal["additive"] | tuple[str, ...] = "additive"
+
+
 class Variant(Frozen):
     """A cube that differs from the one it stands in by its rows alone."""
 
@@ -184,7 +193,10 @@ class Cube(Frozen):
 
     `where` (or `filter`) limits the fact's rows for every query. `details` are columns of the fact
     worth reading in a single row, with their labels. `variants` are further cubes with the same
-    dimensions and measures over other rows of the fact, by their names.
+    dimensions and measures over other rows of the fact, by their names. `scoped_totals` says
+    what a restricted account sees of totals: `partial` of the rows it may see, `full` of all rows,
+    `hidden` only those that hold no row beyond its scope. `aggregates` are made when a
+    snapshot is published and asked in place of the fact where they can tell the same.
     """
 
     cube: Name
@@ -201,7 +213,8 @@ class Cube(Frozen):
     measures: dict[Name, Measure]
     details: dict[Name, Label] = Field(default_factory=dict)
     variants: dict[Name, Variant] = Field(default_factory=dict)
-    aggregates: NotAvailable = None
+    scoped_totals: Literal["partial", "full", "hidden"] = "partial"
+    aggregates: dict[Name, Aggregate] = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod

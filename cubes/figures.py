@@ -12,7 +12,7 @@ from sqlglot import exp
 
 from cubes.axis import Axis
 from cubes.binding import Binding, roles_in, truncated
-from cubes.cube import FACT, Cube, Measure
+from cubes.cube import FACT, Cube, Measure, StoredCount
 from cubes.expression import parse_expression
 from cubes.period import Period
 from cubes.predicate import cut_predicate, period_predicate, scope_predicate
@@ -24,6 +24,7 @@ from cubes.sql import (
     as_date,
     as_double,
     call,
+    cast,
     coalesce,
     column,
     equal,
@@ -307,6 +308,9 @@ def aggregate(measure: Measure, extra: list[Node]) -> Node:
             return node
         return exp.Filter(this=node, expression=exp.Where(this=all_of(limits)))
 
+    if isinstance(measure, StoredCount):
+        parts = filtered(call("sum", value()))
+        return coalesce(cast(parts, exp.DType.BIGINT), number(0))
     if measure.agg == "count":
         return filtered(call("count", exp.Star() if measure.sql is None else value()))
     if measure.agg == "count_distinct":

@@ -13,11 +13,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Literal
+from typing import Literal, get_args
 
 from cubes.errors import QueryError
 
-Comparison = Literal["previous", "same_weekday", "year"]
+Comparison = Literal["previous", "same_weekday", "same_working_day", "month", "year", "lunar_year"]
+COMPARISONS: tuple[Comparison, ...] = get_args(Comparison)
+
+CALENDAR_COMPARISONS = frozenset({"same_working_day", "lunar_year"})
+"""Those that need the calendar's table."""
 
 _DAY = re.compile(r"(\d{4})-(\d{2})-(\d{2})\Z")
 _MONTH = re.compile(r"(\d{4})-(\d{2})\Z")
@@ -34,14 +38,6 @@ SYNTAX = (
     "last 7 working days, last 3 months, week|month|quarter|year to date, "
     "last full week|month|quarter|year"
 )
-
-
-@dataclass(frozen=True)
-class Shift:
-    """How far a comparison lies back: whole months or days."""
-
-    months: int = 0
-    days: int = 0
 
 
 @dataclass(frozen=True)
@@ -188,65 +184,6 @@ def _last(count: int, unit: str, end: date, working_days: Sequence[date]) -> Per
     return Period(add_months(end, -months) + timedelta(days=1), end, None, months)
 
 
-def compared_period(
-    period: Period, comparison: Comparison, working_days: Sequence[date] = ()
-) -> tuple[Period, Shift]:
-    """The period to compare with, and the shift that aligns its dates with this one's.
-
-    Raises QueryError if the period has an open end, reaches back before the year 1, or is a set of
-    working days compared otherwise than with the previous ones.
-    """
-    start, end = period.start, period.end
-    if start is None or end is None:
-        raise QueryError(
-            "A comparison needs a period with both ends; give 'period', for example 2026-03."
-        )
-    if comparison == "previous" and period.days is not None:
-        earlier = sorted(day for day in working_days if day < start)[-len(period.days) :]
-        if len(earlier) < len(period.days):
-            raise QueryError("The calendar does not reach back to the previous working days.")
-        return Period(earlier[0], earlier[-1], tuple(earlier)), Shift()
-    shift = Shift(days=(end - start).days + 1)
-    if comparison == "same_weekday":
-        shift = Shift(days=7)
-    elif comparison == "year":
-        shift = Shift(months=12)
-    elif period.months is not None:
-        shift = Shift(months=period.months)
-    try:
-        if shift.months:
-            return _months_back(period, shift.months), shift
-        return _days_back(period, shift.days), shift
-    except (OverflowError, ValueError) as error:
-        raise QueryError(
-            f"The period from {start} to {end} has no earlier one to compare with: it would begin "
-            "before the year 1. Choose a later period."
-        ) from error
-
-
-def _days_back(period: Period, days: int) -> Period:
-    assert period.start is not None and period.end is not None
-    back = timedelta(days=days)
-    moved = None if period.days is None else tuple(day - back for day in period.days)
-    return Period(period.start - back, period.end - back, moved)
-
-
-def _months_back(period: Period, months: int) -> Period:
-    assert period.start is not None and period.end is not None
-    if period.days is not None:
-        moved = tuple(sorted({add_months(day, -months) for day in period.days}))
-        return Period(moved[0], moved[-1], moved)
-    if period.is_whole:
-        next_day = period.end + timedelta(days=1)
-        end = add_months(next_day, -months) - timedelta(days=1)
-        return Period(add_months(period.start, -months), end, None, period.months, True)
-    if period.months is not None and period.start.day != 1:
-        # `last 3 months` slides: the earlier one ends the day before this one begins.
-        end = add_months(period.end, -months)
-        return Period(add_months(end, -period.months) + timedelta(days=1), end)
-    return Period(add_months(period.start, -months), add_months(period.end, -months))
-
-
 _MOST_DAYS = 20_000
 
 
@@ -256,7 +193,7 @@ def union(periods: Sequence[Period]) -> Period:
         return periods[0]
     days: set[date] = set()
     for period in periods:
-        days.update(_days_of(period))
+        days.update(days_of(period))
     ordered = tuple(sorted(days))
     return Period(ordered[0], ordered[-1], ordered)
 
@@ -295,12 +232,15 @@ def to_months(period: Period) -> Period:
     )
 
 
-def _days_of(period: Period) -> Sequence[date]:
+def days_of(period: Period) -> Sequence[date]:
+    """Every day of a period with both ends, in order; QueryError for an open or a huge one."""
     if period.days is not None:
         return period.days
     if period.start is None or period.end is None:
-        raise QueryError("In a list of periods every one must have both ends.")
+        raise QueryError("Days can be listed only for a period with both ends.")
     length = (period.end - period.start).days + 1
     if length > _MOST_DAYS:
-        raise QueryError(f"A list of periods may not span more than {_MOST_DAYS} days.")
+        raise QueryError(
+            f"A period whose days are listed may not span more than {_MOST_DAYS} days."
+        )
     return [period.start + timedelta(days=index) for index in range(length)]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 
 from cubes.as_was import AsWas
 from cubes.axis import Axis, axis_label
 from cubes.binding import Binding, roles_in
+from cubes.compared_period import Shift, compared_period
 from cubes.cube import GRAINS, Cube, Measure
 from cubes.declaration import suggest
 from cubes.errors import QueryError
@@ -16,13 +16,12 @@ from cubes.figures import MASK, Selection, Set, key_name
 from cubes.label import Label, label_text
 from cubes.period import (
     Period,
-    Shift,
-    compared_period,
     intersection,
     parse_period,
     to_months,
     union,
 )
+from cubes.query_calendar import NO_CALENDAR, QueryCalendar
 from cubes.question import CubeQuery
 from cubes.result import Column
 
@@ -50,9 +49,14 @@ class Plan:
     as_was: AsWas | None = None
 
 
-def make_plan(binding: Binding, query: CubeQuery, working_days: Sequence[date]) -> Plan:
-    """Resolve a query; raises QueryError when a name is unknown or parts do not fit."""
-    cube = binding.catalogue.cube(query.cube)
+def make_plan(
+    binding: Binding, query: CubeQuery, calendar: QueryCalendar, *, over: Cube | None = None
+) -> Plan:
+    """Resolve a query; raises QueryError when a name is unknown or parts do not fit.
+
+    `over` is asked in place of the cube: the same over one of its aggregates.
+    """
+    cube = over or binding.catalogue.cube(query.cube)
     measures = {name: binding.catalogue.measure(cube, name) for name in query.measures}
     role = query.time or cube.default_time
     if role is not None and role not in cube.time:
@@ -63,7 +67,7 @@ def make_plan(binding: Binding, query: CubeQuery, working_days: Sequence[date]) 
     if query.as_was:
         binding.look_back(cube, role)
     axes = tuple(binding.axis(cube, name) for name in query.by)
-    selection = select_rows(binding, query, cube, role, working_days)
+    selection = select_rows(binding, query, cube, role, calendar)
     compared = None
     if query.compare is not None:
         period = (selection.periods or {}).get(role or "")
@@ -71,7 +75,7 @@ def make_plan(binding: Binding, query: CubeQuery, working_days: Sequence[date]) 
             raise QueryError(
                 f"'compare: {query.compare}' needs a 'period', for example 2026-03 or last 7 days."
             )
-        compared = compared_period(period, query.compare, working_days)
+        compared = compared_period(period, query.compare, calendar)
     sets = grouping_sets(axes, query.totals)
     told = None
     if query.as_was and role is not None:
@@ -113,7 +117,7 @@ def select_rows(
     query: CubeQuery,
     cube: Cube,
     role: str | None,
-    working_days: Sequence[date] = (),
+    calendar: QueryCalendar = NO_CALENDAR,
 ) -> Selection:
     """Resolve period and cuts; cuts on the same time are intersected."""
     periods: dict[str, Period] = {}
@@ -138,7 +142,8 @@ def select_rows(
                 raise QueryError(f"A cut on '{time_role}' cannot mix null with periods.")
             null_times.append(time_role)
             continue
-        period = union([parse_period(t, binding.business_date, working_days) for t in texts])
+        working = calendar.working_days
+        period = union([parse_period(t, binding.business_date, working) for t in texts])
         if cube.time[time_role].grain == "month":
             period = period if period.months is not None else to_months(period)
         if time_role in periods:

@@ -16,7 +16,7 @@ from cubes.binding import Binding
 from cubes.cube import FACT, Cube
 from cubes.dimension import Dimension
 from cubes.errors import QueryError
-from cubes.expression import parse_expression
+from cubes.expression import parse_expression, plain_column
 from cubes.member import Member, parse_member, split_range
 from cubes.period import Period
 from cubes.sql import (
@@ -214,12 +214,13 @@ def _limited(query: exp.Select) -> exp.Select:
     return query
 
 
-def _units_below(binding: Binding, closure: str, units: exp.Select) -> exp.Select:
-    """The units of today's tree below `units`, themselves included.
+def _units_below(binding: Binding, closure: str, unit_ids: tuple[str, ...]) -> exp.Select:
+    """The units of today's tree below those named, themselves included.
 
     A closed unit keeps its last place, so that its history stays visible; a place that a later one
     replaced (the unit moved) no longer counts.
     """
+    units = _units(binding, unit_ids, closure, "ancestor_id")
     conditions: list[Node] = [inside(column("ancestor_id", "here"), units)]
     if {"valid_from", "valid_to"} <= set(binding.warehouse.tables.get(closure, {})):
         later = select(
@@ -240,22 +241,27 @@ def units_in_scope(binding: Binding, unit_ids: tuple[str, ...]) -> exp.Select:
     """The units named and those below, by the dimension on which scopes apply."""
     for dimension in binding.catalogue.dimensions.values():
         if dimension.scope and dimension.closure is not None:
-            return _units_below(binding, dimension.closure, unnest(binding.bind(list(unit_ids))))
+            return _units_below(binding, dimension.closure, unit_ids)
     return unnest(binding.bind(list(unit_ids)))
 
 
 def scope_predicate(binding: Binding, cube: Cube) -> list[Node]:
     """The conditions of the account's scope on the cube's fact; empty when all is visible.
 
-    Raises QueryError if the cube has no dimension on which a scope can apply: showing everything
-    would be a leak.
+    A row is visible by its first unit or by a second one the cube declares. Raises QueryError if
+    the cube has no dimension on which a scope can apply: showing everything would be a leak.
     """
     unit_ids = binding.scope.unit_ids
     if unit_ids is None:
         return []
-    role = _scoping_role(binding, cube)
-    key = parse_expression(cube.joins[role].on, FACT)
-    return [inside(key, _visible_units(binding, cube, role, unit_ids))]
+    visible: list[Node] = [
+        inside(
+            parse_expression(cube.joins[role].on, FACT),
+            _visible_units(binding, cube, role, unit_ids),
+        )
+        for role in scoping_roles(binding, cube)
+    ]
+    return [any_of(visible)]
 
 
 def visible_members(binding: Binding, cube: Cube, dimension: Dimension, role: str) -> list[Node]:
@@ -268,10 +274,10 @@ def visible_members(binding: Binding, cube: Cube, dimension: Dimension, role: st
     unit = dimension.key if dimension.scope else dimension.unit
     if unit_ids is None or unit is None:
         return []
-    scoping = _scoping_role(binding, cube)
+    scoping, *second = scoping_roles(binding, cube)
     own = inside(parse_expression(unit, role), _visible_units(binding, cube, scoping, unit_ids))
     visible: Node = own
-    if role != scoping:
+    if role != scoping or second:
         seen = select(
             [parse_expression(cube.joins[role].on, FACT)],
             binding.warehouse.table(cube.fact, FACT),
@@ -288,18 +294,35 @@ def visible_members(binding: Binding, cube: Cube, dimension: Dimension, role: st
     return [inside(key.copy(), today)]
 
 
-def _scoping_role(binding: Binding, cube: Cube) -> str:
-    for role, declared in cube.joins.items():
-        if binding.dimension(cube, role).scope and declared.scope == "first":
-            return role
-    raise QueryError(
-        f"Cube '{cube.cube}' has no dimension with a scope, so a restricted account may not see it."
-    )
+def scoping_roles(binding: Binding, cube: Cube) -> list[str]:
+    """The roles by which a restricted account may see a row, the first one first.
+
+    Raises QueryError if there is none.
+    """
+    scoped = [role for role in cube.joins if binding.dimension(cube, role).scope]
+    first = [role for role in scoped if cube.joins[role].scope == "first"][:1]
+    if not first:
+        raise QueryError(
+            f"Cube '{cube.cube}' has no dimension with a scope, so a restricted account may not "
+            "see it."
+        )
+    return first + [role for role in scoped if cube.joins[role].scope == "second"]
 
 
 def _visible_units(
     binding: Binding, cube: Cube, role: str, unit_ids: tuple[str, ...]
 ) -> exp.Select:
-    units = unnest(binding.bind(list(unit_ids)))
-    closure = binding.dimension(cube, role).closure
-    return units if closure is None else _units_below(binding, closure, units)
+    dimension = binding.dimension(cube, role)
+    if dimension.closure is None:
+        key = plain_column(dimension.key, role)
+        return _units(binding, unit_ids, dimension.table, key or "")
+    return _units_below(binding, dimension.closure, unit_ids)
+
+
+def _units(binding: Binding, unit_ids: tuple[str, ...], table: str, key: str) -> exp.Select:
+    """The units named, in the type of the column they are looked for in."""
+    found: Node = call("unnest", binding.bind(list(unit_ids)))
+    kind = binding.warehouse.column_type(table, key)
+    if kind is not None and kind != "VARCHAR":
+        found = exp.TryCast(this=found, to=exp.DataType.build(kind, dialect="duckdb"))
+    return select([found])

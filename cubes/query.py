@@ -22,8 +22,8 @@ from cubes.expression import parse_expression
 from cubes.figures import MASK, key_name
 from cubes.member import format_member, parse_member
 from cubes.member_label import member_labels
-from cubes.period import needs_working_days, working_days_needed
 from cubes.predicate import existence, scope_predicate, visible_members
+from cubes.query_calendar import read_query_calendar
 from cubes.question import CubeQuery
 from cubes.result import Column, CubeResult
 from cubes.scope import Scope
@@ -52,12 +52,14 @@ def run_query(
     warehouse: Warehouse | None = None,
     snapshot: str | None = None,
     most_rows: int | None = None,
+    aggregates: bool = True,
 ) -> CubeResult:
     """Answer a query from the connection's database.
 
     `business_date` is what relative periods refer to. `warehouse` saves reading the database's
-    catalogue again; `snapshot` is the tag told in the result. Raises QueryError for whatever
-    cannot be answered as asked, AnswerTooLarge above `most_rows` rows with totals.
+    catalogue again; `snapshot` is the tag told in the result. Without `aggregates` the facts
+    answer even where an aggregate could. Raises QueryError for whatever cannot be answered as
+    asked, AnswerTooLarge above `most_rows` rows with totals.
     """
     try:
         return _answer(
@@ -70,6 +72,7 @@ def run_query(
             warehouse,
             snapshot,
             most_rows,
+            aggregates,
         )
     except duckdb.Error as error:
         raise refused_query(query, error) from error
@@ -97,10 +100,11 @@ def _answer(
     warehouse: Warehouse | None,
     snapshot: str | None,
     most_rows: int | None,
+    aggregates: bool,
 ) -> CubeResult:
     warehouse = warehouse or read_warehouse(connection)
     statement, cursor = _execute(
-        catalogue, connection, query, scope, business_date, language, warehouse
+        catalogue, connection, query, scope, business_date, language, warehouse, aggregates
     )
     types = {item[0]: str(item[1]) for item in cursor.description or ()}
     records = fetch(cursor, most_rows)
@@ -137,9 +141,10 @@ def _execute(
     business_date: date | None,
     language: str,
     warehouse: Warehouse,
+    aggregates: bool = True,
 ) -> tuple[Statement, Connection]:
     _check_fact(catalogue, warehouse, query)
-    working_days = _working_days(connection, warehouse, query, business_date)
+    calendar = read_query_calendar(connection, warehouse, query, business_date)
     statement = compile_query(
         catalogue,
         warehouse,
@@ -147,7 +152,8 @@ def _execute(
         scope=scope,
         business_date=business_date,
         language=language,
-        working_days=working_days,
+        calendar=calendar,
+        aggregates=aggregates,
     )
     _check_members(catalogue, connection, warehouse, query, scope, language)
     return statement, connection.execute(statement.sql, dict(statement.parameters))
@@ -175,26 +181,6 @@ def _check_fact(catalogue: Catalogue, warehouse: Warehouse, query: CubeQuery) ->
             f"schema {warehouse.schema}{suggest(cube.fact, warehouse.tables)}. Build first, or "
             "choose another database."
         )
-
-
-def _working_days(
-    connection: Connection, warehouse: Warehouse, query: CubeQuery, business_date: date | None
-) -> tuple[date, ...]:
-    texts = [query.period or "", *(value or "" for _, values in query.cuts for value in values)]
-    count = max(
-        (working_days_needed(text) for text in texts if needs_working_days(text)), default=0
-    )
-    if count == 0 or business_date is None:
-        return ()
-    if "is_workday" not in warehouse.tables.get("dim_date", {}):
-        raise QueryError("Working days need the table dim_date, which this database does not have.")
-    table = warehouse.table("dim_date").sql(dialect="duckdb")
-    rows = connection.execute(
-        f"select date_on from {table} where is_workday and date_on <= $day "
-        "order by date_on desc limit $count",
-        {"day": business_date, "count": count},
-    ).fetchall()
-    return tuple(sorted(row[0] for row in rows))
 
 
 def _check_members(
@@ -346,6 +332,8 @@ def _result(
         language=language,
         member_labels=member_labels(connection, warehouse, statement, [*rows, *totals], language),
         as_was=statement.as_was,
+        aggregate=statement.aggregate,
+        compared=statement.compared,
     )
 
 

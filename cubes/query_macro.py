@@ -25,6 +25,7 @@ from cubes.macro_period import MacroPeriods
 from cubes.named_query import BUSINESS_DATE, NamedQuery
 from cubes.parameter import SQL_TYPES, Parameter
 from cubes.plan import make_plan, result_columns
+from cubes.query_calendar import NO_CALENDAR
 from cubes.scope import Scope
 from cubes.select_check import select_tree
 from cubes.sql import Node, alias, column, identifier, number, parsed_type, select, text
@@ -153,7 +154,7 @@ def _of_cube(
     binding = Binding(catalogue, warehouse, Scope.all(), day, "zh")
     try:
         asked, _ = plain.to_query(given.samples, business_date=day)
-        plan = make_plan(binding, asked, ())
+        plan = make_plan(binding, asked, NO_CALENDAR)
         tree, _ = statement_tree(binding, plan)
     except QueryError:
         return None

@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 
 from cubes.declaration import suggest
 from cubes.errors import QueryError
-from cubes.period import Comparison
+from cubes.period import COMPARISONS, Comparison
 
 Totals = Literal["none", "grand", "all"]
 CutValues = tuple[str | None, ...]
@@ -80,7 +80,7 @@ class CubeQuery:
             period=_text(mapping.get("period")),
             compare=cast(
                 "Comparison | None",
-                _choice(mapping, "compare", ("previous", "same_weekday", "year")),
+                _choice(mapping, "compare", COMPARISONS),
             ),
             fill=cast('Literal["zero"] | None', _choice(mapping, "fill", ("zero",))),
             totals=cast("Totals", _choice(mapping, "totals", ("grand", "all")) or "none"),

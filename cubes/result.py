@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
 from cubes.as_was import AsWas
+from cubes.period import Period
 
 if TYPE_CHECKING:
     import pandas
@@ -41,7 +42,8 @@ class CubeResult:
 
     Values are Python values (Decimal stays Decimal, dates are date). `member_labels` gives for a
     column the text of its codes in the asked language. `snapshot` names the snapshot answered from;
-    `as_was` says what is shown as it was, if that was asked.
+    `as_was` says what is shown as it was, if that was asked; `aggregate` which aggregate answered
+    for the facts; `compared` with which period the query's was compared.
     """
 
     columns: tuple[Column, ...]
@@ -53,6 +55,8 @@ class CubeResult:
     language: str = "zh"
     member_labels: Mapping[str, Mapping[Any, str]] = field(default_factory=dict)
     as_was: AsWas | None = None
+    aggregate: str | None = None
+    compared: Period | None = None
 
     def text(self, column: str, value: Any) -> Any:
         """The label of a member's code in the asked language, else the value itself."""
@@ -69,6 +73,7 @@ class CubeResult:
             "snapshot": self.snapshot,
             "sql": self.sql,
             **({} if self.as_was is None else {"as_was": self.as_was.to_mapping()}),
+            **({} if self.compared is None else {"compared": _bounds(self.compared)}),
         }
 
     def to_json(self) -> str:
@@ -111,6 +116,10 @@ class CubeResult:
             name: pandas.Series([row[name] for row in self.rows], dtype=object) for name in names
         }
         return pandas.DataFrame(data, columns=names).infer_objects()
+
+
+def _bounds(period: Period) -> dict[str, Any]:
+    return {"start": plain(period.start), "end": plain(period.end)}
 
 
 def _plain_row(row: Mapping[str, Any]) -> dict[str, Any]:

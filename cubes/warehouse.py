@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
+from cubes.aggregate import AGGREGATE_SCHEMA
 from cubes.label import Label
 from cubes.sql import identifier
 
@@ -30,7 +31,8 @@ class Warehouse:
     """Names of one database; the same content is the same object, so it can key a cache.
 
     `schema` is "marts" where that schema exists, else "main"; `tables` maps a table's name to its
-    columns' types as DuckDB writes them.
+    columns' types as DuckDB writes them. Aggregates are among them, with their schema before the
+    name.
     """
 
     schema: str
@@ -38,8 +40,12 @@ class Warehouse:
     org_levels: tuple[OrgLevel, ...]
 
     def table(self, name: str, alias: str | None = None) -> exp.Table:
-        """A reference to a table in two parts, so that the file can be copied."""
-        table = exp.Table(this=identifier(name), db=identifier(self.schema))
+        """A reference to a table in two parts, so that the file can be copied.
+
+        A name with a dot brings its own schema.
+        """
+        schema, _, plain = name.rpartition(".")
+        table = exp.Table(this=identifier(plain), db=identifier(schema or self.schema))
         if alias is not None:
             table.set("alias", exp.TableAlias(this=identifier(alias)))
         return table
@@ -54,11 +60,14 @@ def read_warehouse(connection: duckdb.DuckDBPyConnection) -> Warehouse:
     rows = connection.execute(
         "select schema_name, table_name, column_name, data_type from duckdb_columns() "
         "where database_name = current_database() and not internal "
-        "and schema_name in ('marts', 'main') "
-        "order by schema_name, table_name, column_index"
+        "and schema_name in ('marts', 'main', $aggregate) "
+        "order by schema_name, table_name, column_index",
+        {"aggregate": AGGREGATE_SCHEMA},
     ).fetchall()
     schema = "marts" if any(row[0] == "marts" for row in rows) else "main"
-    columns = tuple((row[1], row[2], row[3]) for row in rows if row[0] == schema)
+    columns = tuple((row[1], row[2], row[3]) for row in rows if row[0] == schema) + tuple(
+        (f"{row[0]}.{row[1]}", row[2], row[3]) for row in rows if row[0] == AGGREGATE_SCHEMA
+    )
     levels: tuple[tuple[int, str, str | None, str | None], ...] = ()
     if any(row[0] == "org_level" for row in columns):
         levels = tuple(

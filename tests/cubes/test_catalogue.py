@@ -149,8 +149,6 @@ def test_all_faults_of_all_files_are_told_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("part", "name", "old", "new"),
     [
-        ("definitions", "cases", "owner:", "aggregates: {daily: {by: [org.unit]}}\nowner:"),
-        ("definitions", "cases", "scope: none", "scope: second"),
         ("dimensions", "org", "closure:", "ragged: true, closure:"),
     ],
 )

@@ -8,19 +8,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cubes.compared_period import compared_period
 from cubes.errors import QueryError
 from cubes.period import (
     Period,
     add_months,
-    compared_period,
     intersection,
     parse_period,
     to_months,
     union,
 )
+from cubes.query_calendar import QueryCalendar
 
 DAY = date(2026, 3, 30)
 WORKING = [date(2026, 3, day) for day in (16, 17, 18, 19, 20, 23, 24, 25, 26, 27, 30)]
+
+CALENDAR = QueryCalendar(working_days=tuple(WORKING))
 
 
 def bounds(text: str) -> tuple[str, str]:
@@ -93,7 +96,7 @@ def test_a_unit_that_ends_on_the_business_date_is_full(
 )
 def test_the_compared_period(text: str, comparison: str, start: str, end: str) -> None:
     period = parse_period(text, DAY, WORKING)
-    compared, _ = compared_period(period, comparison, WORKING)  # type: ignore[arg-type]
+    compared, _ = compared_period(period, comparison, CALENDAR)  # type: ignore[arg-type]
     assert (str(compared.start), str(compared.end)) == (start, end)
 
 
@@ -152,4 +155,4 @@ def test_a_monthly_fact_sees_the_months_a_period_touches() -> None:
 @pytest.mark.parametrize("comparison", ["previous", "same_weekday", "year"])
 def test_a_comparison_that_reaches_before_the_first_year_is_refused(comparison: str) -> None:
     with pytest.raises(QueryError, match="before the year 1"):
-        compared_period(parse_period("0001-01-01..0001-01-31", DAY), comparison)  # type: ignore[arg-type]
+        compared_period(parse_period("0001-01-01..0001-01-31", DAY), comparison, CALENDAR)  # type: ignore[arg-type]

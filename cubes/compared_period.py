@@ -1,0 +1,150 @@
+"""The period a query is compared with, and how its days line up with those asked for."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from cubes.errors import QueryError
+from cubes.period import Comparison, Period, add_months, days_of
+from cubes.query_calendar import QueryCalendar
+
+_FESTIVAL_ORDER = ("spring", "dragon_boat", "mid_autumn")
+_FARTHEST_FESTIVAL = 200
+
+
+@dataclass(frozen=True)
+class Shift:
+    """How far a comparison lies back: whole months or days, or day by day.
+
+    `pairs` couples each compared day with the day of the period it is held against.
+    """
+
+    months: int = 0
+    days: int = 0
+    pairs: tuple[tuple[date, date], ...] = ()
+
+
+def compared_period(
+    period: Period, comparison: Comparison, calendar: QueryCalendar
+) -> tuple[Period, Shift]:
+    """The period to compare with, and the shift that aligns its dates with this one's.
+
+    `previous` is the period of the same length just before; `same_weekday` lies a week back,
+    `month` a month, `year` a year. `same_working_day` takes for the days of each kind (a weekday,
+    working or off) as many of the same kind just before the period. `lunar_year` moves by the days
+    between the lunar festival nearest to the period and the same one a lunar year before, so that
+    Spring Festival lies on Spring Festival.
+
+    Raises QueryError if the period has an open end, reaches back before the year 1 or the calendar.
+    """
+    start, end = period.start, period.end
+    if start is None or end is None:
+        raise QueryError(
+            "A comparison needs a period with both ends; give 'period', for example 2026-03."
+        )
+    if comparison == "same_working_day":
+        return _same_kinds(period, calendar.kinds)
+    if comparison == "previous" and period.days is not None:
+        earlier = sorted(day for day in calendar.working_days if day < start)
+        earlier = earlier[-len(period.days) :]
+        if len(earlier) < len(period.days):
+            raise QueryError("The calendar does not reach back to the previous working days.")
+        return _paired(zip(earlier, sorted(period.days), strict=True))
+    shift = Shift(days=(end - start).days + 1)
+    if comparison == "same_weekday":
+        shift = Shift(days=7)
+    elif comparison == "lunar_year":
+        shift = Shift(days=_lunar_year(start, end, calendar.festivals))
+    elif comparison in ("month", "year"):
+        shift = Shift(months=1 if comparison == "month" else 12)
+    elif period.months is not None:
+        shift = Shift(months=period.months)
+    try:
+        if shift.months:
+            return _months_back(period, shift.months), shift
+        return _days_back(period, shift.days), shift
+    except (OverflowError, ValueError) as error:
+        raise QueryError(
+            f"The period from {start} to {end} has no earlier one to compare with: it would begin "
+            "before the year 1. Choose a later period."
+        ) from error
+
+
+def _paired(pairs: Iterable[tuple[date, date]]) -> tuple[Period, Shift]:
+    ordered = tuple(sorted(pairs))
+    days = tuple(day for day, _ in ordered)
+    return Period(days[0], days[-1], days), Shift(pairs=ordered)
+
+
+def _same_kinds(period: Period, kinds: Sequence[tuple[date, bool]]) -> tuple[Period, Shift]:
+    known = dict(kinds)
+    asked = days_of(period)
+    missing = [day for day in asked if day not in known]
+    if missing:
+        raise QueryError(
+            f"The calendar (dim_date) does not know {missing[0]}, so no working day can be held "
+            "against it. Choose a period within the calendar."
+        )
+    earlier: dict[tuple[int, bool], list[date]] = defaultdict(list)
+    for day, is_workday in kinds:
+        if day < asked[0]:
+            earlier[day.isoweekday(), is_workday].append(day)
+    wanted: dict[tuple[int, bool], list[date]] = defaultdict(list)
+    for day in asked:
+        wanted[day.isoweekday(), known[day]].append(day)
+    pairs: list[tuple[date, date]] = []
+    for kind, days in wanted.items():
+        found = earlier[kind][-len(days) :]
+        if len(found) < len(days):
+            raise QueryError(
+                f"The calendar (dim_date) does not reach back to as many days of the kind of "
+                f"{days[0]} before {asked[0]}. Choose a later or shorter period."
+            )
+        pairs.extend(zip(found, days, strict=True))
+    return _paired(pairs)
+
+
+def _lunar_year(start: date, end: date, festivals: Sequence[tuple[date, str]]) -> int:
+    """The days from the festival before to the one nearest to the period."""
+
+    def distance(day: date) -> int:
+        return max((start - day).days, (day - end).days, 0)
+
+    nearest = min(
+        festivals,
+        key=lambda found: (distance(found[0]), _FESTIVAL_ORDER.index(found[1]), found[0]),
+        default=None,
+    )
+    before = [day for day, name in festivals if nearest and name == nearest[1] and day < nearest[0]]
+    if nearest is None or not before or distance(nearest[0]) > _FARTHEST_FESTIVAL:
+        raise QueryError(
+            f"The calendar (dim_date) knows no festival of the lunar year near {start}..{end} and "
+            "the same one a year before. Choose a period within the calendar, or compare with year."
+        )
+    return (nearest[0] - before[-1]).days
+
+
+def _days_back(period: Period, days: int) -> Period:
+    assert period.start is not None and period.end is not None
+    back = timedelta(days=days)
+    moved = None if period.days is None else tuple(day - back for day in period.days)
+    return Period(period.start - back, period.end - back, moved)
+
+
+def _months_back(period: Period, months: int) -> Period:
+    assert period.start is not None and period.end is not None
+    if period.days is not None:
+        moved = tuple(sorted({add_months(day, -months) for day in period.days}))
+        return Period(moved[0], moved[-1], moved)
+    if period.is_whole:
+        next_day = period.end + timedelta(days=1)
+        end = add_months(next_day, -months) - timedelta(days=1)
+        return Period(add_months(period.start, -months), end, None, period.months, True)
+    if period.months is not None and period.start.day != 1:
+        # `last 3 months` slides: the earlier one ends the day before this one begins.
+        end = add_months(period.end, -months)
+        return Period(add_months(end, -period.months) + timedelta(days=1), end)
+    return Period(add_months(period.start, -months), add_months(period.end, -months))
