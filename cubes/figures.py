@@ -73,7 +73,8 @@ def figures(
 
     `measures` maps output names to aggregated (not ratio) measures of the cube.
     """
-    roles = _roles(cube, measures, axes) | _versioned(binding, selection)
+    inline = [axis for axis, _ in selection.members if axis.kind == "inline"]
+    roles = _roles(cube, measures, [*axes, *inline]) | _versioned(binding, selection)
     table, joins = binding.source(cube, roles)
     columns: list[Node] = []
     for axis in axes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from connectors.ledger_rows import Batch
 from cubes.catalogue import Catalogue, check_catalogue
 from cubes.query_macro import create_macros
 from cubes.view import create_views
+from pipelines.aggregate_gate import make_aggregates
 from pipelines.build_input import (
     BuildInput,
     BuildRequest,
@@ -128,6 +130,7 @@ def build(
     ):
         create_views(catalogue, warehouse, zone=request.zone)
         check_catalogue(catalogue, warehouse)
+        make_aggregates(catalogue, warehouse, rng=random.Random(frozen.build_id))
         create_macros(catalogue, warehouse, business_date=request.business_date)
         check_explanations(warehouse)
         _mark_built(warehouse, frozen, signature)

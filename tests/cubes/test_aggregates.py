@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Iterator
 from datetime import date
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cubes.aggregate_check import compare_aggregates
 from cubes.aggregate_table import build_aggregates
 from cubes.catalogue import load_catalogue
 from cubes.errors import DeclarationError, QueryError
@@ -267,6 +269,30 @@ def test_a_failed_build_of_aggregates_leaves_the_last_ones(
         build_aggregates(load_catalogue([write(tmp_path, visit=wrong)]), visits)
     count = visits.execute("select count(*) from aggregate.visit__daily").fetchone()
     assert count == (4,)
+
+
+@pytest.mark.parametrize(
+    ("tampered", "seen_by"),
+    [
+        ("update aggregate.visit__daily set guests = guests + 1 where by__kind = 'b'", "guests"),
+        ("delete from aggregate.visit__daily where by__site is null", "visits"),
+        ("insert into aggregate.visit__daily select * from aggregate.visit__daily limit 1", "tons"),
+        ("update aggregate.visit__daily set by__kind = case by__kind when 'a' then 'b' when 'b' "
+         "then 'a' end", "visits"),
+        ("update aggregate.visit__daily set by__on = by__on + 1 where by__site = 2", "visits"),
+    ],
+)  # fmt: skip
+def test_an_aggregate_that_tells_otherwise_than_the_facts_is_found(
+    tmp_path: Path, visits: duckdb.DuckDBPyConnection, tampered: str, seen_by: str
+) -> None:
+    catalogue = load_catalogue([write(tmp_path)])
+    build_aggregates(catalogue, visits)
+    rng = random.Random(7)
+    assert compare_aggregates(catalogue, visits, rng=rng, cuts=40) == []
+    visits.execute(tampered)
+    found = compare_aggregates(catalogue, visits, rng=rng, cuts=40)
+    assert {one.aggregate for one in found} == {"daily"}
+    assert any(seen_by in one.query.measures for one in found)
 
 
 def test_every_fault_of_aggregates_is_told_with_its_place(tmp_path: Path) -> None:
