@@ -244,6 +244,17 @@ def _over_time(
     return coalesce(node, number(0)) if measure.agg == "sum" else node
 
 
+def day_of_cut(binding: Binding, cube: Cube, selection: Selection, *, last: bool) -> Node:
+    """The condition that a row lies on the last (first) day of the cut, where balances are taken.
+
+    It needs the join of `edge`.
+    """
+    assert cube.default_time is not None
+    period = (selection.periods or {}).get(cube.default_time, Period())
+    anchor = _anchor(binding, cube, cube.default_time, (), period, last)
+    return equal(binding.date_of(cube, cube.default_time), anchor)
+
+
 def _within(anchor: object) -> Node:
     assert callable(anchor)
     name = exp.Identifier(this="x")

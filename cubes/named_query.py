@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from cubes.catalogue import Catalogue
     from cubes.result import CubeResult
+    from cubes.result_cache import ResultCache
     from cubes.scope import Scope
     from cubes.warehouse import Warehouse
 
@@ -230,11 +231,13 @@ def run_named_query(
     warehouse: Warehouse | None = None,
     snapshot: str | None = None,
     limited: bool = False,
+    cache: ResultCache | None = None,
 ) -> CubeResult:
     """Answer a named query with its parameters; `by` replaces what a cube query is split by.
 
     `limited` keeps the query's own limits of rows and seconds; raises AnswerTooLarge or
-    AnswerTooSlow then, QueryError for whatever cannot be answered as asked.
+    AnswerTooSlow then, QueryError for whatever cannot be answered as asked. `cache` keeps answers
+    of cubes.
     """
     # The catalogue holds named queries, so what runs them is imported only when they run.
     from cubes.answer import labelled
@@ -272,5 +275,6 @@ def run_named_query(
             warehouse=warehouse,
             snapshot=snapshot,
             most_rows=rows,
+            cache=cache,
         )
     return labelled(named, result)

@@ -21,15 +21,16 @@ if TYPE_CHECKING:
 class Column:
     """One column of a result.
 
-    `kind` is member, time, key, or measure; `type` is string, integer, decimal, number, date,
-    timestamp or boolean; `format` says how a measure is shown; `good` which direction is good.
-    `heading` is the label in short lines for a table, where it differs from the label.
+    `kind` is member, time, key, measure, or detail of a single row; `type` is string, integer,
+    decimal, number, date, timestamp or boolean; `format` says how a measure is shown; `good` which
+    direction is good. `heading` is the label in short lines for a table, where it differs from the
+    label.
     """
 
     name: str
     label: str
     type: str
-    kind: Literal["member", "time", "key", "measure"]
+    kind: Literal["member", "time", "key", "measure", "detail"]
     format: str | None = None
     good: str | None = None
     unit: str | None = None

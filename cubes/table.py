@@ -9,11 +9,12 @@ from rich.cells import cell_len
 from rich.markup import escape
 from rich.table import Table
 
-from cubes.formatting import format_value
+from cubes.formatting import NOTHING, format_value
 from cubes.result import Column, CubeResult
 
 _TOTAL = {"zh": "合计", "en": "Total"}
 _NULL = {"zh": "（空）", "en": "(none)"}
+_YES_NO = {"zh": ("是", "否"), "en": ("yes", "no")}
 
 
 def render_table(
@@ -68,8 +69,12 @@ def _cell(result: CubeResult, column: Column, row: Mapping[str, Any], language: 
     if column.kind == "measure":
         is_change = column.name.endswith(("__change", "__change_ratio"))
         return format_value(value, column.format, signed=is_change)
+    if value is None and column.kind == "detail":
+        return NOTHING
     if value is None:
         return "" if column.kind == "key" else _NULL.get(language, _NULL["en"])
+    if isinstance(value, bool) and column.name not in result.member_labels:
+        return _YES_NO.get(language, _YES_NO["en"])[not value]
     if column.type in ("integer", "number", "decimal"):
         return str(result.text(column.name, value))
     return format_value(result.text(column.name, value), None)

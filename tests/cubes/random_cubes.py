@@ -140,6 +140,8 @@ class World:
     catalogue: Catalogue
 
     def fill(self, table: str, rows: list[Any]) -> None:
+        """Put rows in place of a table's; aggregates of what was there go."""
+        self.connection.execute("drop schema if exists aggregate cascade")
         self.connection.execute(f"delete from {table}")
         if rows:
             marks = ", ".join("?" * len(rows[0]))
