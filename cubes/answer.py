@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cubes.binding import Binding
+from cubes.drill_through import row_columns
 from cubes.errors import QueryError
 from cubes.parameter import Value
 from cubes.period import CALENDAR_COMPARISONS
@@ -62,6 +63,11 @@ def answer_columns(
             )
             for name, told in named.columns.items()
         )
+    if named.rows:
+        assert named.cube is not None
+        labels = row_columns(catalogue, named.cube, warehouse=warehouse, language=language)
+        rows = [Column(one, labels.get(one, one), "", "detail") for one in named.rows]
+        return tuple(_labelled(named, column, language) for column in rows)
     given = {
         name: _EXAMPLES[parameter.type]
         for name, parameter in named.parameters.items()

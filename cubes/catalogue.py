@@ -19,7 +19,6 @@ from cubes.errors import DeclarationError, Fault, QueryError
 from cubes.label import Label
 from cubes.named_query import NamedQuery
 from cubes.warehouse import Warehouse
-from cubes.warehouse_check import warehouse_faults
 
 if TYPE_CHECKING:
     import duckdb
@@ -140,6 +139,9 @@ def check_catalogue(
 
     Raises DeclarationError with all faults at once.
     """
+    # The checks resolve names as queries do, which need the catalogue first.
+    from cubes.warehouse_check import warehouse_faults
+
     faults = warehouse_faults(catalogue, connection, keys=keys)
     if faults:
         raise DeclarationError("cube", faults)

@@ -54,7 +54,6 @@ def drill_through(
     scope: Scope,
     business_date: date | None,
     language: str = "zh",
-    zone: str | None = None,
     warehouse: Warehouse | None = None,
     snapshot: str | None = None,
     most_rows: int | None = None,
@@ -63,8 +62,8 @@ def drill_through(
 
     A row is given once, if any of the measures counts it; of a balance those of the day it is taken
     at. `columns` are names of the cube's view (default: details, times, and what names each
-    member); `order` names columns, `limit` is 1000 where none is asked. `zone` shows moments in
-    local time. Raises QueryError for what cannot be answered as asked.
+    member); `order` names columns, `limit` is 1000 where none is asked. Moments are shown in
+    the zone of the build. Raises QueryError for what cannot be answered as asked.
     """
     for key in ("compare", "fill"):
         if getattr(query, key) is not None:
@@ -81,7 +80,11 @@ def drill_through(
         # Columns are no columns of the plan, so its order is checked here.
         plan = make_plan(binding, query, calendar)
         known = view_columns(
-            catalogue, query.cube, warehouse=warehouse, language=language, zone=zone
+            catalogue,
+            query.cube,
+            warehouse=warehouse,
+            language=language,
+            zone=_zone(connection, warehouse),
         )
         shown = _chosen(plan.cube, known, columns)
         statement = _statement(binding, plan.cube, query, plan.selection, plan.measures, shown)
@@ -110,6 +113,27 @@ def drill_through(
         snapshot=snapshot,
         language=language,
     )
+
+
+def _zone(connection: Connection, warehouse: Warehouse) -> str | None:
+    """The operator's zone as the build noted it; None for other databases."""
+    if "zone" not in warehouse.tables.get("build", {}):
+        return None
+    table = warehouse.table("build").sql(dialect="duckdb")
+    row = connection.execute(f"select zone from {table}").fetchone()
+    return None if row is None else str(row[0])
+
+
+def row_columns(
+    catalogue: Catalogue, cube: str, *, warehouse: Warehouse, language: str
+) -> dict[str, str]:
+    """The columns rows of a cube may show, with their labels."""
+    known = view_columns(catalogue, cube, warehouse=warehouse, language=language, zone="UTC")
+    return {
+        found.name: found.label.text(language)
+        for found in known
+        if found.kind in _SHOWN and found.label
+    }
 
 
 def _chosen(cube: Cube, known: Sequence[ViewColumn], names: Sequence[str]) -> list[ViewColumn]:

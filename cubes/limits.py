@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,11 @@ class Limits(Frozen):
 
     rows: int = Field(default=10_000, ge=1, le=1_000_000)
     seconds: float = Field(default=10, gt=0, le=600)
+
+    @classmethod
+    def none(cls) -> Limits:
+        """No bound that matters, for who runs the machine."""
+        return cls.model_construct(rows=sys.maxsize, seconds=threading.TIMEOUT_MAX)
 
 
 @contextmanager

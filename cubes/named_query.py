@@ -39,7 +39,7 @@ PERMISSION = "query"
 _PLACE = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 _CUBE_KEYS = (
     "measures", "by", "cuts", "time", "period", "compare", "fill", "totals", "as_was", "order",
-    "limit", "keys",
+    "limit", "keys", "rows",
 )  # fmt: skip
 
 
@@ -68,6 +68,7 @@ class NamedQuery(Frozen):
     `columns` names and labels the answer: of a cube query those whose label or type shall differ
     from the cube's, of a select all. `scope` of a select is the column an account's jurisdiction
     applies to, or `open` for what everybody may see; without it only unrestricted accounts may ask.
+    `rows` names columns of a cube: the answer then is the rows behind the measures.
     """
 
     query: Name
@@ -81,6 +82,7 @@ class NamedQuery(Frozen):
     sql: str | None = None
     scope: ScopeColumn | Literal["open"] | None = None
     cube: str | None = None
+    rows: tuple[Name, ...] = ()
     measures: tuple[str, ...] = ()
     by: tuple[str, ...] = ()
     cuts: dict[str, Any] = Field(default_factory=dict)
@@ -112,6 +114,10 @@ class NamedQuery(Frozen):
         elif self.cube is not None:
             if not self.measures:
                 yield "a query of a cube needs 'measures'"
+            grouped = ("by", "compare", "fill", "totals", "as_was", "keys")
+            used = [name for name in grouped if getattr(self, name)]
+            if self.rows and used:
+                yield f"rows are not grouped, so {', '.join(used)} may not stand beside 'rows'"
             if self.scope is not None:
                 yield "'scope' belongs only to a query with 'sql'; a cube has its own"
         else:
@@ -241,6 +247,7 @@ def run_named_query(
     """
     # The catalogue holds named queries, so what runs them is imported only when they run.
     from cubes.answer import labelled
+    from cubes.drill_through import drill_through
     from cubes.query import run_query
     from cubes.select_query import run_select
 
@@ -263,7 +270,24 @@ def run_named_query(
                 snapshot=snapshot,
                 most_rows=rows,
             )
+    if named.rows and (by or keys):
+        raise QueryError(f"Query '{name}' gives rows; 'by' and 'keys' belong to figures.")
     query, day = named.to_query(parameters, business_date=business_date, by=by, keys=keys)
+    if named.rows:
+        with deadline:
+            found = drill_through(
+                catalogue,
+                connection,
+                query,
+                columns=named.rows,
+                scope=scope,
+                business_date=day,
+                language=language,
+                warehouse=warehouse,
+                snapshot=snapshot,
+                most_rows=rows,
+            )
+        return labelled(named, found)
     with deadline:
         result = run_query(
             catalogue,

@@ -1,9 +1,10 @@
 """Periods: days, months, quarters, years, ranges, and periods relative to the business date.
 
 Syntax: `2026-03-30`, `2026-03`, `2026-Q1`, `2026`, `a..b` (inclusive, each side at its own grain),
-`last 7 days`, `last 7 working days`, `last 3 months`, `week|month|quarter|year to date`,
-`last full week|month|quarter|year`. A relative period ends on the business date itself, which is
-the last complete day; the last full month is the one that ended on it or before it.
+`last 7 days`, `last 7 working days`, `last 3 months`, `week|month|quarter|year to date` (the unit
+alone means the same), `last full week|month|quarter|year`. A relative period ends on the business
+date itself, which is the last complete day; the last full month is the one that ended on it or
+before it.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _QUARTER = re.compile(r"(\d{4})-[Qq]([1-4])\Z")
 _YEAR = re.compile(r"(\d{4})\Z")
 _LAST = re.compile(r"last (\d+) (working day|day|week|month|year)s?\Z")
 _LAST_FULL = re.compile(r"last full (week|month|quarter|year)\Z")
-_TO_DATE = re.compile(r"(week|month|quarter|year) to date\Z")
+_TO_DATE = re.compile(r"(week|month|quarter|year)(?: to date)?\Z")
 
 _MONTHS_OF = {"month": 1, "quarter": 3, "year": 12}
 

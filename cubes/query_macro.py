@@ -93,6 +93,8 @@ def macro_sql(
     """The statement that creates the macro of a query; None where it cannot be one."""
     given = _given(query, _DAYS[0])
     body = None
+    if query.rows:
+        return None
     if query.sql is not None:
         body = _of_select(query, given)
     else:

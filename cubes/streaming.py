@@ -14,6 +14,7 @@ import duckdb
 from cubes.errors import AnswerTooLarge
 from cubes.figures import MASK
 from cubes.limits import Limits, within_seconds
+from cubes.named_query import run_named_query
 from cubes.query import execute_query, refused_query
 from cubes.select_query import execute_select, refused_select
 
@@ -54,6 +55,20 @@ def stream_named_query(
     whatever cannot be answered as asked.
     """
     named = catalogue.named_query(name)
+    if named.rows:
+        result = run_named_query(
+            catalogue,
+            connection,
+            name,
+            parameters,
+            scope=scope,
+            business_date=business_date,
+            language=_LANGUAGE,
+            warehouse=warehouse,
+            limited=True,
+        )
+        yield RowStream(tuple(column.name for column in result.columns), iter(result.rows))
+        return
     with within_seconds(connection, limits.seconds):
         mask_at = None
         refused: Callable[[duckdb.Error], QueryError]

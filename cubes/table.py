@@ -36,18 +36,16 @@ def render_table(
     caption = None
     if hidden > 0:
         caption = f"另有 {hidden} 行" if language == "zh" else f"{hidden} more rows"
-    if result.as_was is not None:
-        told = result.as_was.sentence(language)
-        caption = told if caption is None else f"{caption}\n{told}"
+    caption = "\n".join([*([caption] if caption else []), *remarks(result, language)]) or None
     table = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
-    cells = [[_cell(result, column, row, language) for column in result.columns] for row in rows]
-    totals = [_totals_row(result, row, language) for row in result.totals]
+    cells = [
+        [cell_text(result, column, row, language) for column in result.columns] for row in rows
+    ]
+    totals = [totals_cells(result, row, language) for row in result.totals]
     for index, column in enumerate(result.columns):
         is_number = column.kind == "measure"
         widest = max((cell_len(line[index]) for line in [*cells, *totals]), default=1)
-        heading = column.heading or column.label
-        if column.unit and column.heading is None:
-            heading += f"（{column.unit}）" if language == "zh" else f" ({column.unit})"
+        heading = heading_text(column, language)
         # Figures keep their width and headings wrap: a figure cut short would be a wrong one.
         table.add_column(
             escape(heading),
@@ -64,7 +62,30 @@ def render_table(
     return table
 
 
-def _cell(result: CubeResult, column: Column, row: Mapping[str, Any], language: str) -> str:
+def remarks(result: CubeResult, language: str) -> list[str]:
+    """What people must know to read the figures: the period compared with, and what was."""
+    told = []
+    if result.compared is not None:
+        start, end = result.compared.start, result.compared.end
+        told.append(f"比较期：{start} 至 {end}" if language == "zh" else f"against {start}..{end}")
+    if result.as_was is not None:
+        told.append(result.as_was.sentence(language))
+    return told
+
+
+def heading_text(column: Column, language: str) -> str:
+    """What stands above a column: its label with its unit."""
+    if column.unit and column.heading is None:
+        return (
+            f"{column.label}（{column.unit}）"
+            if language == "zh"
+            else (f"{column.label} ({column.unit})")
+        )
+    return column.heading or column.label
+
+
+def cell_text(result: CubeResult, column: Column, row: Mapping[str, Any], language: str) -> str:
+    """What people read of one value, in the column's format."""
     value = row[column.name]
     if column.kind == "measure":
         is_change = column.name.endswith(("__change", "__change_ratio"))
@@ -80,13 +101,13 @@ def _cell(result: CubeResult, column: Column, row: Mapping[str, Any], language: 
     return format_value(result.text(column.name, value), None)
 
 
-def _totals_row(result: CubeResult, row: Mapping[str, Any], language: str) -> list[str]:
+def totals_cells(result: CubeResult, row: Mapping[str, Any], language: str) -> list[str]:
     """The cells of a totals row: the first rolled-up dimension says so, the others stay blank."""
     cells = []
     is_marked = False
     for column in result.columns:
         if column.name in row:
-            cells.append(_cell(result, column, row, language))
+            cells.append(cell_text(result, column, row, language))
         elif is_marked or column.kind == "key":
             cells.append("")
         else:

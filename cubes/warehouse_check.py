@@ -9,6 +9,7 @@ from cubes.consistency import cube_expressions, dimension_expressions, located_f
 from cubes.cube import FACT, Cube
 from cubes.declaration import suggest
 from cubes.dimension import VALID_FROM, VALID_TO, Dimension
+from cubes.drill_through import row_columns
 from cubes.errors import Fault
 from cubes.expression import columns_of, parse_expression
 from cubes.select_check import column_faults
@@ -40,6 +41,14 @@ def warehouse_faults(
         for where, message in _cube_problems(catalogue, cube, warehouse):
             faults.append(located_fault(catalogue, "definitions", cube.cube, where, message))
     for query in catalogue.queries.values():
+        if query.rows and query.cube is not None:
+            known = row_columns(catalogue, query.cube, warehouse=warehouse, language="zh")
+            for index, name in enumerate(query.rows):
+                if name not in known:
+                    message = f"rows of cube '{query.cube}' have no column '{name}'"
+                    message += suggest(name, known)
+                    where = ("rows", index)
+                    faults.append(located_fault(catalogue, "queries", query.query, where, message))
         if query.sql is not None:
             for message in column_faults(query, connection):
                 faults.append(located_fault(catalogue, "queries", query.query, ("sql",), message))

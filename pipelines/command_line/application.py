@@ -11,12 +11,13 @@ from pipelines.command_line.account import add_to as add_accounts
 from pipelines.command_line.calendar import add_to as add_calendars
 from pipelines.command_line.client import add_to as add_client
 from pipelines.command_line.contract import add_to as add_contracts
+from pipelines.command_line.cube import add_to as add_cubes
 from pipelines.command_line.data import add_to as add_data
 from pipelines.command_line.delivery import add_to as add_deliveries
 from pipelines.command_line.demo import add_to as add_demo
 from pipelines.command_line.documentation import add_to as add_documentation
 from pipelines.command_line.exchange import add_to as add_exchange
-from pipelines.command_line.figures import add_to as add_figures
+from pipelines.command_line.named_query import add_to as add_queries
 from pipelines.command_line.process import add_to as add_processes
 from pipelines.command_line.quarantine import add_to as add_quarantine
 from pipelines.command_line.sla import add_to as add_sla
@@ -55,7 +56,8 @@ add_contracts(application)
 add_deliveries(application)
 add_quarantine(application)
 add_exchange(application)
-add_figures(application)
+add_cubes(application)
+add_queries(application)
 add_calendars(application)
 add_sla(application)
 add_telling(application)

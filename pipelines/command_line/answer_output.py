@@ -1,0 +1,117 @@
+"""How the answer of a query is given: a table, or the bytes of one of several formats."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from io import StringIO
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Annotated
+
+import typer
+
+from pipelines.command_line.output import print_error, print_text, wide_console
+
+if TYPE_CHECKING:
+    from cubes.result import CubeResult
+
+
+class AnswerFormat(StrEnum):
+    """The formats of an answer; `text` is another word for table."""
+
+    table = "table"
+    text = "text"
+    json = "json"
+    csv = "csv"
+    arrow = "arrow"
+    xlsx = "xlsx"
+    html = "html"
+
+
+STREAMED = (AnswerFormat.csv, AnswerFormat.arrow)
+"""Formats that hold answers of any size; they have no totals."""
+
+MOST_ROWS = 1_000_000
+"""The rows that formats held in memory may have."""
+
+AnswerFormatOption = Annotated[
+    AnswerFormat,
+    typer.Option("--format", help="table | json | csv | arrow | xlsx | html"),
+]
+OutputOption = Annotated[
+    Path | None, typer.Option("--output", "-o", help="写入文件 / write to this file")
+]
+
+
+def give(
+    result: CubeResult, output: AnswerFormat, file: Path | None, *, title: str, show_sql: bool
+) -> None:
+    """Print or write an answer in a format that is held in memory."""
+    from cubes.page import page_html
+    from cubes.table import render_table
+    from cubes.workbook import workbook_bytes
+
+    if output is AnswerFormat.xlsx:
+        write(file, [workbook_bytes(result, title=title)], is_binary=True)
+    elif output is AnswerFormat.html:
+        write(file, [page_html(result, title=title).encode()])
+    elif output is AnswerFormat.json:
+        write(file, [result.to_json().encode(), b"\n"])
+    elif file is not None:
+        write(file, [_table_text(result).encode()])
+    else:
+        wide_console().print(render_table(result))
+    if show_sql:
+        print_text(result.sql)
+
+
+def _table_text(result: CubeResult) -> str:
+    from rich.console import Console
+
+    from cubes.table import render_table
+
+    file = StringIO()
+    Console(width=400, file=file).print(render_table(result))
+    return file.getvalue()
+
+
+def write(file: Path | None, chunks: Iterable[bytes], *, is_binary: bool = False) -> None:
+    """Write chunks to the file, which appears whole or not at all, or to stdout.
+
+    Raises BadParameter for bytes that a terminal cannot show.
+    """
+    if file is None and is_binary and sys.stdout.isatty():
+        raise typer.BadParameter(
+            "这种格式请写入文件 / this format needs a file", param_hint="--output"
+        )
+    with _opened(file) as sink:
+        for chunk in chunks:
+            sink.write(chunk)
+
+
+@contextmanager
+def _opened(file: Path | None) -> Iterator[IO[bytes]]:
+    if file is None:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    temporary = file.with_name(f".{file.name}.{os.getpid()}.part")
+    try:
+        with temporary.open("wb") as sink:
+            yield sink
+        temporary.replace(file)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def say_totals_are_left_out(language: str) -> None:
+    """Say on stderr that a streamed format has no totals, since they were asked for."""
+    print_error(
+        "此格式不含合计行；要合计请用 table、json、xlsx 或 html。"
+        if language == "zh"
+        else "This format has no totals; use table, json, xlsx or html for them."
+    )

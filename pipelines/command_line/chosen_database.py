@@ -1,0 +1,141 @@
+"""The database a command about figures asks: the published snapshot, or any DuckDB file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipelines.command_line.output import open_installation
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from cubes.catalogue import Catalogue
+    from cubes.scope import Scope
+    from cubes.warehouse import Warehouse
+    from pipelines.installation import Installation
+
+DatabaseOption = Annotated[
+    Path | None, typer.Option("--db", help="任何 DuckDB 文件代替快照 / any DuckDB file")
+]
+DefinitionsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--definitions",
+        help="含 dimensions/ 和 definitions/ 的目录 / folder with dimensions/ and definitions/",
+    ),
+]
+ScopeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--scope",
+        help="只看这些单位（编号或代码）及其下级 / only these units (id or code) and those below",
+    ),
+]
+
+
+@dataclass(frozen=True)
+class ChosenDatabase:
+    """What is asked: declarations, a connection, and what the file says of itself.
+
+    `tag` names the snapshot, `information` is its published.json; both are empty for other files.
+    """
+
+    catalogue: Catalogue
+    connection: duckdb.DuckDBPyConnection
+    information: dict[str, Any]
+    tag: str | None
+    warehouse: Warehouse
+
+    def business_date(self, cube: str | None, now: Any) -> date:
+        """What relative periods end on: the snapshot's date, else the last day of the cube.
+
+        A file that knows neither ends yesterday.
+        """
+        from cubes.binding import Binding
+        from cubes.cube import FACT
+        from cubes.scope import Scope
+
+        text = self.information.get("business_date")
+        if text:
+            return date.fromisoformat(text)
+        known = None if cube is None else self.catalogue.cubes.get(cube)
+        if known is not None and known.default_time and known.fact in self.warehouse.tables:
+            binding = Binding(self.catalogue, self.warehouse, Scope.all(), None, "zh")
+            day = binding.date_of(known, known.default_time).sql(dialect="duckdb")
+            table = self.warehouse.table(known.fact, FACT).sql(dialect="duckdb")
+            row = self.connection.execute(f"select max({day}) from {table}").fetchone()
+            if row is not None and row[0] is not None:
+                last: date = row[0]
+                return last
+        yesterday: date = now.date() - timedelta(days=1)
+        return yesterday
+
+    def scope(self, units: list[str] | None) -> Scope:
+        """The scope of the units asked for; an unknown one would pass for a unit without rows."""
+        from cubes.scope_choice import find_units
+
+        return find_units(self.catalogue, self.connection, self.warehouse, units)
+
+
+def catalogue_of(context: typer.Context, installation: Installation) -> Catalogue:
+    """The declarations of the folder that was named, else those of the home."""
+    from cubes.catalogue import load_catalogue
+
+    folder: Path | None = context.meta.get("definitions")
+    return load_catalogue([folder]) if folder is not None else installation.catalogue
+
+
+@contextmanager
+def chosen_database(context: typer.Context) -> Iterator[ChosenDatabase]:
+    """Open what the options of the group name, read-only and locked."""
+    import duckdb
+
+    from cubes.snapshot import LOCKED
+    from cubes.warehouse import read_warehouse
+    from pipelines.errors import HomeError
+    from pipelines.known_file import information_of
+
+    installation = open_installation(context)
+    catalogue = catalogue_of(context, installation)
+    database: Path | None = context.meta.get("db")
+    if database is None:
+        with installation.snapshot() as snapshot, snapshot.cursor() as cursor:
+            yield ChosenDatabase(
+                catalogue, cursor, dict(snapshot.info), snapshot.tag, snapshot.warehouse
+            )
+        return
+    if not database.is_file():
+        raise HomeError(f"Opening {database} failed: there is no such file. Check the path.")
+    try:
+        connection = duckdb.connect(str(database), read_only=True, config=dict(LOCKED))
+    except duckdb.Error as error:
+        raise HomeError(f"Opening {database} failed: {error}. Check the path.") from error
+    with connection:
+        information = information_of(connection)
+        yield ChosenDatabase(
+            catalogue,
+            connection,
+            information,
+            information.get("tag"),
+            read_warehouse(connection),
+        )
+
+
+@contextmanager
+def known_warehouse(context: typer.Context) -> Iterator[Warehouse | None]:
+    """What the database at hand holds, such as the names of org levels; None if there is none."""
+    from cubes.errors import SnapshotError
+
+    try:
+        with chosen_database(context) as database:
+            found = database.warehouse
+    except SnapshotError:
+        found = None
+    yield found

@@ -1,0 +1,487 @@
+"""Commands about cubes: check, list, describe, query, rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from pipelines.command_line.answer_output import (
+    MOST_ROWS,
+    STREAMED,
+    AnswerFormat,
+    AnswerFormatOption,
+    OutputOption,
+    give,
+    say_totals_are_left_out,
+    write,
+)
+from pipelines.command_line.chosen_database import (
+    ChosenDatabase,
+    DatabaseOption,
+    DefinitionsOption,
+    ScopeOption,
+    catalogue_of,
+    chosen_database,
+    known_warehouse,
+)
+from pipelines.command_line.output import (
+    Format,
+    FormatOption,
+    LanguageOption,
+    language_of,
+    open_installation,
+    print_json,
+    print_table,
+    print_text,
+)
+
+if TYPE_CHECKING:
+    from cubes.label import Language
+    from cubes.question import CubeQuery
+    from cubes.scope import Scope
+
+cube = typer.Typer(name="cube", help="立方体 / cubes", no_args_is_help=True)
+
+_TOTALS = ("none", "grand", "all")
+
+
+def add_to(application: typer.Typer) -> None:
+    """Add the commands of this module."""
+    application.add_typer(cube)
+
+
+@cube.callback()
+def choose_database(
+    context: typer.Context,
+    db: DatabaseOption = None,
+    definitions: DefinitionsOption = None,
+) -> None:
+    """立方体：检查、列出、描述、查询、下钻到明细 / cubes: check, list, describe, query, rows.
+
+    例 / examples: huiyin cube query cases --measures complaints --period 2026-03
+
+    huiyin cube --db shop.duckdb --definitions my_cubes query orders --measures amount
+    """
+    context.meta["db"] = db
+    context.meta["definitions"] = definitions
+
+
+@cube.command("check")
+def cube_check(
+    context: typer.Context,
+    output: FormatOption = Format.text,
+    language: LanguageOption = None,
+) -> None:
+    """检查声明，并对照数据库检查表、列和维度键 / check declarations against the database.
+
+    例 / example: huiyin cube --db shop.duckdb --definitions my_cubes check
+    """
+    from cubes.catalogue import check_catalogue
+
+    installation = open_installation(context)
+    chosen = language_of(installation, language)
+    with chosen_database(context) as database:
+        check_catalogue(database.catalogue, database.connection)
+        found = {
+            "cubes": len(database.catalogue.cubes),
+            "dimensions": len(database.catalogue.dimensions),
+            "queries": len(database.catalogue.queries),
+            "snapshot": database.tag,
+        }
+    if output is Format.json:
+        print_json(found)
+    elif chosen == "zh":
+        print_text(
+            f"{found['cubes']} 个立方体、{found['dimensions']} 个维度、{found['queries']} 个命名"
+            "查询与数据库相符；维度的键没有重复。"
+        )
+    else:
+        print_text(
+            f"{found['cubes']} cubes, {found['dimensions']} dimensions and {found['queries']} "
+            "named queries fit the database; no dimension repeats a key."
+        )
+
+
+@cube.command("list")
+def cube_list(
+    context: typer.Context,
+    output: FormatOption = Format.text,
+    language: LanguageOption = None,
+) -> None:
+    """列出立方体 / list the cubes.
+
+    例 / example: huiyin cube list
+    """
+    installation = open_installation(context)
+    chosen = language_of(installation, language)
+    catalogue = catalogue_of(context, installation)
+    rows = [
+        {
+            "cube": name,
+            "label": getattr(item.label, chosen),
+            "measures": sorted(item.measures),
+            "fact": item.fact,
+        }
+        for name, item in catalogue.cubes.items()
+    ]
+    if output is Format.json:
+        print_json(rows)
+        return
+    chinese = chosen == "zh"
+    print_table(
+        "",
+        ["立方体", "名称", "度量"] if chinese else ["cube", "label", "measures"],
+        [[row["cube"], row["label"], ", ".join(row["measures"])] for row in rows],
+        empty="没有立方体。" if chinese else "No cubes.",
+    )
+
+
+@cube.command("describe")
+def cube_describe(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="立方体 / cube")],
+    output: FormatOption = Format.text,
+    language: LanguageOption = None,
+) -> None:
+    """描述一个立方体的维度和度量 / describe a cube's dimensions and measures.
+
+    例 / example: huiyin cube describe cases
+    """
+    from cubes.catalogue import describe_cube
+
+    installation = open_installation(context)
+    chosen = language_of(installation, language)
+    with known_warehouse(context) as warehouse:
+        description = describe_cube(
+            catalogue_of(context, installation), name, language=chosen, warehouse=warehouse
+        )
+    if output is Format.json:
+        print_json(description)
+        return
+    chinese = chosen == "zh"
+    yes = "是" if chinese else "yes"
+    print_text(f"{description['label']} ({name}): {description['description']}")
+    print_table(
+        "度量" if chinese else "Measures",
+        ["名称", "标签", "定义", "说明"] if chinese else ["name", "label", "definition", "meaning"],
+        [
+            [m["name"], m["label"], m["definition"], m["description"]]
+            for m in description["measures"]
+        ],
+        empty="-",
+    )
+    print_table(
+        "维度" if chinese else "Dimensions",
+        (
+            ["名称", "标签", "级", "有历史"]
+            if chinese
+            else ["name", "label", "levels", "has history"]
+        ),
+        [
+            [d["name"], d["label"], ", ".join(d["levels"]), yes if d["has_history"] else ""]
+            for d in description["dimensions"]
+        ],
+        empty="-",
+    )
+
+
+class _WithBareTotals(TyperCommand):
+    """Lets `--totals` stand without a word, which means all of them."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        given: list[str] = []
+        for index, text in enumerate(args):
+            given.append(text)
+            if text == "--totals" and (index + 1 == len(args) or args[index + 1] not in _TOTALS):
+                given.append("all")
+        return super().parse_args(ctx, given)
+
+
+CutOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="切片 / slice: org=四川/成都, kind=complaint,report, created=2026-01..2026-03; "
+        "逗号分隔多个成员，\\, 为逗号本身，空为空成员 / members by commas, \\, for a comma itself, "
+        "nothing for the null member"
+    ),
+]
+PeriodOption = Annotated[
+    str | None,
+    typer.Option(help="2026-03 | 2026-03-01..2026-03-30 | last 7 days | month (至今 / to date)"),
+]
+TimeOption = Annotated[str | None, typer.Option(help="时间角色 / time role")]
+OrderOption = Annotated[str | None, typer.Option(help="排序 / order: -complaints")]
+LimitOption = Annotated[int | None, typer.Option(min=1, help="行数 / rows")]
+
+
+@cube.command("query", cls=_WithBareTotals)
+def cube_query(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="立方体 / cube")],
+    measures: Annotated[str, typer.Option(help="度量，逗号分隔 / measures, comma-separated")],
+    by: Annotated[str, typer.Option(help="分组：级或维度，逗号分隔 / levels or dimensions")] = "",
+    cut: CutOption = None,
+    period: PeriodOption = None,
+    time: TimeOption = None,
+    compare: Annotated[
+        str | None,
+        typer.Option(
+            help="previous | same_weekday | same_working_day | month | year | "
+            "lunar_year (春节等对齐 / festivals aligned)"
+        ),
+    ] = None,
+    totals: Annotated[
+        str,
+        typer.Option(help="none | grand | all；只写 --totals 即 all / alone it means all"),
+    ] = "none",
+    fill: Annotated[
+        str | None, typer.Option(help="zero: 无数据的日期补零 / zero for dates without rows | none")
+    ] = None,
+    keys: Annotated[
+        bool, typer.Option("--keys", help="带单位编号 / with the ids of units")
+    ] = False,
+    as_was: Annotated[
+        bool,
+        typer.Option(
+            "--as-was",
+            help="按当时的组织、客户、分类 / units, customers, categories as they were then",
+        ),
+    ] = False,
+    order: OrderOption = None,
+    limit: LimitOption = None,
+    scope: ScopeOption = None,
+    show_sql: Annotated[bool, typer.Option("--sql", help="显示 SQL / show the SQL")] = False,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain",
+            help="说明口径、来源、由哪些成员引起变化 / tell definitions, source and what moved it",
+        ),
+    ] = False,
+    output: AnswerFormatOption = AnswerFormat.table,
+    file: OutputOption = None,
+    language: LanguageOption = None,
+) -> None:
+    """查询一个立方体：切片、切块、下钻、合计、比较 / slice, dice, drill, totals, compare.
+
+    例 / example: huiyin cube query cases --measures complaints,reply_on_time_rate
+    --by org.prefecture --period 2026-03 --totals grand --compare year
+
+    --as-was: 单位等按每条事实当天（--time 所指）的样子，默认按今天的 / each fact counts where its
+    unit stood at the fact's date (of --time), by default where it stands today
+    """
+    from cubes.question import CubeQuery
+
+    installation = open_installation(context)
+    chosen = language_of(installation, language)
+    query = CubeQuery.from_mapping(
+        {
+            "cube": name,
+            "measures": split(measures),
+            "by": split(by),
+            "cuts": _cuts(cut or []),
+            "period": period,
+            "time": time,
+            "compare": compare,
+            "totals": totals,
+            "fill": fill,
+            "keys": keys,
+            "as_was": as_was,
+            "order": split(order or ""),
+            "limit": limit,
+        }
+    )
+    with chosen_database(context) as database:
+        scope_ = database.scope(scope)
+        now = installation.now()
+        if output in STREAMED:
+            _stream(database, query, scope_, now, chosen, output, file)
+        elif explain:
+            _explain(database, query, scope_, now, chosen, output, file)
+        else:
+            _answer(database, query, scope_, now, chosen, output, file, show_sql)
+
+
+def _answer(
+    database: ChosenDatabase,
+    query: CubeQuery,
+    scope: Scope,
+    now: Any,
+    language: Language,
+    output: AnswerFormat,
+    file: Path | None,
+    show_sql: bool,
+) -> None:
+    from cubes.query import run_query
+
+    result = run_query(
+        database.catalogue,
+        database.connection,
+        query,
+        scope=scope,
+        business_date=database.business_date(query.cube, now),
+        language=language,
+        warehouse=database.warehouse,
+        snapshot=database.tag,
+        most_rows=MOST_ROWS,
+    )
+    title = database.catalogue.cube(query.cube).label.text(language)
+    give(result, output, file, title=title, show_sql=show_sql)
+
+
+def _stream(
+    database: ChosenDatabase,
+    query: CubeQuery,
+    scope: Scope,
+    now: Any,
+    language: Language,
+    output: AnswerFormat,
+    file: Path | None,
+) -> None:
+    from cubes.limits import Limits
+    from cubes.record_stream import arrow_chunks, csv_chunks, stream_query
+
+    if query.totals != "none":
+        say_totals_are_left_out(language)
+    with stream_query(
+        database.catalogue,
+        database.connection,
+        query,
+        scope=scope,
+        business_date=database.business_date(query.cube, now),
+        language=language,
+        warehouse=database.warehouse,
+        limits=Limits.none(),
+    ) as stream:
+        chunks = csv_chunks if output is AnswerFormat.csv else arrow_chunks
+        write(file, chunks(stream), is_binary=output is AnswerFormat.arrow)
+
+
+def _explain(
+    database: ChosenDatabase,
+    query: CubeQuery,
+    scope: Scope,
+    now: Any,
+    language: Language,
+    output: AnswerFormat,
+    file: Path | None,
+) -> None:
+    from cubes.explanation import explain_query
+    from pipelines.command_line.figure_explanation import print_explanation
+
+    if output not in (AnswerFormat.table, AnswerFormat.text, AnswerFormat.json):
+        raise typer.BadParameter("--explain: table | json", param_hint="--format")
+    explanation = explain_query(
+        database.catalogue,
+        database.connection,
+        query,
+        scope=scope,
+        business_date=database.business_date(query.cube, now),
+        language=language,
+        warehouse=database.warehouse,
+        snapshot=database.tag,
+    )
+    if output is AnswerFormat.json:
+        print_json({**explanation.result.to_mapping(), "explanation": explanation.to_mapping()})
+        return
+    title = database.catalogue.cube(query.cube).label.text(language)
+    give(explanation.result, output, file, title=title, show_sql=False)
+    print_explanation(explanation, language)
+
+
+@cube.command("rows")
+def cube_rows(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="立方体 / cube")],
+    measures: Annotated[str, typer.Option(help="度量，逗号分隔 / measures, comma-separated")],
+    cut: CutOption = None,
+    period: PeriodOption = None,
+    time: TimeOption = None,
+    columns: Annotated[str, typer.Option(help="列，逗号分隔 / columns, comma-separated")] = "",
+    order: OrderOption = None,
+    limit: LimitOption = 100,
+    scope: ScopeOption = None,
+    output: AnswerFormatOption = AnswerFormat.table,
+    file: OutputOption = None,
+    language: LanguageOption = None,
+) -> None:
+    """数字背后的明细：哪些行被计入 / the rows behind a figure.
+
+    例 / example: huiyin cube rows cases --measures overdue_cases --cut org=四川/绵阳
+    --columns case_no,org_unit,kind_label,created_at_local,due_on --order due_on
+    """
+    from cubes.drill_through import drill_through
+    from cubes.question import CubeQuery
+
+    if output in STREAMED:
+        raise typer.BadParameter("table | json | xlsx | html", param_hint="--format")
+    installation = open_installation(context)
+    chosen = language_of(installation, language)
+    query = CubeQuery.from_mapping(
+        {
+            "cube": name,
+            "measures": split(measures),
+            "cuts": _cuts(cut or []),
+            "period": period,
+            "time": time,
+            "order": split(order or ""),
+            "limit": limit,
+        }
+    )
+    with chosen_database(context) as database:
+        result = drill_through(
+            database.catalogue,
+            database.connection,
+            query,
+            columns=split(columns),
+            scope=database.scope(scope),
+            business_date=database.business_date(name, installation.now()),
+            language=chosen,
+            warehouse=database.warehouse,
+            snapshot=database.tag,
+            most_rows=MOST_ROWS,
+        )
+        title = database.catalogue.cube(name).label.text(chosen)
+    give(result, output, file, title=title, show_sql=False)
+
+
+def split(text: str) -> list[str]:
+    """The parts of a list written with commas."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def pair(text: str) -> tuple[str, str]:
+    """A name and its value; raises BadParameter for what is no pair."""
+    name, separator, value = text.partition("=")
+    if not separator:
+        raise typer.BadParameter(f"{text!r}: name=value")
+    return name.strip(), value.strip()
+
+
+def _cuts(items: list[str]) -> dict[str, list[str | None]]:
+    cuts: dict[str, list[str | None]] = {}
+    for item in items:
+        name, value = pair(item)
+        if name in cuts:
+            raise typer.BadParameter(
+                f"{name}: 只能写一次，多个成员用逗号 / once only, members by commas",
+                param_hint="--cut",
+            )
+        cuts[name] = [part or None for part in _members(value)]
+    return cuts
+
+
+def _members(text: str) -> list[str]:
+    r"""The members of a cut; `\,` is a comma of a name, and other escapes stay as they are."""
+    parts = [""]
+    escaped = False
+    for sign in text:
+        if sign == "," and not escaped:
+            parts.append("")
+            continue
+        parts[-1] += sign
+        escaped = sign == "\\" and not escaped
+    return [part.strip() for part in parts]
