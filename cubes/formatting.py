@@ -29,6 +29,8 @@ def format_value(value: Any, shown_as: str | None, *, signed: bool = False) -> s
     if not isinstance(value, int | float | Decimal):
         return str(value)
     plus = "+" if signed and value > 0 else ""
+    if shown_as == "duration" and not _decimal(value).is_finite():
+        return NOTHING
     if shown_as == "duration":
         return plus + format_duration(value)
     if shown_as == "percent":

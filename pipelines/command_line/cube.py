@@ -297,10 +297,10 @@ def cube_query(
     with chosen_database(context) as database:
         scope_ = database.scope(scope)
         now = installation.now()
-        if output in STREAMED:
-            _stream(database, query, scope_, now, chosen, output, file)
-        elif explain:
+        if explain:
             _explain(database, query, scope_, now, chosen, output, file)
+        elif output in STREAMED:
+            _stream(database, query, scope_, now, chosen, output, file)
         else:
             _answer(database, query, scope_, now, chosen, output, file, show_sql)
 

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 
-from cubes.catalogue import Catalogue
+from cubes.answer import answer_columns
+from cubes.catalogue import Catalogue, check_catalogue, load_catalogue, shipped_folder
 from cubes.drill_through import drill_through
-from cubes.errors import AnswerTooLarge, QueryError
+from cubes.errors import AnswerTooLarge, DeclarationError, QueryError
+from cubes.limits import Limits
+from cubes.named_query import run_named_query
 from cubes.query import CubeQuery, CubeResult
+from cubes.record_stream import stream_named_records
 from cubes.scope import Scope
+from cubes.streaming import stream_named_query
+from cubes.warehouse import read_warehouse
 from tests.cubes.conftest import BUSINESS_DATE, Ask
 
 Drill = Callable[..., CubeResult]
@@ -126,3 +133,65 @@ def test_more_rows_than_wanted_are_refused(drill: Drill) -> None:
 def test_no_row_is_an_answer(drill: Drill) -> None:
     result = drill("cases", "cases", period="2020")
     assert result.rows == [] and "case_no" in {column.name for column in result.columns}
+
+
+LIST = """
+query: reported_list
+label: {zh: 投诉清单, en: Complaints by number}
+cube: cases
+measures: [complaints]
+parameters: {unit: {type: unit, optional: true}}
+cuts: {org: "#{unit}"}
+rows: [case_no, kind_label, due_on]
+columns: {due_on: {label: {zh: 最迟, en: Latest}}}
+order: [case_no]
+limit: 10
+"""
+
+
+def written(folder: Path, text: str) -> Catalogue:
+    (folder / "queries").mkdir(exist_ok=True)
+    (folder / "queries" / "reported_list.yml").write_text(text, encoding="utf-8")
+    return load_catalogue([shipped_folder(), folder])
+
+
+def test_a_saved_report_of_rows_is_asked_listed_and_streamed_like_any_other(
+    tmp_path: Path, drill: Drill, marts: duckdb.DuckDBPyConnection
+) -> None:
+    catalogue = written(tmp_path, LIST)
+    warehouse = read_warehouse(marts)
+    asked: dict[str, Any] = {"scope": Scope.units(["5101"]), "business_date": BUSINESS_DATE}
+    expected = drill(
+        "cases", "complaints", columns=["case_no", "kind_label", "due_on"],
+        scope=Scope.units(["5101"]), order="case_no",
+    ).rows  # fmt: skip
+    result = run_named_query(catalogue, marts, "reported_list", {}, **asked)
+    assert result.rows == expected and expected
+    named = catalogue.named_query("reported_list")
+    columns = answer_columns(
+        catalogue, named, warehouse=warehouse, business_date=BUSINESS_DATE, language="zh"
+    )
+    assert [column.label for column in columns] == ["工单号", "类型", "最迟"]
+    assert [column.label for column in columns] == [column.label for column in result.columns]
+    (one,) = run_named_query(catalogue, marts, "reported_list", {"unit": "510102"}, **asked).rows
+    assert one in expected
+    with stream_named_query(
+        catalogue, marts, "reported_list", {}, warehouse=warehouse, limits=Limits(), **asked
+    ) as stream:
+        assert list(stream.rows) == expected
+    with stream_named_records(
+        catalogue, marts, "reported_list", {}, warehouse=warehouse, language="zh", **asked
+    ) as records:
+        assert [row for batch in records.batches for row in batch.to_pylist()] == expected
+    with pytest.raises(QueryError, match="'by' and 'keys' belong to figures"):
+        run_named_query(catalogue, marts, "reported_list", {}, by=["kind"], **asked)
+
+
+def test_faults_of_a_saved_report_of_rows_are_told_with_their_place(
+    tmp_path: Path, marts: duckdb.DuckDBPyConnection
+) -> None:
+    wrong = written(tmp_path, LIST.replace("kind_label", "kind_labl"))
+    with pytest.raises(DeclarationError, match=r"rows\.1: .*'kind_labl' \(did you mean"):
+        check_catalogue(wrong, marts, keys=False)
+    with pytest.raises(DeclarationError, match="by, totals may not stand beside 'rows'"):
+        written(tmp_path, LIST + "by: [kind]\ntotals: grand\n")
