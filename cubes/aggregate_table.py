@@ -43,12 +43,30 @@ def build_aggregates(catalogue: Catalogue, connection: duckdb.DuckDBPyConnection
                 continue
             for name in cube.aggregates:
                 connection.execute(aggregate_sql(catalogue, warehouse, cube, name))
+                _narrow(connection, table_of(cube.cube, name))
                 made.append(table_of(cube.cube, name))
         connection.execute("commit")
     except BaseException:
         connection.execute("rollback")
         raise
     return made
+
+
+def _narrow(connection: duckdb.DuckDBPyConnection, table: str) -> None:
+    """Store sums in 64 bits where they fit: DuckDB reads packed 128-bit columns fifty times slower.
+
+    A sum over them has the same type as one over the facts.
+    """
+    for column_name, kind, *_ in connection.execute(f"describe {table}").fetchall():
+        narrow = kind.replace("DECIMAL(38,", "DECIMAL(18,").replace("HUGEINT", "BIGINT")
+        if narrow != kind:
+            place = identifier(column_name).sql(dialect="duckdb")
+            (fits,) = connection.execute(
+                f"select bool_and(try_cast({place} as {narrow}) is not null) from {table} "
+                f"where {place} is not null"
+            ).fetchone() or (False,)
+            if fits:
+                connection.execute(f"alter table {table} alter {place} type {narrow}")
 
 
 def aggregate_sql(catalogue: Catalogue, warehouse: Warehouse, cube: Cube, name: str) -> str:

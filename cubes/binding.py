@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -109,13 +110,18 @@ class Binding:
             )
         return dimension.history
 
-    def source(self, cube: Cube, roles: set[str]) -> tuple[exp.Table, list[exp.Join]]:
+    def source(
+        self, cube: Cube, roles: set[str], first: Set[str] = frozenset()
+    ) -> tuple[exp.Table, list[exp.Join]]:
         """The one FROM clause: the fact and the dimensions of `roles`, left-joined by key.
+
+        Those of `first`, whose members are cut, come first: DuckDB keeps the order of left joins,
+        so the others are looked up for the rows that are left.
 
         As it was, the version of the fact's date is joined, of which there is one at most.
         """
         joins = []
-        for role, declared in cube.joins.items():
+        for role, declared in sorted(cube.joins.items(), key=lambda item: item[0] not in first):
             if role in roles:
                 dimension = self.dimension(cube, role)
                 history = self.history(dimension)

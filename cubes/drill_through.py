@@ -15,9 +15,9 @@ from cubes.cube import FACT, Cube, Measure
 from cubes.declaration import suggest
 from cubes.errors import QueryError
 from cubes.expression import parse_expression, plain_column
-from cubes.figures import Selection, conditions, day_of_cut, edge
+from cubes.figures import Selection, conditions, cut_roles, day_of_cut, edge
 from cubes.member_check import check_fact, check_members
-from cubes.plan import make_plan
+from cubes.plan import Plan, make_plan
 from cubes.query import fetch, refused_query, type_name
 from cubes.query_calendar import read_query_calendar
 from cubes.question import CubeQuery
@@ -79,15 +79,9 @@ def drill_through(
         binding = Binding(catalogue, warehouse, scope, business_date, language)
         # Columns are no columns of the plan, so its order is checked here.
         plan = make_plan(binding, query, calendar)
-        known = view_columns(
-            catalogue,
-            query.cube,
-            warehouse=warehouse,
-            language=language,
-            zone=_zone(connection, warehouse),
+        statement, shown = rows_tree(
+            binding, plan, columns, language=language, zone=_zone(connection, warehouse)
         )
-        shown = _chosen(plan.cube, known, columns)
-        statement = _statement(binding, plan.cube, query, plan.selection, plan.measures, shown)
         check_members(catalogue, connection, warehouse, query, scope, language)
         sql = statement.sql(dialect="duckdb")
         cursor = connection.execute(sql, binding.parameters)
@@ -170,6 +164,20 @@ def _leaf(role: str, columns: Sequence[ViewColumn]) -> str | None:
     return own[-1] if own else None
 
 
+def rows_tree(
+    binding: Binding, plan: Plan, columns: Sequence[str], *, language: str, zone: str | None
+) -> tuple[exp.Select, list[ViewColumn]]:
+    """The statement that gives the rows of a plan, and the columns it shows; raises QueryError."""
+    known = view_columns(
+        binding.catalogue, plan.cube.cube, warehouse=binding.warehouse, language=language, zone=zone
+    )
+    shown = _chosen(plan.cube, known, columns)
+    return (
+        _statement(binding, plan.cube, plan.query, plan.selection, plan.measures, shown),
+        shown,
+    )
+
+
 def _statement(
     binding: Binding,
     cube: Cube,
@@ -190,7 +198,7 @@ def _statement(
     tables = {node.table for part in (*nodes, *limits) for node in part.find_all(exp.Column)}
     roles = {table.removesuffix("__parent") for table in tables} & set(cube.joins)
     roles |= roles_in(cube, [cube.where] if cube.where else [])
-    table, joins = binding.source(cube, roles)
+    table, joins = binding.source(cube, roles, first=cut_roles(selection))
     if "edge" in tables:
         joins = [*joins, join(edge(binding, cube), [])]
     statement = select(nodes, table, joins, limits)

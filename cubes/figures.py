@@ -14,6 +14,7 @@ from cubes.axis import Axis
 from cubes.binding import Binding, roles_in, truncated
 from cubes.cube import FACT, Cube, Measure, StoredCount
 from cubes.expression import parse_expression
+from cubes.member import split_range
 from cubes.period import Period
 from cubes.predicate import cut_predicate, period_predicate, scope_predicate
 from cubes.question import CutValues
@@ -74,8 +75,9 @@ def figures(
     `measures` maps output names to aggregated (not ratio) measures of the cube.
     """
     inline = [axis for axis, _ in selection.members if axis.kind == "inline"]
-    roles = _roles(cube, measures, [*axes, *inline]) | _versioned(binding, selection)
-    table, joins = binding.source(cube, roles)
+    cut = cut_roles(selection)
+    roles = _roles(cube, measures, [*axes, *inline]) | cut
+    table, joins = binding.source(cube, roles, first=cut)
     columns: list[Node] = []
     for axis in axes:
         columns.append(alias(binding.value_of(cube, axis), axis.name))
@@ -125,13 +127,18 @@ def _roles(cube: Cube, measures: Mapping[str, Measure], axes: Sequence[Axis]) ->
     return {axis.role for axis in axes if axis.kind == "member"} | roles_in(cube, texts)
 
 
-def _versioned(binding: Binding, selection: Selection) -> set[str]:
-    """The roles whose cuts are decided by the version of each fact's date."""
+def cut_roles(selection: Selection) -> set[str]:
+    """The roles whose members are cut by what their dimension tells of them."""
     return {
         axis.role
-        for axis, _ in selection.members
-        if axis.dimension is not None and binding.history(axis.dimension) is not None
+        for axis, values in selection.members
+        if axis.kind == "member" or (axis.kind == "key" and any(map(_is_member, values)))
     }
+
+
+def _is_member(value: str | None) -> bool:
+    """Whether a value of a key's cut is told by the dimension, not by the fact's own column."""
+    return value is not None and split_range(value) is None
 
 
 def _grouping(binding: Binding, cube: Cube, axes: Sequence[Axis]) -> Node:

@@ -22,7 +22,7 @@ _AGAIN_SECONDS = 0.05
 class Limits(Frozen):
     """The most rows of an answer, and the most seconds it may take to compute."""
 
-    rows: int = Field(default=10_000, ge=1, le=1_000_000)
+    rows: int = Field(default=10_000, ge=1, le=100_000_000)
     seconds: float = Field(default=10, gt=0, le=600)
 
     @classmethod

@@ -1,7 +1,7 @@
 """Predicates: cuts on members, periods and scope, as conditions on the fact's own columns.
 
-A cut on a dimension becomes `key in (select key from dimension where ...)`, so it needs no join and
-the same inner query tells whether the member exists at all.
+A cut on a dimension is a condition on its joined table, which the engine turns into a filter of the
+fact; over the dimension alone the same condition tells whether the member exists at all.
 """
 
 from __future__ import annotations
@@ -66,35 +66,17 @@ def _value_predicate(binding: Binding, cube: Cube, axis: Axis, value: str | None
             return _range(binding, cube, axis, bounds)
         member = parse_member(value)
         return _equals(binding, cube, axis.sql, FACT, member.code or member.literal)
-    dimension = axis.dimension
-    assert dimension is not None
     if bounds is not None:
         if len(axis.steps) > 1:
             raise QueryError(f"'{value}' is a range, but '{axis.name}' has named members only.")
-        condition = _range(binding, cube, axis, bounds)
-        if axis.kind == "key":
-            return condition
-    else:
-        condition = member_conditions(binding, cube, axis, parse_member(value))
-    if binding.history(dimension) is not None:
-        # The version of the fact's date is joined, and what it tells decides.
-        return condition
-    key = parse_expression(cube.joins[axis.role].on, FACT)
-    return inside(key, binding.members(dimension, axis.role, [condition]))
+        return _range(binding, cube, axis, bounds)
+    return member_conditions(binding, cube, axis, parse_member(value))
 
 
 def _null_predicate(binding: Binding, cube: Cube, axis: Axis) -> Node:
     if axis.kind != "member":
         return is_null(parse_expression(axis.sql, FACT))
-    assert axis.dimension is not None
-    if binding.history(axis.dimension) is not None:
-        return is_null(parse_expression(axis.sql, axis.role))
-    known = exp.Not(this=is_null(parse_expression(axis.sql, axis.role)))
-    present = inside(
-        parse_expression(cube.joins[axis.role].on, FACT),
-        binding.members(axis.dimension, axis.role, [known]),
-    )
-    return exp.Not(this=call("coalesce", present, exp.Boolean(this=False)))
+    return is_null(parse_expression(axis.sql, axis.role))
 
 
 def member_conditions(binding: Binding, cube: Cube, axis: Axis, member: Member) -> Node:

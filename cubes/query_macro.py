@@ -20,6 +20,7 @@ from sqlglot import exp
 
 from cubes.binding import Binding
 from cubes.compilation import statement_tree
+from cubes.drill_through import rows_tree
 from cubes.errors import QueryError
 from cubes.macro_period import MacroPeriods
 from cubes.named_query import BUSINESS_DATE, NamedQuery
@@ -62,17 +63,24 @@ class _Given:
 
 
 def create_macros(
-    catalogue: Catalogue, connection: duckdb.DuckDBPyConnection, *, business_date: date
+    catalogue: Catalogue,
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    business_date: date,
+    zone: str | None = None,
 ) -> list[str]:
     """Create a macro for every query that can be one; return their names.
 
-    `business_date` is the default of the parameter of that name. Macros of queries that are gone
+    `business_date` is the default of the parameter of that name, `zone` the one rows show moments
+    in. Macros of queries that are gone
     are dropped.
     """
     warehouse = read_warehouse(connection)
     made = []
     for query in catalogue.queries.values():
-        statement = macro_sql(catalogue, query, warehouse=warehouse, business_date=business_date)
+        statement = macro_sql(
+            catalogue, query, warehouse=warehouse, business_date=business_date, zone=zone
+        )
         if statement is not None:
             connection.execute(statement)
             made.append(PREFIX + query.query)
@@ -88,13 +96,16 @@ def create_macros(
 
 
 def macro_sql(
-    catalogue: Catalogue, query: NamedQuery, *, warehouse: Warehouse, business_date: date
+    catalogue: Catalogue,
+    query: NamedQuery,
+    *,
+    warehouse: Warehouse,
+    business_date: date,
+    zone: str | None = None,
 ) -> str | None:
     """The statement that creates the macro of a query; None where it cannot be one."""
     given = _given(query, _DAYS[0])
     body = None
-    if query.rows:
-        return None
     if query.sql is not None:
         body = _of_select(query, given)
     else:
@@ -103,7 +114,7 @@ def macro_sql(
             return None
         for day in _DAYS:
             given = _given(query, day)
-            body = body or _of_cube(catalogue, query, given, warehouse)
+            body = body or _of_cube(catalogue, query, given, warehouse, zone)
     if body is None or _is_ambiguous(body, given):
         return None
     arguments = ", ".join(_arguments(query, given, business_date))
@@ -148,7 +159,11 @@ def _of_select(query: NamedQuery, given: _Given) -> Any:
 
 
 def _of_cube(
-    catalogue: Catalogue, query: NamedQuery, given: _Given, warehouse: Warehouse
+    catalogue: Catalogue,
+    query: NamedQuery,
+    given: _Given,
+    warehouse: Warehouse,
+    zone: str | None,
 ) -> Any | None:
     # Totals are rows of their own kind and are no part of a table.
     plain = query.model_copy(update={"totals": None, "parameters": _without_bounds(given)})
@@ -157,7 +172,12 @@ def _of_cube(
     try:
         asked, _ = plain.to_query(given.samples, business_date=day)
         plan = make_plan(binding, asked, NO_CALENDAR)
-        tree, _ = statement_tree(binding, plan)
+        if query.rows:
+            tree, columns = rows_tree(binding, plan, query.rows, language="zh", zone=zone)
+            names = [found.name for found in columns]
+        else:
+            tree, _ = statement_tree(binding, plan)
+            names = [found.name for found in result_columns(plan, "en")]
     except QueryError:
         return None
     periods = MacroPeriods.of(query, plan, given.node, given.samples)
@@ -186,7 +206,7 @@ def _of_cube(
         else:
             return None
         place.replace(node)
-    shown = [alias(column(item.name, "answer"), item.name) for item in result_columns(plan, "en")]
+    shown = [alias(column(name, "answer"), name) for name in names]
     inner = exp.Subquery(this=tree, alias=exp.TableAlias(this=identifier("answer")))
     return select(shown, inner)
 

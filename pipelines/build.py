@@ -131,7 +131,7 @@ def build(
         create_views(catalogue, warehouse, zone=request.zone)
         check_catalogue(catalogue, warehouse)
         make_aggregates(catalogue, warehouse, rng=random.Random(frozen.build_id))
-        create_macros(catalogue, warehouse, business_date=request.business_date)
+        create_macros(catalogue, warehouse, business_date=request.business_date, zone=request.zone)
         check_explanations(warehouse)
         _mark_built(warehouse, frozen, signature)
         warehouse.execute("checkpoint")

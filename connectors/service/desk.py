@@ -11,7 +11,7 @@ import asyncio
 import json
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -25,13 +25,15 @@ from connectors.intake.case_number import normalise_case_number
 from connectors.intake.desk import Desk
 from connectors.intake.limiter import Limiter
 from connectors.intake.refusal import Refusal
+from connectors.intake.request import ClientLeft
 from connectors.intake.status import CaseStatus
 from connectors.intake.submission import clean
+from connectors.service.answer_stream import AnswerStream
 from connectors.service.exchange import Exchange
-from connectors.service.operation import OPERATIONS, Operation
+from connectors.service.operation import OPERATIONS, STREAMED, Operation
 from connectors.service.packet import Packet, Params
-from connectors.service.reading import Reader
-from connectors.service.refusal import PacketRefused, load_codes
+from connectors.service.reading import Reader, refused
+from connectors.service.refusal import PacketRefused, field_fault, load_codes
 
 _OF_INTAKE = {
     "invalid": "invalid",
@@ -40,6 +42,9 @@ _OF_INTAKE = {
     "not_found": "not_found",
     "too_many": "too_many",
 }
+_LOOK_SECONDS = 0.25
+"""How often it is looked whether a caller still waits."""
+
 _log = logging.getLogger("huiyin.service")
 
 
@@ -231,6 +236,7 @@ class ServiceDesk:
         asked: dict[str, Callable[[Packet, ApiClient], tuple[Any, str | None]]] = {
             "run_named_query": self.reader.named_query,
             "query_cube": self.reader.cube,
+            "query_rows": self.reader.rows,
             "list_operations": self.reader.operations,
         }
         if name in asked:
@@ -245,6 +251,51 @@ class ServiceDesk:
             lambda: self.exchange.deliveries(packet, client, self._inbox())
         )
         return told, None
+
+    async def stream(
+        self, packet: Packet, client: ApiClient, media: str, has_left: Callable[[], Awaitable[bool]]
+    ) -> tuple[AnswerStream, bytes]:
+        """The answer of a query to be read in parts, and its first part.
+
+        Raises PacketRefused, and ClientLeft when nobody waits for it any more.
+        """
+        operation = OPERATIONS.get(packet.operation)
+        if operation is None:
+            raise PacketRefused("unknown_operation")
+        if operation.name not in STREAMED:
+            known = ", ".join(STREAMED)
+            raise PacketRefused("invalid", faults=[field_fault("operation", "choice", known=known)])
+        if not operation.is_open_to(client.permissions):
+            raise PacketRefused("forbidden")
+        stream = await asyncio.to_thread(self.reader.stream, packet, client, media)
+
+        def read() -> bytes:
+            with refused("params"):
+                return stream.read()
+
+        reading = asyncio.ensure_future(self._queried(read))
+        try:
+            while not (await asyncio.wait([reading], timeout=_LOOK_SECONDS))[0]:
+                if await has_left():
+                    raise ClientLeft
+            return stream, reading.result()
+        except BaseException:
+            self._leave(stream)
+            raise
+
+    async def parts(self, stream: AnswerStream, first: bytes) -> AsyncIterator[bytes]:
+        """The parts of an answer; a caller that leaves stops what is computed for it."""
+        try:
+            part = first
+            while part:
+                yield part
+                part = await self._queried(stream.read)
+        finally:
+            self._leave(stream)
+
+    def _leave(self, stream: AnswerStream) -> None:
+        # Nothing may be awaited in a task that is being ended.
+        asyncio.get_running_loop().run_in_executor(None, stream.leave)
 
     async def _queried(self, ask: Callable[[], Any]) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self.queries, ask)

@@ -23,6 +23,7 @@ from connectors.service.desk import ServiceDesk
 from connectors.service.refusal import PacketRefused
 
 PACKETS = "/v1/packets"
+STREAMS = "/v1/streams"
 CLIENT = "huiyin.client"
 MOST_BYTES = 10 * 1024 * 1024
 _MOST_WITHOUT_KEY = 64 * 1024
@@ -45,7 +46,7 @@ class Door:
             return
         answer = Answer(send)
         try:
-            if scope["path"] == PACKETS and scope["method"] == "POST":
+            if scope["path"] in (PACKETS, STREAMS) and scope["method"] == "POST":
                 await self._packet(scope, receive, answer)
             else:
                 body = await _bounded(scope, receive, _MOST_WITHOUT_KEY)

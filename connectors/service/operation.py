@@ -9,6 +9,7 @@ from typing import Any
 from connectors.contract import Label
 from connectors.intake.event import STAFF_EVENTS
 from cubes.named_query import PERMISSION
+from cubes.period import COMPARISONS
 
 MOST_RECORDS = 50_000
 MOST_LISTED = 200
@@ -154,7 +155,7 @@ _ALL = (
             "cuts": {"type": "object"},
             "time": _TEXT,
             "period": _TEXT,
-            "compare": {"enum": ["previous", "same_weekday", "year"]},
+            "compare": {"enum": list(COMPARISONS)},
             "fill": {"enum": ["zero"]},
             "totals": {"enum": ["grand", "all"]},
             "order": _NAMES,
@@ -165,6 +166,25 @@ _ALL = (
         },
         ("cube", "measures"),
         {"cube": "cases", "measures": ["complaints"], "by": ["org.l2"], "period": "2026-03"},
+    ),
+    Operation(
+        "query_rows",
+        Label(zh="查询数字背后的明细", en="The rows behind a figure"),
+        ("cube",),
+        False,
+        {
+            "cube": _TEXT,
+            "measures": _NAMES,
+            "columns": _NAMES,
+            "cuts": {"type": "object"},
+            "time": _TEXT,
+            "period": _TEXT,
+            "order": _NAMES,
+            "limit": {"type": "integer", "minimum": 1, "maximum": 10_000},
+            "language": {"enum": ["zh", "en"]},
+        },
+        ("cube", "measures"),
+        {"cube": "cases", "measures": ["overdue_cases"], "order": ["due_on"], "limit": 20},
     ),
     Operation(
         "list_operations",
@@ -204,6 +224,9 @@ _ALL = (
 
 OPERATIONS: Mapping[str, Operation] = {operation.name: operation for operation in _ALL}
 """Every operation by name; the list is closed."""
+
+STREAMED = ("run_named_query", "query_cube")
+"""The operations whose answers can be read in parts."""
 
 PERMISSIONS = tuple(
     dict.fromkeys([*(name for one in _ALL for name in one.permissions), PERMISSION])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,50 +11,53 @@ import duckdb
 
 from connectors.contract import Contract
 from connectors.inbox import ApiClient
+from connectors.service.answer_stream import AnswerStream
 from connectors.service.operation import OPERATIONS
 from connectors.service.packet import Packet, Params
 from connectors.service.pins import SnapshotPins
 from connectors.service.refusal import PacketRefused, field_fault
 from cubes.answer import answer_columns
 from cubes.catalogue import Catalogue
+from cubes.drill_through import drill_through
 from cubes.errors import AnswerTooLarge, AnswerTooSlow, QueryError
 from cubes.label import Label
 from cubes.limits import Limits, within_seconds
 from cubes.named_query import NamedQuery, run_named_query
 from cubes.query import run_query
 from cubes.question import CubeQuery
+from cubes.record_stream import RecordStream, stream_named_records, stream_query
 from cubes.result import CubeResult, plain
+from cubes.result_cache import ResultCache
 from cubes.scope import Scope
+from cubes.snapshot import Snapshot
 
 _LANGUAGES = ("zh", "en")
 _CUBE_KEYS = tuple(OPERATIONS["query_cube"].params)
+_ROW_KEYS = tuple(OPERATIONS["query_rows"].params)
+MOST_STREAMED = 50_000_000
+"""The rows of an answer that is read in parts."""
 
 
 @dataclass(frozen=True)
 class Reader:
-    """What answers questions: the catalogue, the snapshots, the limits of a cube query."""
+    """What answers questions: the catalogue, the snapshots, the limits of a cube's answer, whole
+    and in parts, and the answers kept."""
 
     catalogue: Catalogue
     contracts: Mapping[str, Contract]
     pins: SnapshotPins
     limits: Limits = field(default_factory=Limits)
+    stream_limits: Limits = field(default_factory=lambda: Limits(rows=MOST_STREAMED, seconds=600))
+    cache: ResultCache = field(default_factory=ResultCache)
 
     def named_query(self, packet: Packet, client: ApiClient) -> tuple[Any, str]:
         """The answer of a named query, and the snapshot it is from; raises PacketRefused.
 
         A query the key has no permission for is not known to it.
         """
-        params = Params(packet.params)
-        params.unknown(("query", "params", "language"))
-        name = params.text("query", 200, required=True)
-        given = params.part("params")
-        language = params.one_of("language", _LANGUAGES) or "zh"
-        params.require()
-        named = self.catalogue.queries.get(name or "")
-        if named is None or named.permission not in client.permissions:
-            raise PacketRefused("not_found")
+        named, given, language = self._named_question(packet, client)
         with self.pins.pinned() as snapshot, snapshot.cursor() as cursor:
-            try:
+            with refused("params.params"):
                 result = run_named_query(
                     self.catalogue,
                     cursor,
@@ -65,37 +69,120 @@ class Reader:
                     warehouse=snapshot.warehouse,
                     snapshot=snapshot.tag,
                     limited=True,
+                    cache=self.cache,
                 )
-            except QueryError as error:
-                raise _refused(error, "params.params") from error
             data = {"query": named.query, "label": named.label.text(language)}
             return {**data, **_told(result, snapshot.business_date)}, snapshot.tag
 
     def cube(self, packet: Packet, client: ApiClient) -> tuple[Any, str]:
         """The answer of a cube, and the snapshot it is from; raises PacketRefused."""
-        params = Params(packet.params)
-        params.unknown(_CUBE_KEYS)
-        language = params.one_of("language", _LANGUAGES) or "zh"
-        _cube_shape(params)
-        params.require()
-        mapping = {key: value for key, value in packet.params.items() if key != "language"}
+        mapping, language = _cube_question(packet, _CUBE_KEYS)
         with self.pins.pinned() as snapshot, snapshot.cursor() as cursor:
-            try:
-                with within_seconds(cursor, self.limits.seconds):
-                    result = run_query(
+            with refused("params"), within_seconds(cursor, self.limits.seconds):
+                result = run_query(
+                    self.catalogue,
+                    cursor,
+                    CubeQuery.from_mapping(mapping),
+                    scope=scope_of(client),
+                    business_date=snapshot.business_date,
+                    language=language,
+                    warehouse=snapshot.warehouse,
+                    snapshot=snapshot.tag,
+                    most_rows=self.limits.rows,
+                    cache=self.cache,
+                )
+            return _told(result, snapshot.business_date), snapshot.tag
+
+    def rows(self, packet: Packet, client: ApiClient) -> tuple[Any, str]:
+        """The rows behind figures of a cube, and the snapshot; raises PacketRefused."""
+        mapping, language = _cube_question(packet, _ROW_KEYS)
+        columns = mapping.pop("columns", ())
+        with self.pins.pinned() as snapshot, snapshot.cursor() as cursor:
+            with refused("params"), within_seconds(cursor, self.limits.seconds):
+                result = drill_through(
+                    self.catalogue,
+                    cursor,
+                    CubeQuery.from_mapping(mapping),
+                    columns=columns,
+                    scope=scope_of(client),
+                    business_date=snapshot.business_date,
+                    language=language,
+                    warehouse=snapshot.warehouse,
+                    snapshot=snapshot.tag,
+                    most_rows=self.limits.rows,
+                )
+            return _told(result, snapshot.business_date), snapshot.tag
+
+    def stream(self, packet: Packet, client: ApiClient, media: str) -> AnswerStream:
+        """The answer of a named query or a cube, to be read in parts; raises PacketRefused.
+
+        What is wrong with the question is raised by the first read.
+        """
+        with ExitStack() as held:
+            snapshot = held.enter_context(self.pins.pinned())
+            cursor = held.enter_context(snapshot.cursor())
+            return AnswerStream(
+                media,
+                snapshot.tag,
+                snapshot.business_date.isoformat(),
+                self._records(packet, client, snapshot, cursor),
+                cursor,
+                held.pop_all(),
+            )
+
+    @contextmanager
+    def _records(
+        self,
+        packet: Packet,
+        client: ApiClient,
+        snapshot: Snapshot,
+        cursor: duckdb.DuckDBPyConnection,
+    ) -> Iterator[RecordStream]:
+        scope, day, warehouse = scope_of(client), snapshot.business_date, snapshot.warehouse
+        with ExitStack() as held:
+            if packet.operation == "run_named_query":
+                named, given, language = self._named_question(packet, client)
+                with refused("params.params"):
+                    opened = stream_named_records(
+                        self.catalogue,
+                        cursor,
+                        named.query,
+                        given,
+                        scope=scope,
+                        business_date=day,
+                        language=language,
+                        warehouse=warehouse,
+                    )
+                    stream = held.enter_context(opened)
+            else:
+                mapping, language = _cube_question(packet, _CUBE_KEYS)
+                with refused("params"):
+                    cubed = stream_query(
                         self.catalogue,
                         cursor,
                         CubeQuery.from_mapping(mapping),
-                        scope=scope_of(client),
-                        business_date=snapshot.business_date,
+                        scope=scope,
+                        business_date=day,
                         language=language,
-                        warehouse=snapshot.warehouse,
-                        snapshot=snapshot.tag,
-                        most_rows=self.limits.rows,
+                        warehouse=warehouse,
+                        limits=self.stream_limits,
                     )
-            except QueryError as error:
-                raise _refused(error, "params") from error
-            return _told(result, snapshot.business_date), snapshot.tag
+                    stream = held.enter_context(cubed)
+            yield stream
+
+    def _named_question(
+        self, packet: Packet, client: ApiClient
+    ) -> tuple[NamedQuery, Mapping[str, Any], str]:
+        params = Params(packet.params)
+        params.unknown(("query", "params", "language"))
+        name = params.text("query", 200, required=True)
+        given = params.part("params")
+        language = params.one_of("language", _LANGUAGES) or "zh"
+        params.require()
+        named = self.catalogue.queries.get(name or "")
+        if named is None or named.permission not in client.permissions:
+            raise PacketRefused("not_found")
+        return named, given, language
 
     def operations(self, packet: Packet, client: ApiClient) -> tuple[Any, str | None]:
         """What the key may do: operations, named queries with their signatures, streams."""
@@ -198,15 +285,18 @@ def _stream(contract: Contract, name: str, language: str) -> dict[str, Any]:
     }
 
 
-def _cube_shape(params: Params) -> None:
-    """Note values of a kind that no query takes; what they name is checked by the cube."""
+def _cube_question(packet: Packet, keys: Sequence[str]) -> tuple[dict[str, Any], str]:
+    """The mapping of a question to a cube and its language; what it names the cube checks."""
+    params = Params(packet.params)
+    params.unknown(keys)
+    language = params.one_of("language", _LANGUAGES) or "zh"
     params.text("cube", 200, required=True)
     for name in ("time", "period", "compare", "fill", "totals"):
         params.text(name, 200)
     params.integer("limit", 1, 10_000)
     params.flag("keys")
     params.flag("as_was")
-    for name in ("measures", "by", "order"):
+    for name in ("measures", "by", "order", "columns"):
         value = params.data.get(name, [])
         if not isinstance(value, list) or len(value) > 20 or not all(_is_text(v) for v in value):
             params.fault(name, "list", most=20)
@@ -217,21 +307,31 @@ def _cube_shape(params: Params) -> None:
         )
         if not is_fit or len(name) > 200:
             params.fault("cuts", "list", most=200)
+    params.require()
+    mapping = {key: value for key, value in packet.params.items() if key != "language"}
+    return mapping, language
 
 
 def _is_text(value: Any) -> bool:
     return isinstance(value, str) and len(value) <= 200
 
 
-def _refused(error: QueryError, field: str) -> PacketRefused:
-    if isinstance(error, AnswerTooSlow):
-        return PacketRefused("answer_too_slow")
-    if isinstance(error, AnswerTooLarge):
-        return PacketRefused("answer_too_large")
-    if isinstance(error.__cause__, duckdb.Error) or " the table " in str(error):
+@contextmanager
+def refused(field: str) -> Iterator[None]:
+    """Turn what a query refuses into the refusal of the packet; `field` is where it was asked."""
+    try:
+        yield
+    except AnswerTooSlow as error:
+        raise PacketRefused("answer_too_slow") from error
+    except AnswerTooLarge as error:
+        raise PacketRefused("answer_too_large") from error
+    except QueryError as error:
         # The engine's own words name tables and columns, which no client is told.
-        return PacketRefused("invalid", faults=[field_fault(field, "unanswerable")])
-    return PacketRefused("invalid", faults=[field_fault(field, "query", said=str(error))])
+        if isinstance(error.__cause__, duckdb.Error) or " the table " in str(error):
+            raise PacketRefused("invalid", faults=[field_fault(field, "unanswerable")]) from error
+        raise PacketRefused(
+            "invalid", faults=[field_fault(field, "query", said=str(error))]
+        ) from error
 
 
 def _told(result: CubeResult, business_date: Any) -> dict[str, Any]:

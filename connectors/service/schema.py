@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from connectors.service.operation import OPERATIONS
+from connectors.service.answer_stream import ARROW, CSV
+from connectors.service.operation import OPERATIONS, STREAMED
 from connectors.service.refusal import load_codes
 
 _BOTH = {
@@ -15,7 +17,7 @@ _BOTH = {
 _SENT_AT = "2026-03-31T09:00:00+08:00"
 
 
-def packet_operation() -> dict[str, Any]:
+def packet_operation(names: Sequence[str] = tuple(OPERATIONS)) -> dict[str, Any]:
     """The request of POST /v1/packets: one schema and one example for each operation."""
     return {
         "security": [{"key": []}],
@@ -32,7 +34,7 @@ def packet_operation() -> dict[str, Any]:
             "required": True,
             "content": {
                 "application/json": {
-                    "schema": {"oneOf": [_packet(name) for name in OPERATIONS]},
+                    "schema": {"oneOf": [_packet(name) for name in names]},
                     "examples": {
                         name: {
                             "summary": f"{operation.label.zh} {operation.label.en}",
@@ -44,10 +46,44 @@ def packet_operation() -> dict[str, Any]:
                             },
                         }
                         for name, operation in OPERATIONS.items()
+                        if name in names
                     },
                 }
             },
         },
+    }
+
+
+def stream_operation() -> dict[str, Any]:
+    """The request of POST /v1/streams: a packet that queries, and the form of its answer."""
+    told = packet_operation(STREAMED)
+    accept = {
+        "name": "Accept",
+        "in": "header",
+        "required": False,
+        "description": f"{ARROW} (an Arrow IPC stream, also where nothing is said) or {CSV}.",
+        "schema": {"type": "string"},
+    }
+    return {**told, "parameters": [*told["parameters"], accept]}
+
+
+def stream_responses() -> dict[int | str, dict[str, Any]]:
+    """The answers of a stream: its parts, or a refusal as of a packet.
+
+    A stream that fails after it began ends without its last chunk.
+    """
+    refusals = {status: told for status, told in packet_responses().items() if status != 200}
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    return {
+        200: {
+            "description": "The rows, without totals, in parts.",
+            "headers": {
+                name: {"schema": {"type": "string"}}
+                for name in ("x-huiyin-snapshot", "x-huiyin-business-date")
+            },
+            "content": {ARROW: binary, CSV: binary},
+        },
+        **refusals,
     }
 
 

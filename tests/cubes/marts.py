@@ -140,6 +140,7 @@ CASES = [
 
 
 def _cases(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute("create table build as select 'Asia/Shanghai' as zone")
     connection.execute(
         "create table fct_case (case_key varchar, source varchar, case_no varchar, "
         "org_unit_id varchar, holder_unit_id varchar, customer_id varchar, reporter_key varchar, "

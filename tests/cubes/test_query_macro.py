@@ -37,7 +37,7 @@ def copied(
     folder = tmp_path_factory.mktemp("macros")
     with duckdb.connect(str(folder / "warehouse.duckdb")) as connection:
         make_marts(connection)
-        create_macros(catalogue, connection, business_date=BUSINESS_DATE)
+        create_macros(catalogue, connection, business_date=BUSINESS_DATE, zone="Asia/Shanghai")
     shutil.copy(folder / "warehouse.duckdb", folder / "elsewhere.duckdb")
     with duckdb.connect(str(folder / "elsewhere.duckdb"), read_only=True) as connection:
         yield connection
