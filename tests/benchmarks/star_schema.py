@@ -299,7 +299,7 @@ def make_star(connection: duckdb.DuckDBPyConnection, rows: int) -> None:
 
 @contextmanager
 def star(rows: int, file: Path | None) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection to the data in `file`, made if it is not there; without it in a temporary one."""
+    """A connection to the data in `file`, made if it is not there; without one it is temporary."""
     with tempfile.TemporaryDirectory(prefix="star") as folder:
         path = file or Path(folder) / "star.duckdb"
         is_new = not path.exists()
