@@ -185,7 +185,11 @@ def ours(connection: duckdb.DuckDBPyConnection, question: Question) -> Any:
 
 def by_boring(connection: duckdb.DuckDBPyConnection, question: Question) -> Any:
     """The boring semantic layer's answer."""
-    asked = {"measures": (question.measure,), "by": question.by, **question.boring}
+    asked: dict[str, Any] = {
+        "measures": (question.measure,),
+        "by": question.by,
+        **question.boring,
+    }
     model = asked.get("model", question.cube)
     if model == "then":
         peer = boring(connection, "answers", "sale")
@@ -228,8 +232,12 @@ def _as_was(connection: duckdb.DuckDBPyConnection, asked: Mapping[str, Any]) -> 
 def by_metricflow(connection: duckdb.DuckDBPyConnection, question: Question) -> Any:
     """MetricFlow's answer."""
     peer = metricflow("answers", question.cube)
-    asked = {"measures": (question.measure,), "by": question.by, "member": question.member}
-    asked |= question.metricflow
+    asked: dict[str, Any] = {
+        "measures": (question.measure,),
+        "by": question.by,
+        "member": question.member,
+        **question.metricflow,
+    }
     sql = peer.sql(asked["measures"], asked["by"], question.cuts)
     names = [peer.column(name) for name in asked["by"]]
     return _read(connection, sql, names, list(asked["measures"]), asked["member"])

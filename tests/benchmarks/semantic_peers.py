@@ -26,7 +26,10 @@ Cuts = Sequence[tuple[str, CutValues]]
 class Peer(Protocol):
     """What is asked of a peer."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """The name of its package."""
+        ...
 
     def sql(
         self, measures: Sequence[str], by: Sequence[str] = (), cuts: Cuts = (), order: str = ""

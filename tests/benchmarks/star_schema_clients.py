@@ -209,9 +209,10 @@ def main() -> None:
     aggregates = arguments.aggregates
     if arguments.publish:
         os.nice(10)
+        work, published = arguments.publish
         setting = Setting.chosen(aggregates=aggregates)
         for number in range(1, arguments.publishes + 1):
-            publish_again(setting, *arguments.publish, number)
+            publish_again(setting, work, published, number)
         return
     measure(
         arguments.rows,

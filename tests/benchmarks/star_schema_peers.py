@@ -100,7 +100,11 @@ def measure(rows: int, file: Path | None, runs: int) -> None:
         cubes = Cubes.over(connection)
         cached = median_ms(lambda: [cubes.compiled(pair.query) for pair in PAIRS], runs)
         print(f"our 13 texts from the cache: {cached / len(PAIRS):.4f} ms each")
-        for peer in (boring(connection, "star", "lineorder"), metricflow("star", "line")):
+        peers: tuple[Peer, ...] = (
+            boring(connection, "star", "lineorder"),
+            metricflow("star", "line"),
+        )
+        for peer in peers:
             print_peer(cubes, peer, runs)
     print_answers()
 
