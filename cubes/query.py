@@ -62,14 +62,17 @@ def run_query(
         return kept
     try:
         warehouse = warehouse or read_warehouse(connection)
-        statement, cursor = _execute(
+        statement = _compiled(
             catalogue, connection, query, scope, business_date, language, warehouse, aggregates
         )
+        cursor = connection.execute(statement.sql, dict(statement.parameters))
         types = {item[0]: str(item[1]) for item in cursor.description or ()}
         records = fetch(cursor, most_rows)
         result = _result(
             connection, warehouse, statement, list(types), types, records, language, snapshot
         )
+        if not _proves_members(query, result):
+            check_members(catalogue, connection, warehouse, query, scope, language)
     except duckdb.Error as error:
         raise refused_query(query, error) from error
     if cache is not None and snapshot is not None:
@@ -104,12 +107,16 @@ def execute_query(
     Totals are among the records. Raises QueryError as `run_query` does.
     """
     try:
-        return _execute(catalogue, connection, query, scope, business_date, language, warehouse)
+        statement = _compiled(
+            catalogue, connection, query, scope, business_date, language, warehouse
+        )
+        check_members(catalogue, connection, warehouse, query, scope, language)
+        return statement, connection.execute(statement.sql, dict(statement.parameters))
     except duckdb.Error as error:
         raise refused_query(query, error) from error
 
 
-def _execute(
+def _compiled(
     catalogue: Catalogue,
     connection: Connection,
     query: CubeQuery,
@@ -118,10 +125,10 @@ def _execute(
     language: str,
     warehouse: Warehouse,
     aggregates: bool = True,
-) -> tuple[Statement, Connection]:
+) -> Statement:
     check_fact(catalogue, warehouse, query)
     calendar = read_query_calendar(connection, warehouse, query, business_date)
-    statement = compile_query(
+    return compile_query(
         catalogue,
         warehouse,
         query,
@@ -131,8 +138,15 @@ def _execute(
         calendar=calendar,
         aggregates=aggregates,
     )
-    check_members(catalogue, connection, warehouse, query, scope, language)
-    return statement, connection.execute(statement.sql, dict(statement.parameters))
+
+
+def _proves_members(query: CubeQuery, result: CubeResult) -> bool:
+    """Whether the answer itself shows that every member of its cuts exists.
+
+    A row of a group is a row of the fact that met every cut; one of several members may still be
+    unknown.
+    """
+    return bool(query.by and result.rows) and all(len(values) == 1 for _, values in query.cuts)
 
 
 def fetch(cursor: Connection, most_rows: int | None) -> list[tuple[Any, ...]]:
