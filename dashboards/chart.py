@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cubes.catalogue import Catalogue
 from cubes.label import Language
-from dashboards.dataset import Dataset, status_id, status_metric
+from cubes.named_query import NamedQuery
+from dashboards.dataset import Dataset, Metric, status_id, status_metric
 from dashboards.declaration import Chart
-from dashboards.identity import asset_id
+from dashboards.identity import asset_id, slug_of
+from dashboards.period_text import period_text
 
 COLOURS = "huiyin"
 """The palette declared in Superset's configuration."""
-
-MEASURE_COLOURS = ("#0f5e6e", "#d98324", "#5a8fb8", "#7a9e3e")
 
 GRAINS = {"day": "P1D", "week": "P1W", "month": "P1M", "quarter": "P3M", "year": "P1Y"}
 _GRAIN_FORMATS = {
@@ -30,9 +31,19 @@ _VIZ = {
     "pie": "pie",
     "pivot": "pivot_table_v2",
     "table": "table",
+    "detail": "table",
     "status": "table",
 }
 NO_FILTER = "No filter"
+OFFSETS: Mapping[str, str] = {"previous": "inherit", "same_weekday": "1 week ago"}
+"""How far back a comparison looks, as Superset calls it; `inherit` is a period of equal length."""
+
+PAGE_LENGTH = 50  # rows of a detail shown at a time; no more than these need no pages
+
+_MISSED = "#b3261e"
+_TARGET = {"zh": "目标 {}", "en": "Target {}"}
+_MOMENT, _DATE = "%Y-%m-%d %H:%M", "%Y-%m-%d"
+_DATES = {"day": _DATE, "week": _DATE, "month": "%Y-%m", "quarter": "%Y-%m", "year": "%Y"}
 
 _COMPARED = {
     "zh": {"Previous value": "上期", "Delta": "变化", "Percent change": "变化率"},
@@ -44,8 +55,9 @@ _COMPARED = {
 class DrawnChart:
     """A chart of one dashboard in one language, its names resolved; `dataset` is None for status.
 
-    `by` and `across` are columns of the dataset, `time` the date the period applies to, `grain`
-    the grain of the horizontal axis if that is a time.
+    `by`, `across` and `fields` are columns of the dataset, `time` the date the period applies to,
+    `grain` the grain of the horizontal axis if that is a time. `cuts` are the members people read
+    by column.
     """
 
     id: str
@@ -55,6 +67,8 @@ class DrawnChart:
     dataset: Dataset | None
     by: tuple[str, ...]
     across: tuple[str, ...]
+    fields: tuple[str, ...]
+    cuts: Mapping[str, tuple[str, ...]]
     time: str | None
     grain: str | None
 
@@ -73,7 +87,35 @@ class DrawnChart:
         """Metrics of its dataset."""
         if self.dataset is None:
             return (status_metric(self.language),)
-        return self.declared.measures
+        return tuple(self.metric_of(measure).name for measure in self.declared.measures)
+
+    def metric_of(self, measure: str) -> Metric:
+        """The metric that shows one of its measures."""
+        assert self.dataset is not None
+        return self.dataset.metric_of(measure, self.declared.durations)
+
+    @property
+    def order(self) -> str:
+        """The metric it is sorted by, largest first."""
+        order = self.declared.order
+        return self.metrics[0] if order is None else self.metric_of(order).name
+
+    @property
+    def offsets(self) -> tuple[str, ...]:
+        """How far back its comparison looks; empty without one."""
+        compare = self.declared.compare
+        return () if compare is None else (OFFSETS[compare],)
+
+    @property
+    def viz_type(self) -> str:
+        """The kind of chart in Superset."""
+        viz = self.declared.viz
+        return "big_number_total" if viz == "number" and not self.offsets else _VIZ[viz]
+
+    @property
+    def period(self) -> str:
+        """The period it keeps, whatever the dashboard's is."""
+        return NO_FILTER if self.declared.period is None else period_text(self.declared.period)
 
     def asset(self) -> dict[str, Any]:
         """The chart's YAML as Superset imports it."""
@@ -83,7 +125,7 @@ class DrawnChart:
             "description": description.text(self.language) if description else None,
             "certified_by": None,
             "certification_details": None,
-            "viz_type": _VIZ[self.declared.viz],
+            "viz_type": self.viz_type,
             "params": {**self._common(), **_PARAMETERS[self.declared.viz](self)},
             "query_context": json.dumps(self.query_context(), ensure_ascii=False),
             "cache_timeout": None,
@@ -94,16 +136,22 @@ class DrawnChart:
 
     def _common(self) -> dict[str, Any]:
         return {
-            "viz_type": _VIZ[self.declared.viz],
-            "adhoc_filters": [] if self.time is None else [_period(self.time)],
+            "viz_type": self.viz_type,
+            "adhoc_filters": [*self._period_filters(), *self._cut_filters()],
             "extra_form_data": {},
             "row_limit": self.declared.limit,
             "color_scheme": COLOURS,
         }
 
-    def query_context(self, time_range: str = NO_FILTER) -> dict[str, Any]:
-        """The query the chart asks the server, in a period; the datasource is set by the import."""
-        columns: list[Any] = [*self.by, *self.across]
+    def _period_filters(self) -> list[dict[str, Any]]:
+        return [] if self.time is None else [_where(self.time, "TEMPORAL_RANGE", self.period)]
+
+    def _cut_filters(self) -> list[dict[str, Any]]:
+        return [_where(column, "IN", list(members)) for column, members in self.cuts.items()]
+
+    def query_context(self) -> dict[str, Any]:
+        """The query the chart asks the server; the datasource is set by the import."""
+        columns: list[Any] = [*self.by, *self.across, *self.fields]
         if self.grain is not None:
             columns[0] = {
                 "timeGrain": GRAINS[self.grain],
@@ -112,18 +160,23 @@ class DrawnChart:
                 "label": self.by[0],
                 "expressionType": "SQL",
             }
+        filters: list[dict[str, Any]] = [
+            {"col": column, "op": "IN", "val": list(members)}
+            for column, members in self.cuts.items()
+        ]
+        if self.time is not None:
+            filters.insert(0, {"col": self.time, "op": "TEMPORAL_RANGE", "val": self.period})
+        is_detail = self.declared.viz == "detail"
         query: dict[str, Any] = {
-            "filters": []
-            if self.time is None
-            else [{"col": self.time, "op": "TEMPORAL_RANGE", "val": time_range}],
+            "filters": filters,
             "extras": {"having": "", "where": ""}
             if self.grain is None
             else {"having": "", "where": "", "time_grain_sqla": GRAINS[self.grain]},
             "columns": columns,
-            "metrics": list(self.metrics),
-            "orderby": [[self.declared.order or self.metrics[0], False]],
+            "metrics": None if is_detail else list(self.metrics),
+            "orderby": self.row_order() if is_detail else [[self.order, False]],
             "row_limit": self.declared.limit,
-            "time_range": time_range,
+            "time_range": self.period,
             "annotation_layers": [],
             "applied_time_extras": {},
             "series_limit": 0,
@@ -131,7 +184,7 @@ class DrawnChart:
             "url_params": {},
             "custom_params": {},
             "custom_form_data": {},
-            "time_offsets": ["inherit"] if self.declared.compare else [],
+            "time_offsets": list(self.offsets),
         }
         return {
             "datasource": {"id": 0, "type": "table"},
@@ -142,10 +195,26 @@ class DrawnChart:
             "result_type": "full",
         }
 
-    def format_of(self, measure: str) -> str:
-        """The d3 format of one of its measures."""
+    def row_order(self) -> list[list[Any]]:
+        """The columns a detail is sorted by, each with whether it ascends."""
         assert self.dataset is not None
-        return self.dataset.format_of(measure)
+        if self.declared.order is None:
+            return []
+        column = self.dataset.field_column(self.declared.order.removeprefix("-"))
+        assert column is not None
+        return [[column.name, not self.declared.order.startswith("-")]]
+
+    def format_of(self, metric: str) -> str:
+        """The d3 format of one of its metrics."""
+        assert self.dataset is not None
+        return self.dataset.offered[metric].d3format
+
+    def targets(self) -> Iterator[tuple[str, float, bool]]:
+        """Its targets: the metric, the level, and whether less than it is a miss."""
+        assert self.dataset is not None
+        for measure, level in self.declared.targets.items():
+            is_low_bad = self.dataset.cube.measures[measure].good != "lower"
+            yield self.metric_of(measure).name, level, is_low_bad
 
 
 def chart_id(slug: str, name: str) -> str:
@@ -153,29 +222,31 @@ def chart_id(slug: str, name: str) -> str:
     return asset_id("chart", f"{slug}/{name}")
 
 
-def _period(column: str) -> dict[str, Any]:
+def _where(column: str, operator: str, value: Any) -> dict[str, Any]:
     return {
         "clause": "WHERE",
-        "comparator": NO_FILTER,
+        "comparator": value,
         "expressionType": "SIMPLE",
-        "operator": "TEMPORAL_RANGE",
+        "operator": operator,
         "subject": column,
     }
 
 
 def _number(chart: DrawnChart) -> dict[str, Any]:
     assert chart.dataset is not None
-    measure = chart.dataset.cube.measures[chart.metrics[0]]
+    measure = chart.dataset.cube.measures[chart.declared.measures[0]]
     shown = {
         column: {"displayTypeIcon": False, "customColumnName": text, "visible": True}
         for column, text in _COMPARED[chart.language].items()
     }
-    # The change of a share is told in points; a percentage of a percentage misleads.
-    shown["Percent change"]["visible"] = measure.shown_as != "percent"
+    # The change of a share is told in points, as a percentage of a percentage misleads; that of
+    # everything else in percent, and a card has no room for both.
+    is_share = measure.shown_as == "percent"
+    shown["Delta"]["visible"], shown["Percent change"]["visible"] = is_share, not is_share
     return {
         "column_config": shown,
         "metric": chart.metrics[0],
-        "time_compare": "inherit",
+        "time_compare": next(iter(chart.offsets), None),
         "comparison_type": "values",
         "y_axis_format": chart.format_of(chart.metrics[0]),
         "percentDifferenceFormat": "+.1%",
@@ -188,7 +259,9 @@ def _number(chart: DrawnChart) -> dict[str, Any]:
 
 
 def _series(chart: DrawnChart) -> dict[str, Any]:
+    assert chart.dataset is not None
     first = chart.metrics[0]
+    measures = [chart.dataset.cube.measures[name] for name in chart.declared.measures]
     found: dict[str, Any] = {
         "x_axis": chart.by[0],
         "groupby": [*chart.by[1:], *chart.across],
@@ -210,7 +283,7 @@ def _series(chart: DrawnChart) -> dict[str, Any]:
         "sort_series_type": "sum",
         "stack": "Stack" if chart.declared.stacked else None,
     }
-    if chart.dataset is not None and chart.dataset.cube.measures[first].shown_as == "percent":
+    if all(measure.shown_as == "percent" for measure in measures):
         found["truncateYAxis"] = True
         found["y_axis_bounds"] = [0, 1]
     if chart.grain is not None:
@@ -220,7 +293,10 @@ def _series(chart: DrawnChart) -> dict[str, Any]:
         found["tooltipTimeFormat"] = formats.get(chart.grain, "smart_date")
     else:
         found["xAxisForceCategorical"] = True
-        found["x_axis_sort"] = chart.declared.order or first
+        found["xAxisLabelInterval"] = "0"
+        # Where several series stand at one place, Superset sorts by a name for their sum.
+        is_single = len(chart.metrics) == 1 and not chart.across
+        found["x_axis_sort"] = chart.order if is_single else "sum"
         found["x_axis_sort_asc"] = False
     return found
 
@@ -232,7 +308,36 @@ def _line(chart: DrawnChart) -> dict[str, Any]:
         "markerEnabled": True,
         "markerSize": 5,
         "opacity": 0.2,
+        "annotation_layers": _levels(chart),
+        "time_compare": list(chart.offsets),
+        "comparison_type": "values",
     }
+
+
+def _levels(chart: DrawnChart) -> list[dict[str, Any]]:
+    """A dashed line at each target."""
+    found = []
+    for metric, level, _ in chart.targets():
+        is_share = chart.format_of(metric).endswith("%")
+        written = f"{level:.0%}" if is_share else f"{level:,g}"
+        found.append(
+            {
+                "name": _TARGET[chart.language].format(written),
+                "annotationType": "FORMULA",
+                "sourceType": "",
+                "value": str(level),
+                "color": _MISSED,
+                "style": "dashed",
+                "width": 1,
+                "opacity": "",
+                "show": True,
+                "showLabel": False,
+                "showMarkers": False,
+                "hideLine": False,
+                "overrides": {"time_range": None},
+            }
+        )
+    return found
 
 
 def _columns(chart: DrawnChart) -> dict[str, Any]:
@@ -274,7 +379,7 @@ def _pie(chart: DrawnChart) -> dict[str, Any]:
 def _pivot(chart: DrawnChart) -> dict[str, Any]:
     # The browser adds totals up, which is right for one additive measure only.
     assert chart.dataset is not None
-    measures = [chart.dataset.cube.measures[name] for name in chart.metrics]
+    measures = [chart.dataset.cube.measures[name] for name in chart.declared.measures]
     adds_up = len(measures) == 1 and measures[0].is_additive
     return {
         "groupbyRows": list(chart.by),
@@ -291,7 +396,18 @@ def _pivot(chart: DrawnChart) -> dict[str, Any]:
         "colOrder": "value_z_to_a",
         "series_limit_metric": None,
         "order_desc": True,
-        "date_format": "smart_date",
+        "date_format": "smart_date" if chart.grain is None else _DATES[chart.grain],
+        **_grain_of(chart),
+    }
+
+
+def _grain_of(chart: DrawnChart) -> dict[str, Any]:
+    """By what the first dimension of a table is truncated, if it is a time."""
+    if chart.grain is None:
+        return {"temporal_columns_lookup": {}}
+    return {
+        "time_grain_sqla": GRAINS[chart.grain],
+        "temporal_columns_lookup": {chart.by[0]: True},
     }
 
 
@@ -301,17 +417,58 @@ def _table(chart: DrawnChart) -> dict[str, Any]:
         "groupby": list(chart.by),
         "metrics": list(chart.metrics),
         "percent_metrics": [],
-        "timeseries_limit_metric": chart.declared.order or chart.metrics[0],
+        "timeseries_limit_metric": chart.order,
         "order_desc": True,
         # Asked of the database without the dimensions, so that ratios are right too.
         "show_totals": chart.declared.totals,
-        "table_timestamp_format": "%Y-%m-%d",
+        "table_timestamp_format": _DATE if chart.grain is None else _DATES[chart.grain],
         "show_cell_bars": True,
         "color_pn": False,
         "include_search": False,
         "page_length": 0,
+        "column_config": dict(_column_formats(chart)),
+        "conditional_formatting": [
+            {
+                "column": metric,
+                "operator": "<" if is_low_bad else ">",
+                "targetValue": level,
+                "colorScheme": _MISSED,
+            }
+            for metric, level, is_low_bad in chart.targets()
+        ],
+        **_grain_of(chart),
+    }
+
+
+def _column_formats(chart: DrawnChart) -> Iterator[tuple[str, dict[str, Any]]]:
+    """How each metric of a table is written; bars compare amounts only, rates and times not."""
+    assert chart.dataset is not None
+    for measure in chart.declared.measures:
+        metric = chart.metric_of(measure)
+        is_amount = chart.dataset.cube.measures[measure].shown_as in ("integer", "money")
+        yield metric.name, {"d3NumberFormat": metric.d3format, "showCellBars": is_amount}
+
+
+def _detail(chart: DrawnChart) -> dict[str, Any]:
+    assert chart.dataset is not None
+    kinds = {column.name: column.kind for column in chart.dataset.columns}
+    formats = {"time": _DATE, "instant": _MOMENT}
+    has_pages = chart.declared.limit > PAGE_LENGTH
+    return {
+        "query_mode": "raw",
+        "all_columns": list(chart.fields),
+        "order_by_cols": [json.dumps(item) for item in chart.row_order()],
+        # The server counts and searches all rows, so the limit cuts nothing off unseen.
+        "server_pagination": has_pages,
+        "server_page_length": PAGE_LENGTH,
+        "include_search": has_pages,
+        "page_length": 0,
+        "table_timestamp_format": _MOMENT,
+        "show_cell_bars": False,
         "column_config": {
-            name: {"d3NumberFormat": chart.format_of(name)} for name in chart.metrics
+            name: {"d3TimeFormat": formats[kinds[name]]}
+            for name in chart.fields
+            if kinds.get(name) in formats
         },
         "temporal_columns_lookup": {},
     }
@@ -337,8 +494,39 @@ _PARAMETERS = {
     "pie": _pie,
     "pivot": _pivot,
     "table": _table,
+    "detail": _detail,
     "status": _status,
 }
+
+
+def resolved(chart: Chart, catalogue: Catalogue) -> Chart:
+    """The chart with what its query gives where the chart itself says nothing.
+
+    A cut that waits for a parameter is left to the dashboard's filters.
+    """
+    query = None if chart.query is None else catalogue.queries.get(chart.query)
+    if query is None:
+        return chart
+    cuts = {name: _members(found) for name, found in query.cuts.items() if "{" not in str(found)}
+    return chart.model_copy(
+        update={
+            "cube": chart.cube or query.cube,
+            "measures": chart.measures or query.measures,
+            "by": chart.by or (() if chart.viz == "number" else query.by),
+            "time": chart.time or query.time or ("none" if query.period is None else None),
+            "compare": chart.compare or _comparison(chart, query),
+            "cuts": {**cuts, **chart.cuts},
+        }
+    )
+
+
+def _comparison(chart: Chart, query: NamedQuery) -> Any:
+    known = chart.viz == "number" and query.compare in OFFSETS
+    return query.compare if known else None
+
+
+def _members(found: Any) -> tuple[str, ...]:
+    return tuple(map(str, found)) if isinstance(found, list | tuple) else (str(found),)
 
 
 def draw(
@@ -348,27 +536,53 @@ def draw(
     language: Language,
     datasets: Mapping[str, Dataset],
 ) -> DrawnChart:
-    """Resolve a chart's names; names the declaration check refuses must not come here.
+    """Resolve the names of a resolved chart; those the check refuses must not come here.
 
     An organisation level that this operator does not have is replaced by the unit itself.
     """
-    slug_ = slug if language == "zh" else f"{slug}-en"
     dataset = None if declared.cube is None else datasets[declared.cube]
-    by = _resolve(dataset, declared.by)
     time = None
     if dataset is not None and declared.time != "none":
         time = dataset.time_column(declared.time or dataset.cube.default_time)
     return DrawnChart(
-        id=chart_id(slug_, name),
+        id=chart_id(slug_of(slug, language), name),
         name=name,
         declared=declared,
         language=language,
         dataset=dataset,
-        by=by,
+        by=_resolve(dataset, declared.by),
         across=_resolve(dataset, declared.across),
+        fields=tuple(_fields(dataset, declared.fields, slug_of(slug, language))),
+        cuts={} if dataset is None else _cuts(dataset, declared.cuts),
         time=time,
         grain=_grain(dataset, declared.by),
     )
+
+
+def _fields(dataset: Dataset | None, names: Sequence[str], slug: str) -> Iterator[str]:
+    """The columns of a detail; the link to a page stands behind the detail it is of.
+
+    The page itself needs no link to itself.
+    """
+    if dataset is None:
+        return
+    for name in names:
+        column = dataset.field_column(name)
+        if column is not None:
+            yield column.name
+        if name in dataset.links and dataset.pages[name].slug != slug:
+            yield dataset.links[name]
+
+
+def _cuts(dataset: Dataset, cuts: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """Members by column, in the words the view shows for their codes."""
+    found = {}
+    for name, codes in cuts.items():
+        column = dataset.member_column(name)
+        assert column is not None
+        labels = dataset.labels_of(name)
+        found[column.name] = tuple(labels[code] for code in codes)
+    return found
 
 
 def _resolve(dataset: Dataset | None, names: Sequence[str]) -> tuple[str, ...]:
