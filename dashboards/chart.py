@@ -11,7 +11,7 @@ from cubes.catalogue import Catalogue
 from cubes.label import Language
 from cubes.named_query import NamedQuery
 from dashboards.dataset import Dataset, Metric, status_id, status_metric
-from dashboards.declaration import Chart
+from dashboards.declaration import MOST_ROWS, Chart
 from dashboards.identity import asset_id, slug_of
 from dashboards.period_text import period_text
 
@@ -38,10 +38,14 @@ NO_FILTER = "No filter"
 OFFSETS: Mapping[str, str] = {"previous": "inherit", "same_weekday": "1 week ago"}
 """How far back a comparison looks, as Superset calls it; `inherit` is a period of equal length."""
 
+_USUAL_ROWS = 1000
 PAGE_LENGTH = 50  # rows of a detail shown at a time; no more than these need no pages
 
 _MISSED = "#b3261e"
-_TARGET = {"zh": "目标 {}", "en": "Target {}"}
+_TARGET: Mapping[Language, Mapping[bool, str]] = {
+    "zh": {True: "目标不低于 {}", False: "目标不高于 {}"},
+    "en": {True: "target: at least {}", False: "target: at most {}"},
+}
 _MOMENT, _DATE = "%Y-%m-%d %H:%M", "%Y-%m-%d"
 _DATES = {"day": _DATE, "week": _DATE, "month": "%Y-%m", "quarter": "%Y-%m", "year": "%Y"}
 
@@ -107,6 +111,12 @@ class DrawnChart:
         return () if compare is None else (OFFSETS[compare],)
 
     @property
+    def limit(self) -> int:
+        """The rows it asks for at most."""
+        usual = MOST_ROWS if self.declared.viz == "detail" else _USUAL_ROWS
+        return self.declared.limit or usual
+
+    @property
     def viz_type(self) -> str:
         """The kind of chart in Superset."""
         viz = self.declared.viz
@@ -139,7 +149,7 @@ class DrawnChart:
             "viz_type": self.viz_type,
             "adhoc_filters": [*self._period_filters(), *self._cut_filters()],
             "extra_form_data": {},
-            "row_limit": self.declared.limit,
+            "row_limit": self.limit,
             "color_scheme": COLOURS,
         }
 
@@ -175,7 +185,7 @@ class DrawnChart:
             "columns": columns,
             "metrics": None if is_detail else list(self.metrics),
             "orderby": self.row_order() if is_detail else [[self.order, False]],
-            "row_limit": self.declared.limit,
+            "row_limit": self.limit,
             "time_range": self.period,
             "annotation_layers": [],
             "applied_time_extras": {},
@@ -234,19 +244,19 @@ def _where(column: str, operator: str, value: Any) -> dict[str, Any]:
 
 def _number(chart: DrawnChart) -> dict[str, Any]:
     assert chart.dataset is not None
+    if not chart.offsets:
+        return _plain_number(chart)
     measure = chart.dataset.cube.measures[chart.declared.measures[0]]
     shown = {
         column: {"displayTypeIcon": False, "customColumnName": text, "visible": True}
         for column, text in _COMPARED[chart.language].items()
     }
-    # The change of a share is told in points, as a percentage of a percentage misleads; that of
-    # everything else in percent, and a card has no room for both.
-    is_share = measure.shown_as == "percent"
-    shown["Delta"]["visible"], shown["Percent change"]["visible"] = is_share, not is_share
+    # A card has no room for the change in two ways.
+    shown["Delta"]["visible"] = False
     return {
         "column_config": shown,
         "metric": chart.metrics[0],
-        "time_compare": next(iter(chart.offsets), None),
+        "time_compare": chart.offsets[0],
         "comparison_type": "values",
         "y_axis_format": chart.format_of(chart.metrics[0]),
         "percentDifferenceFormat": "+.1%",
@@ -256,6 +266,35 @@ def _number(chart: DrawnChart) -> dict[str, Any]:
         "comparison_color_enabled": measure.good is not None,
         "comparison_color_scheme": "Red" if measure.good == "lower" else "Green",
     }
+
+
+def _plain_number(chart: DrawnChart) -> dict[str, Any]:
+    return {
+        "metric": chart.metrics[0],
+        "y_axis_format": chart.format_of(chart.metrics[0]),
+        "header_font_size": 0.4,
+        "subtitle": ", ".join(_target_text(chart, *found) for found in chart.targets()),
+        "subtitle_font_size": 0.15,
+        "conditional_formatting": _missed(chart),
+    }
+
+
+def _missed(chart: DrawnChart) -> list[dict[str, Any]]:
+    """Colours a figure on the wrong side of its target."""
+    return [
+        {
+            "column": metric,
+            "operator": "<" if is_low_bad else ">",
+            "targetValue": level,
+            "colorScheme": _MISSED,
+        }
+        for metric, level, is_low_bad in chart.targets()
+    ]
+
+
+def _target_text(chart: DrawnChart, metric: str, level: float, is_low_bad: bool) -> str:
+    written = f"{level:.0%}" if chart.format_of(metric).endswith("%") else f"{level:,g}"
+    return _TARGET[chart.language][is_low_bad].format(written)
 
 
 def _series(chart: DrawnChart) -> dict[str, Any]:
@@ -317,12 +356,10 @@ def _line(chart: DrawnChart) -> dict[str, Any]:
 def _levels(chart: DrawnChart) -> list[dict[str, Any]]:
     """A dashed line at each target."""
     found = []
-    for metric, level, _ in chart.targets():
-        is_share = chart.format_of(metric).endswith("%")
-        written = f"{level:.0%}" if is_share else f"{level:,g}"
+    for metric, level, is_low_bad in chart.targets():
         found.append(
             {
-                "name": _TARGET[chart.language].format(written),
+                "name": _target_text(chart, metric, level, is_low_bad),
                 "annotationType": "FORMULA",
                 "sourceType": "",
                 "value": str(level),
@@ -427,15 +464,7 @@ def _table(chart: DrawnChart) -> dict[str, Any]:
         "include_search": False,
         "page_length": 0,
         "column_config": dict(_column_formats(chart)),
-        "conditional_formatting": [
-            {
-                "column": metric,
-                "operator": "<" if is_low_bad else ">",
-                "targetValue": level,
-                "colorScheme": _MISSED,
-            }
-            for metric, level, is_low_bad in chart.targets()
-        ],
+        "conditional_formatting": _missed(chart),
         **_grain_of(chart),
     }
 
@@ -453,7 +482,7 @@ def _detail(chart: DrawnChart) -> dict[str, Any]:
     assert chart.dataset is not None
     kinds = {column.name: column.kind for column in chart.dataset.columns}
     formats = {"time": _DATE, "instant": _MOMENT}
-    has_pages = chart.declared.limit > PAGE_LENGTH
+    has_pages = chart.limit > PAGE_LENGTH
     return {
         "query_mode": "raw",
         "all_columns": list(chart.fields),

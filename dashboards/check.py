@@ -19,6 +19,8 @@ from dashboards.declaration import Chart, Dashboard
 
 Problem = tuple[Sequence[Any], str]
 
+_NEVER_EMPTY = ("count", "count_distinct", "sum")
+
 
 def require_sound(
     catalogue: Catalogue, warehouse: Warehouse, dashboards: Mapping[str, tuple[Dashboard, Path]]
@@ -34,9 +36,16 @@ def dashboard_faults(
 ) -> list[Fault]:
     """Everything wrong with the dashboards, each at its file and line."""
     faults: list[Fault] = []
-    for dashboard, path in dashboards.values():
+    pages: dict[str, str] = {}
+    for slug, (dashboard, path) in dashboards.items():
         data = read_yaml(path, [])
-        for where, message in _problems(catalogue, warehouse, dashboard):
+        problems = list(_problems(catalogue, warehouse, dashboard))
+        if dashboard.opens is not None:
+            first = pages.setdefault(dashboard.opens, slug)
+            if first != slug:
+                text = f"dashboard '{first}' is already the page of '{dashboard.opens}'"
+                problems.append((("opens",), text))
+        for where, message in problems:
             place = ".".join(str(part) for part in where)
             faults.append(Fault(str(path), line_of(data, where), f"{place}: {message}"))
     return sorted(faults)
@@ -141,6 +150,14 @@ def _content_problems(dataset: Dataset, chart: Chart) -> Iterator[Problem]:
         yield ("cube",), f"cube '{cube.cube}' has no time; say 'time: none'"
     if chart.compare is not None and chart.time == "none":
         yield ("compare",), "without a time there is no previous period"
+    if chart.compare is not None and chart.viz == "number":
+        for number, name in enumerate(chart.measures):
+            if name in cube.measures and cube.measures[name].agg not in _NEVER_EMPTY:
+                yield (
+                    ("measures", number),
+                    f"'{name}' may have no value, which Superset shows as 0 beside the previous "
+                    "period; leave 'compare' out or take a count or a sum",
+                )
     if chart.compare is not None and chart.viz == "line" and not _is_time(cube, chart.by):
         yield ("compare",), "a line beside the previous period runs over a time"
     for name in chart.targets:

@@ -20,6 +20,9 @@ Duration = Literal["seconds", "minutes", "hours"]
 Comparison = Literal["previous", "same_weekday"]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$")]
 
+MOST_ROWS = 10_000
+"""The rows of a chart at most: what a list shows page by page."""
+
 COLUMNS = 12  # width of a row in Superset's grid
 
 
@@ -36,9 +39,9 @@ class Chart(Frozen):
     rows (a backlog is what is open now, whenever it came); `period` gives the chart one of its own.
     `compare` puts the previous period, or that of a week before, beside a number or a line.
 
-    `targets` are levels of measures: a line is drawn there, and cells of a table on the wrong side
-    are coloured. `durations` is the unit times are shown in. `stacked` piles series up, which is
-    right for additive measures only. `order` is a measure to sort by, largest first.
+    `targets` are levels of measures: a line is drawn there, and a number or a cell of a table on
+    the wrong side is coloured. `durations` is the unit times are shown in. `stacked` piles series
+    up, which is right for additive measures only. `order` is a measure to sort by, largest first.
 
     A `detail` chart lists rows: `fields` are dimensions, times (`created`, with its moment
     `created.moment`) and details of the cube, and `order` is one of them, `-` before it for the
@@ -63,7 +66,7 @@ class Chart(Frozen):
     stacked: bool = False
     totals: bool = False
     order: str | None = None
-    limit: Annotated[int, Field(ge=1, le=10_000)] = 1000
+    limit: Annotated[int, Field(ge=1, le=MOST_ROWS)] | None = None
 
     @field_validator("by", "across", "measures", "fields", mode="before")
     @classmethod
@@ -119,8 +122,10 @@ class Chart(Frozen):
             yield "a line beside the previous period shows exactly one measure"
         if self.totals and self.viz not in ("table", "pivot"):
             yield "'totals' belongs to a table or a pivot"
-        if self.targets and self.viz not in ("table", "line"):
-            yield "'targets' belongs to a table or a line"
+        if self.targets and self.viz not in ("number", "table", "line"):
+            yield "'targets' belongs to a number, a table or a line"
+        if self.targets and self.viz == "number" and self.compare:
+            yield "a number has either 'targets' or 'compare'"
 
 
 class TimeFilter(Frozen):

@@ -19,7 +19,7 @@ import pytest
 
 from cubes.label import LANGUAGES
 from dashboards.bundle import pages_of
-from dashboards.chart import DrawnChart, draw, resolved
+from dashboards.chart import NO_FILTER, DrawnChart, draw, resolved
 from dashboards.dataset import datasets
 from dashboards.declaration import load_dashboards
 from pipelines.address import write_addresses
@@ -125,12 +125,19 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     shutil.rmtree(home, ignore_errors=True)
 
 
-def _saved_data(client: Client, chart: dict[str, Any]) -> Any:
-    context = json.loads(chart["query_context"])
+def context_of(chart: dict[str, Any]) -> dict[str, Any]:
+    """The query a chart was saved with, in the period of the dashboard where it follows that."""
+    context: dict[str, Any] = json.loads(chart["query_context"])
     for query in context["queries"]:
-        query["time_range"] = PERIOD
+        if query["time_range"] == NO_FILTER:
+            query["time_range"] = PERIOD
         for found in query["filters"]:
-            found["val"] = PERIOD
-    status, answer = client.data(context)
+            if found["op"] == "TEMPORAL_RANGE" and found["val"] == NO_FILTER:
+                found["val"] = PERIOD
+    return context
+
+
+def _saved_data(client: Client, chart: dict[str, Any]) -> Any:
+    status, answer = client.data(context_of(chart))
     assert status == 200, (chart["slice_name"], answer)
     return answer["result"]
