@@ -13,10 +13,12 @@ from cubes.catalogue import Catalogue
 from cubes.label import LANGUAGES, Language
 from cubes.warehouse import Warehouse
 from dashboards.chart import DrawnChart, draw, resolved
-from dashboards.dataset import STATUS_TABLE, Dataset, Page, datasets, status_asset
+from dashboards.dataset import STATUS_TABLE, Dataset, datasets, status_asset
 from dashboards.declaration import Chart, Dashboard
 from dashboards.identity import DATABASE, asset_id, slug_of
 from dashboards.layout import native_filters, position
+from dashboards.link import Page
+from dashboards.parameters import chart_asset
 from dashboards.superset.look import COLOURS
 
 RULES = "row_rules.yaml"
@@ -99,7 +101,7 @@ def make_bundle(
             }
             localised = slug_of(slug, language)
             for name, chart in charts.items():
-                bundle[f"charts/{localised}_{name}.yaml"] = chart.asset()
+                bundle[f"charts/{localised}_{name}.yaml"] = chart_asset(chart)
             bundle[f"dashboards/{localised}.yaml"] = _dashboard(
                 dashboard, localised, charts, sets, language
             )

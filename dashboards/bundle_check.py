@@ -15,7 +15,8 @@ from cubes.errors import Fault
 from cubes.label import LANGUAGES
 from cubes.view import VIEW_SCHEMA
 from cubes.warehouse import Warehouse
-from dashboards.dataset import STATUS_SCHEMA, STATUS_TABLE, datasets, is_link, status_asset
+from dashboards.dataset import STATUS_SCHEMA, STATUS_TABLE, datasets, status_asset
+from dashboards.link import is_link
 
 if TYPE_CHECKING:
     import duckdb

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,12 +11,13 @@ from cubes.axis import resolve_axis
 from cubes.catalogue import Catalogue
 from cubes.cube import FACT, Cube, Measure
 from cubes.expression import plain_column
-from cubes.label import LANGUAGES, Label, Language, label_text
+from cubes.label import Label, Language, label_text
 from cubes.view import VIEW_SCHEMA, Kind, ViewColumn, view_columns, view_name
 from cubes.view_measure import view_measure_sql
 from cubes.warehouse import Warehouse
 from dashboards.declaration import Duration
-from dashboards.identity import DATABASE, asset_id, filter_id
+from dashboards.identity import DATABASE, asset_id
+from dashboards.link import Page, link_column, link_sql
 
 STATUS_TABLE = "data_status"
 STATUS_SCHEMA = "marts"
@@ -251,52 +251,6 @@ class Dataset:
                 is_filterable=False,
                 expression=link_sql(name, page.slug, self.language),
             )
-
-
-@dataclass(frozen=True)
-class Page:
-    """The dashboard that a detail links to, in the dataset's language."""
-
-    slug: str
-    title: str
-
-
-_OPEN: Mapping[str, str] = {"zh": "查看", "en": "Open"}
-
-_LINKED = re.compile(r"/superset/dashboard/([a-z][a-z0-9-]*)/")
-
-
-def link_column(detail: str) -> str:
-    """The name of the column that links to a detail's page."""
-    return f"{detail}_link"
-
-
-def link_sql(detail: str, slug: str, language: Language) -> str:
-    """A link to a dashboard with the row's detail chosen in its filter, as the SQL of a column.
-
-    The value is written as Superset reads it in an address (rison), then made safe for one.
-    """
-    rison = f"replace(replace(cast({detail} as varchar), '!', '!!'), '''', '!''')"
-    value = f"url_encode({rison})"
-    key = filter_id(detail)
-    before = (
-        f'<a href="/superset/dashboard/{slug}/?native_filters=({key}:(id:{key},'
-        f"extraFormData:(filters:!((col:{detail},op:IN,val:!(%27"
-    )
-    between = "%27)))),filterState:(label:%27"
-    last = "%27,value:!(%27"
-    after = f'%27)),ownState:()))">{_OPEN[language]}</a>'
-    parts = [f"'{before}'", value, f"'{between}'", value, f"'{last}'", value, f"'{after}'"]
-    return f"case when {detail} is not null then concat({', '.join(parts)}) end"
-
-
-def is_link(column: str, expression: str) -> bool:
-    """Whether a column's SQL is nothing but a link to the page of one of its dataset's details."""
-    found = _LINKED.search(expression)
-    detail = column.removesuffix("_link")
-    return found is not None and any(
-        expression == link_sql(detail, found.group(1), language) for language in LANGUAGES
-    )
 
 
 def status_id() -> str:

@@ -13,7 +13,8 @@ import pytest
 from cubes.catalogue import Catalogue, load_catalogue, shipped_folder
 from cubes.label import LANGUAGES
 from cubes.warehouse import Warehouse
-from dashboards.dataset import Dataset, datasets, is_link, link_sql
+from dashboards.dataset import Dataset, datasets
+from dashboards.link import is_link, link_sql
 from tests.dashboards.conftest import ZONE
 from tests.dashboards.metrics import ask_cube_for, ask_view_for, assert_equal
 
