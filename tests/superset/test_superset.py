@@ -25,6 +25,7 @@ from tests.dashboards.metrics import (
     assert_equal,
     plain,
 )
+from tests.journeys.product import Product
 from tests.superset.conftest import FIRST, LAST, PASSWORD, PERIOD, Served, context_of
 from tests.superset.server import Client, serving_portal
 
@@ -533,3 +534,39 @@ def test_a_session_lasts_an_hour_and_is_renewed_by_use(served: Served) -> None:
     assert client.cookie("session") != young, "use renews it"
     client.set_cookie("session", old)
     assert client.call("GET", "/api/v1/me/")[0] == 401
+
+
+KEPT = (
+    "select uuid, slice_name, viz_type, params, query_context from slices",
+    "select uuid, slug, dashboard_title, position_json, json_metadata, css from dashboards",
+    "select uuid, table_name, main_dttm_col from tables",
+    "select t.uuid, c.column_name, c.verbose_name, c.expression from table_columns c "
+    "join tables t on t.id = c.table_id",
+    "select t.uuid, m.metric_name, m.verbose_name, m.expression, m.d3format from sql_metrics m "
+    "join tables t on t.id = m.table_id",
+    "select name, clause, filter_type from row_level_security_filters",
+    "select r.name, p.name, v.name from ab_permission_view_role pr "
+    "join ab_role r on r.id = pr.role_id "
+    "join ab_permission_view pv on pv.id = pr.permission_view_id "
+    "join ab_permission p on p.id = pv.permission_id join ab_view_menu v on v.id = pv.view_menu_id",
+)
+
+
+def test_building_again_changes_nothing_and_brings_back_what_was_bent(served: Served) -> None:
+    path = served.home / "superset" / "metadata.db"
+
+    def kept() -> list[list[tuple[Any, ...]]]:
+        with closing(sqlite3.connect(path, timeout=20)) as metadata:
+            return [sorted(metadata.execute(sql).fetchall(), key=repr) for sql in KEPT]
+
+    before = kept()
+    assert all(before)
+    with closing(sqlite3.connect(path, timeout=20)) as metadata, metadata:
+        metadata.execute("update row_level_security_filters set clause = '1 = 1'")
+        metadata.execute("update slices set params = '{}' where slice_name = '投诉数'")
+        metadata.execute("update sql_metrics set expression = 'count(*)'")
+    assert kept() != before
+    Product(served.home).run("superset", "build")
+    after = kept()
+    for sql, old, new in zip(KEPT, before, after, strict=True):
+        assert new == old, sql
