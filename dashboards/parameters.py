@@ -328,11 +328,11 @@ def _table(chart: DrawnChart) -> dict[str, Any]:
 
 
 def _column_formats(chart: DrawnChart) -> Iterator[tuple[str, dict[str, Any]]]:
-    """How each metric of a table is written; bars compare amounts only, rates and times not."""
+    """How each metric of a table is written; bars compare counts and sums only."""
     assert chart.dataset is not None
     for measure in chart.declared.measures:
         metric = chart.metric_of(measure)
-        is_amount = chart.dataset.cube.measures[measure].shown_as in ("integer", "money")
+        is_amount = chart.dataset.cube.measures[measure].agg in ("count", "count_distinct", "sum")
         yield metric.name, {"d3NumberFormat": metric.d3format, "showCellBars": is_amount}
 
 

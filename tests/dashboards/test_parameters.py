@@ -93,7 +93,7 @@ def test_durations_are_told_in_hours_unless_the_chart_says_otherwise(params: Any
     declared = {"viz": "table", "cube": "cases", "measures": ["cases", "reply_p90"], "by": "kind"}
     found = params(**declared)
     assert found["metrics"] == ["cases", "reply_p90__hours"]
-    # A bar compares amounts; a time or a rate is no amount.
+    # A bar compares counts and sums; a percentile is neither.
     shown = {name: config["showCellBars"] for name, config in found["column_config"].items()}
     assert shown == {"cases": True, "reply_p90__hours": False}
     assert params(durations="seconds", **declared)["metrics"] == ["cases", "reply_p90"]
