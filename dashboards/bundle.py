@@ -12,11 +12,14 @@ import yaml
 from cubes.catalogue import Catalogue
 from cubes.label import LANGUAGES, Language
 from cubes.warehouse import Warehouse
-from dashboards.chart import MEASURE_COLOURS, DrawnChart, draw
+from dashboards.chart import DrawnChart, draw, resolved
 from dashboards.dataset import STATUS_TABLE, Dataset, datasets, status_asset
-from dashboards.declaration import Dashboard
-from dashboards.identity import DATABASE, asset_id
+from dashboards.declaration import Chart, Dashboard
+from dashboards.identity import DATABASE, asset_id, slug_of
 from dashboards.layout import native_filters, position
+from dashboards.link import Page
+from dashboards.parameters import chart_asset
+from dashboards.superset.look import COLOURS
 
 RULES = "row_rules.yaml"
 """The file that holds the row rule of each dataset by its id."""
@@ -28,6 +31,17 @@ _PHONE = """\
   .dashboard-content { overflow-x: auto; }
   .dashboard-content .grid-container { min-width: 880px; }
 }
+"""
+
+_NOTHING, _GREY = "<NULL>", "#a3abb5"  # a member without a name, as Superset writes it
+
+# A search looks through the first column of texts, which is the number of the row.
+_TABLES = """\
+td.dt-is-null { font-size: 0 !important; }
+td.dt-is-null::after { content: "—"; font-size: 12px; }
+.search-select-container, .dt-select-page-size { display: none !important; }
+.superset-legacy-chart-big-number { align-items: center !important; }
+.superset-legacy-chart-big-number .text-container { align-items: center !important; }
 """
 
 # What the data are as of stands as one line, without a heading or a frame.
@@ -74,7 +88,7 @@ def make_bundle(
     }
     rules: dict[str, str] = {}
     for language in LANGUAGES:
-        sets = datasets(catalogue, warehouse, language, zone)
+        sets = datasets(catalogue, warehouse, language, zone, pages_of(dashboards, language))
         for dataset in sets.values():
             path = f"datasets/{DATABASE}/{dataset.view}.yaml"
             bundle[path] = dataset.asset()
@@ -82,17 +96,21 @@ def make_bundle(
         for slug, dashboard in dashboards.items():
             charts = {
                 name: draw(slug, name, chart, language, sets)
-                for name, chart in dashboard.charts.items()
+                for name, chart in _resolved(dashboard, catalogue).items()
                 if chart.cube is None or chart.cube in sets
             }
             localised = slug_of(slug, language)
             for name, chart in charts.items():
-                bundle[f"charts/{localised}_{name}.yaml"] = chart.asset()
+                bundle[f"charts/{localised}_{name}.yaml"] = chart_asset(chart)
             bundle[f"dashboards/{localised}.yaml"] = _dashboard(
                 dashboard, localised, charts, sets, language
             )
     bundle[RULES] = dict(sorted(rules.items()))
     return dict(sorted(bundle.items()))
+
+
+def _resolved(dashboard: Dashboard, catalogue: Catalogue) -> dict[str, Chart]:
+    return {name: resolved(chart, catalogue) for name, chart in dashboard.charts.items()}
 
 
 def row_rule(dataset: Dataset) -> str:
@@ -110,21 +128,33 @@ def row_rule(dataset: Dataset) -> str:
     return whole if column is None else f"{column} in {scope} or {whole}"
 
 
-def slug_of(slug: str, language: Language) -> str:
-    """The address of a dashboard in a language."""
-    return slug if language == "zh" else f"{slug}-{language}"
+def pages_of(dashboards: Mapping[str, Dashboard], language: Language) -> dict[str, Page]:
+    """The dashboards that are pages of a detail, by the detail."""
+    return {
+        dashboard.opens: Page(slug_of(slug, language), dashboard.title.text(language))
+        for slug, dashboard in dashboards.items()
+        if dashboard.opens is not None
+    }
 
 
-def _measure_colours(charts: Mapping[str, DrawnChart]) -> dict[str, str]:
-    """One colour for each measure that stands beside another, the same in all charts."""
-    found: dict[str, str] = {}
+def _label_colours(charts: Mapping[str, DrawnChart]) -> dict[str, str]:
+    """One colour for each measure beside another and each declared member, in all charts.
+
+    Superset deals colours out chart by chart, and may give two members of one chart the same.
+    """
+    found: dict[str, str] = {_NOTHING: _GREY}
     for chart in charts.values():
-        if chart.dataset is None or len(chart.metrics) < 2 or chart.declared.viz == "table":
+        if chart.dataset is None or chart.declared.viz in ("table", "pivot", "detail"):
             continue
-        for number, name in enumerate(chart.metrics):
-            colour = MEASURE_COLOURS[number % len(MEASURE_COLOURS)]
-            for key in (name, chart.dataset.label_of(name)):
-                found.setdefault(key, colour)
+        labels: list[tuple[str, ...]] = []
+        if len(chart.metrics) > 1:
+            labels = [(name, chart.dataset.offered[name].label) for name in chart.metrics]
+        elif chart.declared.viz == "pie" or chart.across:
+            series = chart.declared.across or chart.declared.by
+            labels = [(label,) for label in chart.dataset.labels_of(series[0]).values()]
+        for number, keys in enumerate(labels):
+            for key in keys:
+                found.setdefault(key, COLOURS["colors"][number % len(COLOURS["colors"])])
     return found
 
 
@@ -185,6 +215,7 @@ def _dashboard(
         "dashboard_title": dashboard.title.text(language),
         "description": dashboard.description.text(language),
         "css": _PHONE
+        + _TABLES
         + "".join(
             _STATUS_LINE.format(name=name)
             for name, chart in charts.items()
@@ -200,7 +231,7 @@ def _dashboard(
             "timed_refresh_immune_slices": [],
             "refresh_frequency": 0,
             "color_scheme": "huiyin",
-            "label_colors": _measure_colours(charts),
+            "label_colors": _label_colours(charts),
             "cross_filters_enabled": True,
             "filter_bar_orientation": "HORIZONTAL",
             "default_filters": "{}",

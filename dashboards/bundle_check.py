@@ -16,6 +16,7 @@ from cubes.label import LANGUAGES
 from cubes.view import VIEW_SCHEMA
 from cubes.warehouse import Warehouse
 from dashboards.dataset import STATUS_SCHEMA, STATUS_TABLE, datasets, status_asset
+from dashboards.link import is_link
 
 if TYPE_CHECKING:
     import duckdb
@@ -83,7 +84,10 @@ def view_faults(folder: Path, connection: duckdb.DuckDBPyConnection) -> list[Fau
     for path, data in _read(folder, "datasets", []).items():
         table = f'"{data.get("schema")}"."{data.get("table_name")}"'
         columns = [
-            (("columns", number, "column_name"), f'"{item.get("column_name")}"')
+            (
+                ("columns", number, "column_name"),
+                str(item.get("expression") or f'"{item.get("column_name")}"'),
+            )
             for number, item in enumerate(_rows(data.get("columns")))
         ]
         metrics = [
@@ -160,7 +164,10 @@ def _dataset_problems(
     columns = {str(item["column_name"]) for item in asset["columns"]}
     for number, item in enumerate(_rows(data.get("columns"))):
         column = str(item.get("column_name"))
-        if item.get("expression"):
+        expression = item.get("expression")
+        if expression:
+            if is_link(column, str(expression)):
+                continue
             yield (
                 ("columns", number, "expression"),
                 f"'{column}' is computed by SQL; declare it in the cube",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from cubes.axis import resolve_axis
 from cubes.catalogue import Catalogue
 from cubes.cube import FACT, Cube, Measure
 from cubes.expression import plain_column
@@ -14,7 +15,9 @@ from cubes.label import Label, Language, label_text
 from cubes.view import VIEW_SCHEMA, Kind, ViewColumn, view_columns, view_name
 from cubes.view_measure import view_measure_sql
 from cubes.warehouse import Warehouse
+from dashboards.declaration import Duration
 from dashboards.identity import DATABASE, asset_id
+from dashboards.link import Page, link_column, link_sql
 
 STATUS_TABLE = "data_status"
 STATUS_SCHEMA = "marts"
@@ -24,12 +27,19 @@ _SHOWN: tuple[Kind, ...] = ("member", "time", "instant", "detail")
 _FORMATS = {
     "integer": ",d",
     "decimal": ",.2f",
-    "money": ",.0f",
+    "money": "$,.0f",
     "percent": ".1%",
-    "duration": ",.0f",
+    "duration": ",.1f",
 }
 
-_SECONDS = Label(zh="（秒）", en=" (seconds)")
+DURATIONS: Mapping[Duration, int] = {"seconds": 1, "minutes": 60, "hours": 3600}
+"""What a duration in seconds is divided by for each unit it may be shown in."""
+
+_DURATION_LABELS: Mapping[Duration, Label] = {
+    "seconds": Label(zh="（秒）", en=" (seconds)"),
+    "minutes": Label(zh="（分钟）", en=" (minutes)"),
+    "hours": Label(zh="（小时）", en=" (hours)"),
+}
 
 _STATUS = {
     "zh": (
@@ -44,14 +54,26 @@ _STATUS = {
 
 
 @dataclass(frozen=True)
+class Metric:
+    """A measure as a dataset offers it: durations in each unit, every other measure once."""
+
+    name: str
+    measure: str
+    label: str
+    sql: str
+    d3format: str
+
+
+@dataclass(frozen=True)
 class Dataset:
-    """The view of one cube in one language."""
+    """The view of one cube in one language; `pages` are those its details link to, by detail."""
 
     catalogue: Catalogue
     warehouse: Warehouse
     cube: Cube
     language: Language
     zone: str | None = field(default=None)
+    pages: Mapping[str, Page] = field(default_factory=dict)
 
     @property
     def view(self) -> str:
@@ -102,6 +124,37 @@ class Dataset:
                 return found
         return None
 
+    def labels_of(self, name: str) -> dict[str, str]:
+        """The words for the codes of a dimension whose values the cube declares, else nothing."""
+        axis = resolve_axis(self.catalogue, self.warehouse, self.cube, name, self.language)
+        return {code: label.text(self.language) for code, label in axis.values}
+
+    def field_column(self, name: str) -> ViewColumn | None:
+        """The column of a row's own value: a detail, a time, its moment, or a member.
+
+        `created.moment` is the moment of the time `created` in the operator's zone.
+        """
+        role, _, part = name.partition(".")
+        if role in self.cube.time and part == "moment":
+            day = self.time_column(role)
+            wanted = None if day is None else f"{day.removesuffix('_on')}_at_local"
+            return self._column(wanted, "instant")
+        if role in self.cube.details:
+            return self._column(name, "detail")
+        return self.member_column(name)
+
+    def _column(self, name: str | None, kind: Kind) -> ViewColumn | None:
+        return next((one for one in self.columns if one.name == name and one.kind == kind), None)
+
+    @cached_property
+    def links(self) -> dict[str, str]:
+        """Columns that link to the page of a row's detail, by the detail's column."""
+        return {
+            name: link_column(name)
+            for name in self.pages
+            if self._column(name, "detail") is not None
+        }
+
     @cached_property
     def metrics(self) -> dict[str, str]:
         """SQL of each measure that one view can give."""
@@ -120,15 +173,35 @@ class Dataset:
                 found[name] = sql
         return found
 
-    def format_of(self, measure: str) -> str:
-        """The d3 format of a measure."""
-        return _FORMATS[self.cube.measures[measure].shown_as]
+    @cached_property
+    def offered(self) -> dict[str, Metric]:
+        """The dataset's metrics by name."""
+        found = [
+            self._metric(measure, sql, unit)
+            for measure, sql in self.metrics.items()
+            for unit in (DURATIONS if self._is_duration(measure) else (None,))
+        ]
+        return {metric.name: metric for metric in found}
 
-    def label_of(self, measure: str) -> str:
-        """What people read for a measure."""
+    def metric_of(self, measure: str, durations: Duration) -> Metric:
+        """A measure's metric; a duration's in the unit asked for."""
+        unit = durations if self._is_duration(measure) else None
+        return self.offered[_metric_name(measure, unit)]
+
+    def _is_duration(self, measure: str) -> bool:
+        return self.cube.measures[measure].shown_as == "duration"
+
+    def _metric(self, measure: str, sql: str, unit: Duration | None) -> Metric:
         declared = self.cube.measures[measure]
+        size = 1 if unit is None else DURATIONS[unit]
         label = label_text(declared.label, self.language, measure)
-        return label + (_SECONDS.text(self.language) if declared.shown_as == "duration" else "")
+        return Metric(
+            name=_metric_name(measure, unit),
+            measure=measure,
+            label=label if unit is None else label + _DURATION_LABELS[unit].text(self.language),
+            sql=sql if size == 1 else f"({sql}) / {size}.0",
+            d3format=",.0f" if unit == "seconds" else _FORMATS[declared.shown_as],
+        )
 
     def asset(self) -> dict[str, Any]:
         """The dataset's YAML as Superset imports it."""
@@ -139,13 +212,13 @@ class Dataset:
             time=self.time_column(self.cube.default_time),
             metrics=[
                 _metric(
-                    name,
-                    self.label_of(name),
-                    sql,
-                    _meaning(self.cube.measures[name], self.language),
-                    self.format_of(name),
+                    metric.name,
+                    metric.label,
+                    metric.sql,
+                    _meaning(self.cube.measures[metric.measure], self.language),
+                    metric.d3format,
                 )
-                for name, sql in self.metrics.items()
+                for metric in self.offered.values()
             ],
             columns=list(self._column_assets()),
             uuid=self.id,
@@ -167,6 +240,17 @@ class Dataset:
                     is_filterable=kind in ("member", "time"),
                     description=f"{self.cube.cube}.{found.axis}" if found.axis else None,
                 )
+        for name, link in self.links.items():
+            page = self.pages[name]
+            yield _column(
+                link,
+                page.title,
+                "VARCHAR",
+                is_time=False,
+                is_dimension=False,
+                is_filterable=False,
+                expression=link_sql(name, page.slug, self.language),
+            )
 
 
 def status_id() -> str:
@@ -262,6 +346,7 @@ def _column(
     is_dimension: bool,
     is_filterable: bool = True,
     description: str | None = None,
+    expression: str | None = None,
 ) -> dict[str, Any]:
     return {
         "column_name": name,
@@ -272,11 +357,15 @@ def _column(
         "advanced_data_type": None,
         "groupby": is_dimension,
         "filterable": is_filterable,
-        "expression": None,
+        "expression": expression,
         "description": description,
         "python_date_format": None,
         "extra": None,
     }
+
+
+def _metric_name(measure: str, unit: Duration | None) -> str:
+    return measure if unit in (None, "seconds") else f"{measure}__{unit}"
 
 
 def _text(value: str | Label | None, language: str) -> str | None:
@@ -295,11 +384,15 @@ def _meaning(measure: Measure, language: Language) -> str:
 
 
 def datasets(
-    catalogue: Catalogue, warehouse: Warehouse, language: Language, zone: str | None
+    catalogue: Catalogue,
+    warehouse: Warehouse,
+    language: Language,
+    zone: str | None,
+    pages: Mapping[str, Page] | None = None,
 ) -> Mapping[str, Dataset]:
-    """The datasets of all cubes whose fact exists, by cube."""
+    """The datasets of all cubes whose fact exists, by cube; details in `pages` link to them."""
     return {
-        name: Dataset(catalogue, warehouse, cube, language, zone)
+        name: Dataset(catalogue, warehouse, cube, language, zone, pages or {})
         for name, cube in catalogue.cubes.items()
         if cube.fact in warehouse.tables
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,84 +15,147 @@ from cubes.label import Label
 
 FILE = "dashboard.yml"
 
-Viz = Literal["number", "line", "columns", "bars", "pie", "pivot", "table", "status"]
+Viz = Literal["number", "line", "columns", "bars", "pie", "pivot", "table", "detail", "status"]
+Duration = Literal["seconds", "minutes", "hours"]
+Comparison = Literal["previous", "same_weekday"]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$")]
+
+MOST_ROWS = 10_000
+"""The rows of a chart at most: what a list shows page by page."""
 
 COLUMNS = 12  # width of a row in Superset's grid
 
 
 class Chart(Frozen):
-    """One chart: measures of a cube by its dimensions.
+    """One chart: measures of a cube by its dimensions, or rows of the cube as they are.
 
     `by` are names of the cube (`org.l2`, `kind`, `created.week`); for `line` and `columns` the
     first is the horizontal axis, for `pivot` the rows. `across` are a pivot's columns, or the
-    series of the others. `time` names the time role the period of the dashboard applies to; `none`
-    keeps the chart at all rows (a backlog is what is open now, whenever it came). `compare` puts
-    the previous period beside a number. `stacked` piles series up, which is right for additive
-    measures only. `order` is a measure to sort by, largest first. A `status` chart tells what the
-    data are as of and has no cube.
+    series of the others. `query` names a query that gives cube, measures, `by`, time and cuts where
+    the chart does not, and a number its comparison. `cuts` keeps codes of dimensions whose values
+    the cube declares.
+
+    `time` names the time role the period of the dashboard applies to; `none` keeps the chart at all
+    rows (a backlog is what is open now, whenever it came); `period` gives the chart one of its own.
+    `compare` puts the previous period, or that of a week before, beside a number or a line.
+
+    `targets` are levels of measures: a line is drawn there, and a number or a cell of a table on
+    the wrong side is coloured. `durations` is the unit times are shown in. `stacked` piles series
+    up, which is right for additive measures only. `order` is a measure to sort by, largest first.
+
+    A `detail` chart lists rows: `fields` are dimensions, times (`created`, with its moment
+    `created.moment`) and details of the cube, and `order` is one of them, `-` before it for the
+    largest first. A `status` chart tells what the data are as of and has no cube.
     """
 
     viz: Viz
     title: Label
     description: Label | None = None
+    query: Name | None = None
     cube: str | None = None
     measures: tuple[str, ...] = ()
     by: tuple[str, ...] = ()
     across: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
+    cuts: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     time: str | None = None
-    compare: Literal["previous"] | None = None
+    period: str | None = None
+    compare: Comparison | None = None
+    targets: dict[Name, float] = Field(default_factory=dict)
+    durations: Duration = "hours"
     stacked: bool = False
     totals: bool = False
     order: str | None = None
-    limit: Annotated[int, Field(ge=1, le=10_000)] = 1000
+    limit: Annotated[int, Field(ge=1, le=MOST_ROWS)] | None = None
 
-    @field_validator("by", "across", "measures", mode="before")
+    @field_validator("by", "across", "measures", "fields", mode="before")
     @classmethod
     def _one(cls, value: object) -> object:
         return [value] if isinstance(value, str) else value
 
+    @field_validator("cuts", mode="before")
+    @classmethod
+    def _one_member(cls, value: object) -> object:
+        if not isinstance(value, dict):
+            return value
+        return {name: [found] if isinstance(found, str) else found for name, found in value.items()}
+
     @model_validator(mode="after")
     def _fits(self) -> Chart:
-        if self.viz == "status":
-            if self.cube or self.measures or self.by:
-                raise ValueError("a status chart has no cube, measures or dimensions")
-            return self
-        if self.cube is None or not self.measures:
-            raise ValueError("needs a cube and at least one measure")
-        if self.viz in ("number", "pie") and len(self.measures) != 1:
-            raise ValueError(f"a {self.viz} shows exactly one measure")
-        if self.viz == "number" and (self.by or self.across):
-            raise ValueError("a number has no dimensions")
-        if self.viz not in ("number",) and not self.by:
-            raise ValueError(f"a {self.viz} needs 'by'")
-        if self.compare and self.viz != "number":
-            raise ValueError("'compare' belongs to a number")
-        if self.totals and self.viz not in ("table", "pivot"):
-            raise ValueError("'totals' belongs to a table or a pivot")
+        faults = list(self._faults())
+        if faults:
+            raise ValueError("; ".join(faults))
         return self
+
+    def _faults(self) -> Iterator[str]:
+        if self.viz == "status":
+            if self.cube or self.query or self.measures or self.by or self.fields:
+                yield "a status chart has no cube, measures or dimensions"
+            return
+        if self.query is None and self.cube is None:
+            yield "needs a cube"
+        if self.period is not None and self.time == "none":
+            yield "'period' belongs to a chart with a time"
+        if self.viz == "detail":
+            if not self.fields:
+                yield "a detail chart needs 'fields'"
+            if self.measures or self.by or self.across or self.query or self.totals:
+                yield "a detail chart lists 'fields' of a cube and no measures"
+            return
+        if self.fields:
+            yield "'fields' belongs to a detail chart"
+        yield from self._faults_of_measures()
+
+    def _faults_of_measures(self) -> Iterator[str]:
+        asked = self.query is not None
+        if not self.measures and not asked:
+            yield "needs at least one measure"
+        if self.viz in ("number", "pie") and len(self.measures) != 1:
+            yield f"a {self.viz} shows exactly one measure"
+        if self.viz == "number" and (self.by or self.across):
+            yield "a number has no dimensions"
+        if self.viz != "number" and not self.by and not asked:
+            yield f"a {self.viz} needs 'by'"
+        if self.compare and self.viz not in ("number", "line"):
+            yield "'compare' belongs to a number or a line"
+        if self.compare and self.viz == "line" and (len(self.measures) != 1 or self.across):
+            yield "a line beside the previous period shows exactly one measure"
+        if self.totals and self.viz not in ("table", "pivot"):
+            yield "'totals' belongs to a table or a pivot"
+        if self.targets and self.viz not in ("number", "table", "line"):
+            yield "'targets' belongs to a number, a table or a line"
+        if self.targets and self.viz == "number" and self.compare:
+            yield "a number has either 'targets' or 'compare'"
 
 
 class TimeFilter(Frozen):
-    """The period all charts with a time follow; `default` in Superset's words, such as
-    `Last month`."""
+    """The period all charts with a time follow.
+
+    `default` is `month to date`, `12 months to date` and the like, or a period in Superset's words
+    (`Last 30 days`).
+    """
 
     label: Label
     default: str = "Last 30 days"
 
 
 class MemberFilter(Frozen):
-    """A choice of members of one dimension of a cube, offered within the choice of `within`."""
+    """A choice of members of one dimension of a cube, offered within the choice of `within`.
+
+    `by` may also be a detail of the cube, such as the number of a case. With `single` one member is
+    chosen at a time.
+    """
 
     cube: str
     by: str
     within: str | None = None
+    single: bool = False
 
 
 class Filters(Frozen):
     """The dashboard's filters in their order."""
 
-    period: TimeFilter
+    period: TimeFilter | None = None
     members: tuple[MemberFilter, ...] = ()
 
 
@@ -118,9 +181,14 @@ class Section(Frozen):
 
 
 class Dashboard(Frozen):
-    """One dashboard, published as `<slug>` in Chinese and `<slug>-en` in English."""
+    """One dashboard, published as `<slug>` in Chinese and `<slug>-en` in English.
+
+    `opens` names a detail (`case_no`) that this dashboard is the page of: wherever a cube has that
+    detail, its rows link to this dashboard, filtered by the row's own.
+    """
 
     dashboard: Slug
+    opens: Name | None = None
     title: Label
     description: Label
     owner: str

@@ -8,7 +8,9 @@ from typing import Any
 from cubes.label import Language
 from dashboards.chart import DrawnChart
 from dashboards.dataset import Dataset
-from dashboards.declaration import COLUMNS, Dashboard
+from dashboards.declaration import COLUMNS, Dashboard, TimeFilter
+from dashboards.identity import filter_id
+from dashboards.period_text import period_text
 
 _ROOT = ["ROOT_ID"]
 _GRID = ["ROOT_ID", "GRID_ID"]
@@ -89,50 +91,36 @@ def native_filters(
     """The filters in their order; a level this organisation does not have is left out."""
     numbers = chart_numbers(charts)
     period = dashboard.filters.period
-    timeless = [numbers[name] for name, chart in charts.items() if chart.time is None]
-    found = [
-        _filter(
-            key="period",
-            name=period.label.text(language),
-            kind="filter_time",
-            targets=[{}],
-            controls={"enableEmptyFilter": False},
-            mask={
-                "extraFormData": {"time_range": period.default},
-                "filterState": {"value": period.default},
-                "ownState": {},
-            },
-            excluded=timeless,
-            within=[],
-        )
-    ]
+    found = [] if period is None else [_period_filter(period, charts, language)]
     made: set[str] = set()
     for member in dashboard.filters.members:
-        column = datasets[member.cube].member_column(member.by)
+        column = datasets[member.cube].field_column(member.by)
         if column is None or column.label is None:
             continue
         made.add(member.by)
-        within = [_key(member.within)] if member.within in made and member.within else []
+        is_page = member.by == dashboard.opens
+        within = [filter_id(member.within)] if member.within in made and member.within else []
         excluded = [
             numbers[name] for name, chart in charts.items() if not _has_column(chart, column.name)
         ]
         found.append(
             _filter(
-                key=_key(member.by),
+                key=filter_id(member.by),
                 name=column.label.text(language),
                 kind="filter_select",
                 targets=[
                     {"datasetUuid": datasets[member.cube].id, "column": {"name": column.name}}
                 ],
                 controls={
-                    "multiSelect": True,
-                    "enableEmptyFilter": False,
+                    "multiSelect": not member.single,
+                    "enableEmptyFilter": is_page,
                     "defaultToFirstItem": False,
                     "inverseSelection": False,
-                    "searchAllOptions": False,
+                    # There are more values of a detail than the list can hold.
+                    "searchAllOptions": column.kind == "detail",
                     "sortAscending": True,
                 },
-                mask={"extraFormData": {}, "filterState": {}, "ownState": {}},
+                mask=_nothing(column.name, language) if is_page else _EVERYTHING,
                 excluded=excluded,
                 within=within,
             )
@@ -140,14 +128,49 @@ def native_filters(
     return found
 
 
+_EVERYTHING: dict[str, Any] = {"extraFormData": {}, "filterState": {}, "ownState": {}}
+_CHOOSE: Mapping[str, str] = {"zh": "请选择", "en": "Choose"}
+
+
+def _nothing(column: str, language: Language) -> dict[str, Any]:
+    """A choice no row has: the page of one case shows no other before a case is chosen."""
+    value = [_CHOOSE[language]]
+    return {
+        "extraFormData": {"filters": [{"col": column, "op": "IN", "val": value}]},
+        "filterState": {"label": value[0], "value": value},
+        "ownState": {},
+    }
+
+
+def _period_filter(
+    period: TimeFilter, charts: Mapping[str, DrawnChart], language: Language
+) -> dict[str, Any]:
+    numbers = chart_numbers(charts)
+    default = period_text(period.default)
+    return _filter(
+        key=filter_id("period"),
+        name=period.label.text(language),
+        kind="filter_time",
+        targets=[{}],
+        controls={"enableEmptyFilter": False},
+        mask={
+            "extraFormData": {"time_range": default},
+            "filterState": {"value": default},
+            "ownState": {},
+        },
+        excluded=[
+            numbers[name]
+            for name, chart in charts.items()
+            if chart.time is None or chart.declared.period is not None
+        ],
+        within=[],
+    )
+
+
 def _has_column(chart: DrawnChart, name: str) -> bool:
     return chart.dataset is not None and any(
         column.name == name for column in chart.dataset.columns
     )
-
-
-def _key(name: str) -> str:
-    return name.replace(".", "-")
 
 
 def _filter(
@@ -162,14 +185,14 @@ def _filter(
     within: list[str],
 ) -> dict[str, Any]:
     return {
-        "id": f"NATIVE_FILTER-{key}",
+        "id": key,
         "name": name,
         "filterType": kind,
         "type": "NATIVE_FILTER",
         "targets": targets,
         "controlValues": controls,
         "defaultDataMask": mask,
-        "cascadeParentIds": [f"NATIVE_FILTER-{parent}" for parent in within],
+        "cascadeParentIds": within,
         "scope": {"rootPath": ["ROOT_ID"], "excluded": excluded},
         "description": "",
     }

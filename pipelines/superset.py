@@ -248,6 +248,7 @@ def superset_environment(installation: Installation) -> dict[str, str]:
         "HUIYIN_SUPERSET_KEY": secrets.derive("superset secret key").hex(),
         "HUIYIN_SIGN_IN_KEY": secrets.derive("superset sign-in").hex(),
         "HUIYIN_PORTAL_URL": portal or f"http://127.0.0.1:{settings.portal_port}",
+        "HUIYIN_CURRENCY": settings.currency,
         "HUIYIN_SECURE_COOKIES": "true" if settings.secure_cookies else "false",
     }
 

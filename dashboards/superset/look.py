@@ -70,9 +70,12 @@ COLOURS: dict[str, Any] = {
 }  # fmt: skip
 
 
-def d3_formats() -> tuple[dict[str, Any], dict[str, Any]]:
-    """Numbers and dates as Chinese readers expect them."""
-    numbers = {"decimal": ".", "thousands": ",", "grouping": [3], "currency": ["¥", ""]}
+def d3_formats(currency: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Numbers and dates as Chinese readers expect them, money with the sign of a currency."""
+    from babel.numbers import get_currency_symbol
+
+    sign = get_currency_symbol(currency, "zh_CN")
+    numbers = {"decimal": ".", "thousands": ",", "grouping": [3], "currency": [sign, ""]}
     months = [f"{number}月" for number in range(1, 13)]
     weekdays = ["日", "一", "二", "三", "四", "五", "六"]
     times = {

@@ -37,7 +37,7 @@ LANGUAGES = {
     "en": {"flag": "us", "name": "English"},
 }
 APP_NAME = "回音 Huiyin"
-D3_FORMAT, D3_TIME_FORMAT = d3_formats()
+D3_FORMAT, D3_TIME_FORMAT = d3_formats(os.environ["HUIYIN_CURRENCY"])
 THEME_DEFAULT = THEME
 THEME_DARK = None
 EXTRA_CATEGORICAL_COLOR_SCHEMES = [COLOURS]

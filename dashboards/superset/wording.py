@@ -105,6 +105,12 @@ _OURS = {
     "Deselect all": "全不选",
     "Clear": "清除",
     "Sort": "排序",
+    "Search": "查找",
+    "%s record": "共 %s 行",
+    "There is currently no information to display.": "当前没有可显示的内容",
+    "No data after filtering or data is NULL for the latest time record": "期内没有数据",
+    "No records found": "没有数据",
+    "No matching records found": "没有符合条件的数据",
 }
 
 

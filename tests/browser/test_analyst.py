@@ -10,7 +10,12 @@ from tests.browser.people import chosen_password, manager_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
-TITLE = {"overview": "经营与反馈总览", "overview-en": "Operations and feedback"}
+TITLE = {
+    "overview": "经营与反馈总览",
+    "overview-en": "Operations and feedback",
+    "complaints": "投诉",
+    "case": "工单详情",
+}
 
 
 def open_dashboard(page: Page, running: Running, slug: str, phone: str, password: str) -> None:
@@ -60,6 +65,15 @@ def drill_by(page: Page, cell: Locator, dimension: str) -> None:
     raise AssertionError(f"the menu never offered {dimension}")
 
 
+def choose(page: Page, place: int, member: str) -> None:
+    """Choose a member in the filter at a place and apply it."""
+    page.locator("[data-test=form-item-value]").nth(place).click()
+    page.keyboard.type(member)
+    page.locator(".ant-select-item-option", has_text=member).click()
+    page.locator("[data-test=filter-bar__apply-button]").click()
+    page.wait_for_load_state("networkidle")
+
+
 def cube(running: Running, cut: str) -> int:
     answer = running.product.json(
         "cube", "query", "cases", "--measures", "complaints", "--cut", cut, "--period", "2026-03"
@@ -76,11 +90,7 @@ def test_an_analyst_filters_the_dashboard_and_drills_into_a_member(
     expect_drawn(page)
     shoot(page, "superset-overview-zh")
 
-    page.locator("[data-test=form-item-value]").nth(1).click()
-    page.keyboard.type("绵阳")
-    page.locator(".ant-select-item-option", has_text="绵阳").click()
-    page.locator("[data-test=filter-bar__apply-button]").click()
-    page.wait_for_load_state("networkidle")
+    choose(page, 1, "绵阳")
     expect_figure(page, "投诉数", cube(running, "org=四川/绵阳"))
     shoot(page, "superset-filtered-zh")
 
@@ -113,3 +123,42 @@ def test_an_analyst_is_not_offered_the_sql_editor(page: Page, running: Running) 
     answer = page.goto(f"{running.addresses['superset']}/sqllab/")
     assert answer is not None
     assert answer.status == 403
+
+
+def test_an_analyst_goes_from_the_province_down_to_one_case(page: Page, running: Running) -> None:
+    account = manager_of(running, "province_manager")
+    open_dashboard(page, running, "complaints", *chosen_password(page, running, account))
+    table = chart(page, "各单位办理质量")
+    table.scroll_into_view_if_needed()
+    expect_drawn(page)
+    prefecture = table.locator("tbody td").first.inner_text()
+    table.locator("tbody td").first.click()
+    # The table that was clicked in keeps its rows; the others follow.
+    expect_figure(page, "投诉数", cube(running, f"org=四川/{prefecture}"))
+
+    cases = chart(page, "工单明细")
+    cases.scroll_into_view_if_needed()
+    expect_drawn(page)
+    units = cases.locator("tbody tr td:nth-child(4)").all_inner_texts()
+    assert set(units) == {prefecture}
+    number = cases.locator("tbody td").first.inner_text()
+    shoot(page, "superset-cases-zh")
+
+    cases.get_by_role("link", name="查看").first.click()
+    page.wait_for_url("**/dashboard/case/**")
+    expect(chart(page, "基本情况").locator("tbody tr")).to_have_count(1, timeout=30_000)
+    expect(chart(page, "基本情况").locator("tbody td").first).to_have_text(number)
+    clocks = chart(page, "每次计时").locator("tbody tr td:first-child")
+    expect(clocks.first).to_have_text(number, timeout=30_000)
+    assert set(clocks.all_inner_texts()) == {number}
+    shoot(page, "superset-case-zh")
+
+
+def test_the_page_of_a_case_shows_nothing_before_one_is_chosen(
+    page: Page, running: Running
+) -> None:
+    account = manager_of(running, "province_manager")
+    open_dashboard(page, running, "case", *chosen_password(page, running, account))
+    expect_drawn(page)
+    expect(chart(page, "基本情况").get_by_text("没有符合条件的数据")).to_be_visible()
+    expect(chart(page, "基本情况").locator("tbody tr")).to_have_count(0)

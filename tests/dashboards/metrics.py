@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -28,17 +28,6 @@ def plain(value: Any) -> Any:
 
 
 Figures = dict[tuple[Any, ...], Any]
-
-
-def ask_view(
-    connection: duckdb.DuckDBPyConnection,
-    dataset: Dataset,
-    measure: str,
-    by: tuple[str, ...],
-    period: Period,
-) -> Figures:
-    """The metric over the view, as Superset writes the query around it."""
-    return ask_view_for(connection, dataset, (measure,), by, period)[measure]
 
 
 def ask_view_for(
@@ -86,18 +75,6 @@ def ask_view_for(
     }
 
 
-def ask_cube(
-    connection: duckdb.DuckDBPyConnection,
-    dataset: Dataset,
-    measure: str,
-    by: tuple[str, ...],
-    period: Period,
-    scope: Scope | None = None,
-) -> Figures:
-    """The cube's own answer, members by the names people read."""
-    return ask_cube_for(connection, dataset, (measure,), by, period, scope)[measure]
-
-
 def ask_cube_for(
     connection: duckdb.DuckDBPyConnection,
     dataset: Dataset,
@@ -105,12 +82,17 @@ def ask_cube_for(
     by: tuple[str, ...],
     period: Period,
     scope: Scope | None = None,
+    *,
+    time: str | None = None,
+    cuts: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, Figures]:
     """The cube's own answer for several measures in one query, by measure."""
     query = CubeQuery(
         cube=dataset.cube.cube,
         measures=tuple(measures),
         by=by,
+        cuts=tuple((name, tuple(codes)) for name, codes in (cuts or {}).items()),
+        time=time,
         keys=True,
         period=None if period is None else f"{period[0]}..{period[1]}",
     )

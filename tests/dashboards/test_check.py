@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from cubes.catalogue import Catalogue
-from cubes.errors import DeclarationError
+from cubes.errors import DeclarationError, Fault
 from cubes.warehouse import Warehouse
 from dashboards.bundle import write_bundle
 from dashboards.bundle_check import bundle_faults
@@ -58,6 +58,116 @@ def test_a_wrong_name_in_a_dashboard_is_found_with_its_line(
         if old != new
     )
     assert found[0].file == str(path) and found[0].line == line
+
+
+SMALL = """\
+dashboard: small
+opens: case_no
+title: {zh: 小, en: Small}
+description: {zh: 小看板, en: A small one}
+owner: somebody
+filters:
+  period:
+    label: {zh: 时间, en: Period}
+  members:
+    - {cube: cases, by: case_no}
+charts:
+  asked:
+    viz: number
+    title: {zh: 投诉, en: Complaints}
+    query: complaints
+    measures: complaints
+  rates:
+    viz: table
+    title: {zh: 率, en: Rates}
+    cube: cases
+    measures: [cases, reply_on_time_rate]
+    by: [org.l2, created.day]
+    targets: {reply_on_time_rate: 0.9}
+  rows:
+    viz: detail
+    title: {zh: 行, en: Rows}
+    cube: cases
+    fields: [case_no, created.moment, due, org.l3, score]
+    cuts: {is_open: "true"}
+    order: -due
+sections:
+  - rows:
+      - {height: 20, charts: {asked: 4, rates: 4, rows: 4}}
+"""
+
+SMALL_NAMES = [
+    ("query: complaints", "query: complants", "did you mean 'complaints'"),
+    ("query: complaints", "query: sla_due_ahead", "asks no cube"),
+    ("measures: complaints", "measures: revenue", "has no measure 'revenue'"),
+    ("measures: complaints", "measures: reply_on_time_rate", "may have no value"),
+    ("{reply_on_time_rate: 0.9}", "{reopen_rate: 0.9}", "none of the chart's measures"),
+    ("[org.l2, created.day]", "[org.l2, created.week]", "stands first in 'by'"),
+    ("org.l3, score]", "org.l3, scores]", "did you mean 'score'"),
+    ("created.moment, due", "created.week, due", "write 'created' or 'created.moment'"),
+    ('{is_open: "true"}', '{is_open: "yes"}', "has no value 'yes'"),
+    ('{is_open: "true"}', "{kind: complaint}", "are not declared"),
+    ("order: -due", "order: -kind", "none of the chart's fields"),
+    ("opens: case_no", "opens: order_no", "no filter of the dashboard is by 'order_no'"),
+]
+
+
+def _faults(
+    catalogue: Catalogue, warehouse: Warehouse, folder: Path, **texts: str
+) -> tuple[list[Fault], dict[str, Path]]:
+    paths = {}
+    for slug, text in texts.items():
+        paths[slug] = folder / slug / "dashboard.yml"
+        paths[slug].parent.mkdir()
+        paths[slug].write_text(text, encoding="utf-8")
+    return dashboard_faults(catalogue, warehouse, load_dashboards([folder])), paths
+
+
+@pytest.mark.parametrize(("right", "wrong", "said"), SMALL_NAMES)
+def test_a_wrong_name_in_a_query_a_target_a_cut_or_a_row_is_found_with_its_line(
+    catalogue: Catalogue, warehouse: Warehouse, tmp_path: Path, right: str, wrong: str, said: str
+) -> None:
+    assert right in SMALL
+    changed = SMALL.replace(right, wrong, 1)
+    (fault, *others), paths = _faults(catalogue, warehouse, tmp_path, small=changed)
+    assert not others and said in fault.message, (fault, others)
+    lines = zip(SMALL.splitlines(), changed.splitlines(), strict=True)
+    line = next(number for number, (old, new) in enumerate(lines, start=1) if old != new)
+    assert (fault.file, fault.line) == (str(paths["small"]), line)
+
+
+def test_two_dashboards_cannot_be_the_page_of_the_same_detail(
+    catalogue: Catalogue, warehouse: Warehouse, tmp_path: Path
+) -> None:
+    other = SMALL.replace("dashboard: small", "dashboard: tiny")
+    faults, paths = _faults(catalogue, warehouse, tmp_path, small=SMALL, tiny=other)
+    assert [(fault.file, fault.line) for fault in faults] == [(str(paths["tiny"]), 2)]
+    assert "'small' is already the page of 'case_no'" in faults[0].message
+
+
+CONTRADICTIONS = [
+    ("    fields: [case_no", "    measures: cases\n    fields: [case_no", "no measures"),
+    ("    cube: cases\n    measures: [", "    fields: [due]\n    cube: cases\n    measures: [",
+     "'fields' belongs to a detail"),
+    ("    measures: complaints", "    measures: [complaints, cases]", "exactly one measure"),
+    ("    order: -due", "    order: -due\n    time: none\n    period: Last day",
+     "'period' belongs to a chart with a time"),
+    ("    targets: {reply_on_time_rate: 0.9}", "    compare: previous",
+     "'compare' belongs to a number or a line"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("right", "wrong", "said"), CONTRADICTIONS)
+def test_keys_that_do_not_go_together_are_refused(
+    tmp_path: Path, right: str, wrong: str, said: str
+) -> None:
+    assert right in SMALL
+    (tmp_path / "small").mkdir()
+    path = tmp_path / "small" / "dashboard.yml"
+    path.write_text(SMALL.replace(right, wrong, 1), encoding="utf-8")
+    with pytest.raises(DeclarationError) as raised:
+        load_dashboards([tmp_path])
+    assert said in " ".join(fault.message for fault in raised.value.faults)
 
 
 def test_an_unknown_key_or_too_wide_a_row_is_refused(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import duckdb
 import pytest
@@ -12,6 +14,7 @@ from cubes.catalogue import Catalogue, load_catalogue, shipped_folder
 from cubes.label import LANGUAGES
 from cubes.warehouse import Warehouse
 from dashboards.dataset import Dataset, datasets
+from dashboards.link import is_link, link_sql
 from tests.dashboards.conftest import ZONE
 from tests.dashboards.metrics import ask_cube_for, ask_view_for, assert_equal
 
@@ -91,3 +94,39 @@ def test_every_metric_has_a_label_a_format_and_its_definition(
         for dataset in datasets(catalogue, warehouse, language, ZONE).values():
             for metric in dataset.asset()["metrics"]:
                 assert metric["verbose_name"] and metric["d3format"] and metric["description"]
+
+
+def test_a_duration_is_offered_in_each_unit_and_every_other_measure_once(
+    catalogue: Catalogue, warehouse: Warehouse, marts: duckdb.DuckDBPyConnection
+) -> None:
+    dataset = Dataset(catalogue, warehouse, catalogue.cube("cases"), "zh", ZONE)
+    names = [metric.name for metric in dataset.offered.values() if metric.measure == "reply_p90"]
+    assert names == ["reply_p90", "reply_p90__minutes", "reply_p90__hours"]
+    labels = [dataset.offered[name].label for name in names]
+    assert labels == [f"首次回复时长九成位（{unit}）" for unit in ("秒", "分钟", "小时")]
+    listed = ", ".join(dataset.offered[name].sql for name in names)
+    seconds, minutes, hours = marts.execute(f"select {listed} from cube.cases").fetchone() or ()
+    assert seconds > 0 and (minutes, hours) == (seconds / 60, seconds / 3600)
+    once = [metric.name for metric in dataset.offered.values() if metric.measure == "complaints"]
+    assert once == ["complaints"]
+
+
+def test_a_detail_links_to_its_page_whatever_signs_its_value_has(
+    catalogue: Catalogue, warehouse: Warehouse
+) -> None:
+    number = "a'b!c&d\"<e>/f g(中)"
+    with duckdb.connect() as connection:
+        connection.execute("create table rows (case_no varchar)")
+        connection.execute("insert into rows values (?), (null)", [number])
+        sql = link_sql("case_no", "case", "zh")
+        found = connection.execute(f"select {sql} from rows").fetchall()
+    assert found[1] == (None,)
+    written = str(found[0][0])
+    address = re.fullmatch(r'<a href="([^"<>]*)">查看</a>', written)
+    assert address is not None, written
+    parts = urlsplit(address.group(1))
+    assert parts.path == "/superset/dashboard/case/"
+    chosen = parse_qs(parts.query, strict_parsing=True)["native_filters"][0]
+    escaped = number.replace("!", "!!").replace("'", "!'")
+    assert chosen.count(f"'{escaped}'") == 3
+    assert is_link("case_no_link", sql) and not is_link("case_no_link", sql + " || '<b>'")

@@ -18,8 +18,8 @@ import duckdb
 import pytest
 
 from cubes.label import LANGUAGES
-from dashboards.bundle import slug_of
-from dashboards.chart import DrawnChart, draw
+from dashboards.bundle import pages_of
+from dashboards.chart import NO_FILTER, DrawnChart, draw, resolved
 from dashboards.dataset import datasets
 from dashboards.declaration import load_dashboards
 from pipelines.address import write_addresses
@@ -68,20 +68,23 @@ class Served:
 
     def drawn(self) -> list[DrawnChart]:
         """Every chart of every dashboard in both languages."""
-        warehouse = names_of(self.installation, say=lambda _: None)
+        installation = self.installation
+        warehouse = names_of(installation, say=lambda _: None)
+        declared = load_dashboards(installation.search_path("dashboards"))
+        dashboards = {slug: dashboard for slug, (dashboard, _) in declared.items()}
         found = []
         for language in LANGUAGES:
             sets = datasets(
-                self.installation.catalogue,
+                installation.catalogue,
                 warehouse,
                 language,
-                self.installation.settings.timezone,
+                installation.settings.timezone,
+                pages_of(dashboards, language),
             )
-            dashboards = load_dashboards(self.installation.search_path("dashboards"))
-            for slug, (dashboard, _) in dashboards.items():
+            for slug, dashboard in dashboards.items():
                 for name, chart in dashboard.charts.items():
-                    assert slug_of(slug, language)
-                    found.append(draw(slug, name, chart, language, sets))
+                    whole = resolved(chart, installation.catalogue)
+                    found.append(draw(slug, name, whole, language, sets))
         return found
 
 
@@ -122,12 +125,19 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     shutil.rmtree(home, ignore_errors=True)
 
 
-def _saved_data(client: Client, chart: dict[str, Any]) -> Any:
-    context = json.loads(chart["query_context"])
+def context_of(chart: dict[str, Any]) -> dict[str, Any]:
+    """The query a chart was saved with, in the period of the dashboard where it follows that."""
+    context: dict[str, Any] = json.loads(chart["query_context"])
     for query in context["queries"]:
-        query["time_range"] = PERIOD
+        if query["time_range"] == NO_FILTER:
+            query["time_range"] = PERIOD
         for found in query["filters"]:
-            found["val"] = PERIOD
-    status, answer = client.data(context)
+            if found["op"] == "TEMPORAL_RANGE" and found["val"] == NO_FILTER:
+                found["val"] = PERIOD
+    return context
+
+
+def _saved_data(client: Client, chart: dict[str, Any]) -> Any:
+    status, answer = client.data(context_of(chart))
     assert status == 200, (chart["slice_name"], answer)
     return answer["result"]

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -208,13 +209,16 @@ class Client:
 
     def charts(self) -> dict[str, dict[str, Any]]:
         """Every chart the account sees, by its id in the bundle."""
-        status, answer = self.call("GET", "/api/v1/chart/?q=(page_size:200)")
-        assert status == 200, answer
-        found = {}
-        for item in answer["result"]:
-            status, chart = self.call("GET", f"/api/v1/chart/{item['id']}")
-            assert status == 200, chart
-            found[str(chart["result"]["uuid"])] = {**item, **chart["result"]}
+        found: dict[str, dict[str, Any]] = {}
+        for page in count():
+            status, answer = self.call("GET", f"/api/v1/chart/?q=(page:{page},page_size:100)")
+            assert status == 200, answer
+            for item in answer["result"]:
+                status, chart = self.call("GET", f"/api/v1/chart/{item['id']}")
+                assert status == 200, chart
+                found[str(chart["result"]["uuid"])] = {**item, **chart["result"]}
+            if len(found) >= answer["count"]:
+                break
         return found
 
     def data(self, context: dict[str, Any]) -> tuple[int, Any]:
