@@ -88,7 +88,7 @@ def view_columns(
 
 
 def _columns(binding: Binding, cube: Cube, zone: str | None) -> Iterator[ViewColumn]:
-    yield from _fact_columns(binding, cube)
+    yield from _fact_columns(binding, cube, zone)
     yield from _time_columns(binding, cube, zone)
     yield from _member_columns(binding, cube)
     for measure in cube.measures.values():
@@ -101,7 +101,7 @@ def _columns(binding: Binding, cube: Cube, zone: str | None) -> Iterator[ViewCol
         yield ViewColumn(LAST_DAY, "technical", None, "DATE", column("last_on", "edge"))
 
 
-def _fact_columns(binding: Binding, cube: Cube) -> Iterator[ViewColumn]:
+def _fact_columns(binding: Binding, cube: Cube, zone: str | None) -> Iterator[ViewColumn]:
     times: dict[str, str] = {}
     for role, time in cube.time.items():
         name = plain_column(time.sql, FACT)
@@ -119,6 +119,10 @@ def _fact_columns(binding: Binding, cube: Cube) -> Iterator[ViewColumn]:
             yield ViewColumn(name, meaning, found.label, kind, axis=inline[name])
         elif name in joined:
             yield ViewColumn(name, "code", None, kind)
+        elif name in cube.details and kind == "TIMESTAMP" and zone is not None:
+            yield ViewColumn(name, "fact", None, kind)
+            node = _local(name, zone)
+            yield ViewColumn(f"{name}_local", "instant", cube.details[name], kind, node)
         elif name in cube.details:
             yield ViewColumn(name, "detail", cube.details[name], kind)
         else:
@@ -141,9 +145,13 @@ def _time_columns(binding: Binding, cube: Cube, zone: str | None) -> Iterator[Vi
             continue
         if binding.warehouse.column_type(cube.fact, moment) == "TIMESTAMP":
             label = Label(zh=f"{time.label.zh}时间", en=f"{time.label.en} at")
-            instant = call("timezone", text("UTC"), column(moment, FACT))
-            local = call("timezone", text(zone), instant)
+            local = _local(moment, zone)
             yield ViewColumn(f"{moment}_local", "instant", label, "TIMESTAMP", local)
+
+
+def _local(moment: str, zone: str) -> Node:
+    """A moment of the fact, which is kept in UTC, in the operator's zone."""
+    return call("timezone", text(zone), call("timezone", text("UTC"), column(moment, FACT)))
 
 
 def _member_columns(binding: Binding, cube: Cube) -> Iterator[ViewColumn]:

@@ -225,7 +225,10 @@ def _exchange(connection: duckdb.DuckDBPyConnection) -> None:
     one superseded, a gap that is open; billing: 40 rows, nothing is open but a repeated file."""
     run = connection.execute
     run("create table dim_source (source varchar, label_zh varchar, label_en varchar)")
-    run("insert into dim_source values ('hall', '营业厅', 'Hall'), ('billing', '计费', 'Billing')")
+    run(
+        "insert into dim_source values ('hall', '营业厅', 'Hall'), ('billing', '计费', 'Billing'), "
+        "('hotline', '10000 号客服热线', 'Hotline 10000')"
+    )
     run(
         "create table dim_exchange_code (code varchar, label_zh varchar, label_en varchar, "
         "hint_zh varchar, hint_en varchar, severity varchar)"

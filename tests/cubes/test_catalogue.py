@@ -165,24 +165,6 @@ def test_what_has_no_effect_in_this_version_is_refused(
     assert all(fault.line > 1 for fault in caught.value.faults)
 
 
-def test_sources_of_cases_are_called_what_their_contracts_call_them(catalogue: Catalogue) -> None:
-    labels = catalogue.cube("cases").dimensions["source"].values
-    contracts = shipped_folder().parent / "connectors" / "sources"
-    assert set(labels) == {
-        "cfpb",
-        "chat",
-        "hotline",
-        "intake",
-        "letters",
-        "mail",
-        "nyc311",
-        "wechat",
-    }
-    for source, label in labels.items():
-        contract = yaml.safe_load((contracts / f"{source}.yml").read_text(encoding="utf-8"))
-        assert contract["label"] == {"zh": label.zh, "en": label.en}
-
-
 def test_a_category_has_three_levels(ask: Ask) -> None:
     result = ask("cases", "cases", "category.l1,category.l2,category.l3", totals="all")
     assert [column.label for column in result.columns][:3] == ["一级分类", "二级分类", "三级分类"]
