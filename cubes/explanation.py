@@ -14,6 +14,7 @@ from cubes.query import run_query
 from cubes.question import CubeQuery
 from cubes.result import Column, CubeResult, plain
 from cubes.scope import Scope
+from cubes.view import NOBODY
 from cubes.warehouse import Warehouse, read_warehouse
 
 if TYPE_CHECKING:
@@ -340,7 +341,7 @@ def _contribution(
 
 def _shown(split: CubeResult, axis: Column, value: Any) -> str:
     if value is None:
-        return "（空）" if split.language == "zh" else "(none)"
+        return NOBODY.get(split.language, NOBODY["en"])
     return str(split.text(axis.name, value))
 
 

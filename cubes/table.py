@@ -11,9 +11,9 @@ from rich.table import Table
 
 from cubes.formatting import NOTHING, format_value
 from cubes.result import Column, CubeResult
+from cubes.view import NOBODY
 
 _TOTAL = {"zh": "合计", "en": "Total"}
-_NULL = {"zh": "（空）", "en": "(none)"}
 _YES_NO = {"zh": ("是", "否"), "en": ("yes", "no")}
 
 
@@ -93,7 +93,7 @@ def cell_text(result: CubeResult, column: Column, row: Mapping[str, Any], langua
     if value is None and column.kind == "detail":
         return NOTHING
     if value is None:
-        return "" if column.kind == "key" else _NULL.get(language, _NULL["en"])
+        return "" if column.kind == "key" else NOBODY.get(language, NOBODY["en"])
     if isinstance(value, bool) and column.name not in result.member_labels:
         return _YES_NO.get(language, _YES_NO["en"])[not value]
     if column.type in ("integer", "number", "decimal"):

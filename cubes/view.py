@@ -22,6 +22,7 @@ from cubes.sql import (
     alias,
     call,
     cast,
+    coalesce,
     column,
     identifier,
     inside,
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 VIEW_SCHEMA = "cube"
 
 FIRST_DAY, LAST_DAY = "fact_first_on", "fact_last_on"
+
+NOBODY = {"zh": "（空）", "en": "(none)"}
+"""What stands in a view for the null member, as in a table."""
 
 Kind = Literal["fact", "time", "instant", "member", "code", "detail", "technical"]
 
@@ -60,6 +64,12 @@ class ViewColumn:
     type: str | None
     node: Node | None = None
     axis: str | None = None
+
+    @property
+    def tells_null(self) -> bool:
+        """Whether the view has a word in it for the null member."""
+        is_text = self.type in (None, "VARCHAR")
+        return self.kind == "member" and self.node is not None and is_text
 
 
 def view_columns(
@@ -267,7 +277,11 @@ def view_sql(
     for found in view_columns(catalogue, name, warehouse=warehouse, language=language, zone=zone):
         if found.node is None:
             continue
-        columns.append(alias(found.node, found.name))
+        node = found.node
+        if found.tells_null:
+            # Analysts' tools write null in a word of their own.
+            node = coalesce(node.copy(), text(NOBODY["zh" if language == "zh" else "en"]))
+        columns.append(alias(node, found.name))
         tables = {node.table for node in found.node.find_all(exp.Column)}
         roles |= {table.removesuffix("__parent") for table in tables} & set(cube.joins)
         has_edge = has_edge or "edge" in tables

@@ -13,6 +13,7 @@ from jinja2.sandbox import SandboxedEnvironment
 
 from cubes.query import CubeQuery, run_query
 from cubes.scope import Scope
+from cubes.view import NOBODY
 from dashboards.chart import GRAINS
 from dashboards.dataset import Dataset
 from dashboards.superset.period import day_taken
@@ -116,6 +117,9 @@ def ask_cube_for(
 
     def shown(name: str, row: dict[str, Any]) -> Any:
         value = result.member_labels.get(name, {}).get(row[name], row[name])
+        column = dataset.member_column(name)
+        if value is None and column is not None and column.tells_null:
+            return NOBODY[dataset.language]
         longer = shapes[dataset.language].format(value, row.get(f"{name}__id"))
         return longer if longer in told_apart[name] else value
 
