@@ -124,8 +124,8 @@ def row_rule(dataset: Dataset) -> str:
         "where account_id = '{{ current_username() }}')"
     )
     whole = f"'*' in {scope}"
-    column = dataset.unit_column
-    return whole if column is None else f"{column} in {scope} or {whole}"
+    visible = [f"{column} in {scope}" for column in dataset.unit_columns]
+    return " or ".join([*visible, whole])
 
 
 def pages_of(dashboards: Mapping[str, Dashboard], language: Language) -> dict[str, Page]:

@@ -86,13 +86,20 @@ class Dataset:
         return asset_id("dataset", self.view)
 
     @property
-    def unit_column(self) -> str | None:
-        """The column with the unit that decides who may see a row."""
+    def unit_columns(self) -> list[str]:
+        """The columns whose units decide who may see a row, any one of them; the first first."""
+        found: dict[str, list[str]] = {"first": [], "second": []}
         for role, join in self.cube.joins.items():
+            column = plain_column(join.on, FACT)
             dimension = self.catalogue.dimensions[self.cube.dimension_of(role)]
-            if dimension.scope and join.scope == "first":
-                return plain_column(join.on, FACT)
-        return None
+            if dimension.scope and join.scope != "none" and column is not None:
+                found[join.scope].append(column)
+        return [*found["first"][:1], *found["second"]] if found["first"] else []
+
+    @property
+    def unit_column(self) -> str | None:
+        """The first of them."""
+        return next(iter(self.unit_columns), None)
 
     @cached_property
     def columns(self) -> list[ViewColumn]:

@@ -8,13 +8,16 @@ from pathlib import Path
 import duckdb
 import yaml
 
-from cubes.catalogue import Catalogue
+from cubes.catalogue import Catalogue, load_catalogue, shipped_folder
 from cubes.label import LANGUAGES
+from cubes.query import CubeQuery, run_query
+from cubes.scope import Scope
 from cubes.warehouse import Warehouse
-from dashboards.bundle import RULES, Bundle, make_bundle, write_bundle
+from dashboards.bundle import RULES, Bundle, make_bundle, row_rule, write_bundle
 from dashboards.bundle_check import bundle_faults, view_faults
 from dashboards.chart import resolved
 from dashboards.check import dashboard_faults
+from dashboards.dataset import datasets
 from dashboards.declaration import load_dashboards
 from dashboards.identity import slug_of
 from pipelines.settings import PROJECT_ROOT
@@ -164,6 +167,30 @@ def test_every_dataset_with_units_has_a_row_rule_and_the_other_shows_nothing_of_
             # What belongs to no unit is for accounts without bounds alone.
             unit = "" if content["table_name"] in of_no_unit else f"org_unit_id in {scope} or "
             assert bundle[RULES][content["uuid"]] == f"{unit}'*' in {scope}"
+
+
+def test_a_row_rule_shows_by_a_second_unit_what_the_cube_shows(
+    tmp_path: Path, marts: duckdb.DuckDBPyConnection, warehouse: Warehouse
+) -> None:
+    (tmp_path / "definitions").mkdir()
+    text = (shipped_folder() / "definitions" / "cases.yml").read_text(encoding="utf-8")
+    changed = text.replace("scope: none", "scope: second", 1) + "replaces: true\n"
+    (tmp_path / "definitions" / "cases.yml").write_text(changed, encoding="utf-8")
+    catalogue = load_catalogue([shipped_folder(), tmp_path])
+    dataset = datasets(catalogue, warehouse, "zh", ZONE)["cases"]
+    assert dataset.unit_columns == ["org_unit_id", "holder_unit_id"]
+    rule = row_rule(dataset).replace("{{ current_username() }}", "handler")
+    marts.execute("begin")
+    marts.execute("update marts.fct_case set holder_unit_id = '510102' where case_no in ('d', 'f')")
+    marts.execute("create table marts.account_scope (account_id varchar, org_unit_id varchar)")
+    marts.execute("insert into marts.account_scope values ('handler', '510102')")
+    seen = marts.execute(f"select case_no from cube.cases where {rule} order by 1").fetchall()
+    query = CubeQuery("cases", ("cases",))
+    (figure,) = run_query(
+        catalogue, marts, query, scope=Scope.units(["510102"]), business_date=None
+    ).rows
+    marts.execute("rollback")
+    assert [number for (number,) in seen] == ["c", "d", "f"] and figure == {"cases": 3}
 
 
 def test_the_database_is_read_only_locked_and_out_of_sql_lab(
