@@ -55,7 +55,7 @@ def run_query(
     QueryError for whatever cannot be answered as asked, AnswerTooLarge above `most_rows` rows with
     totals.
     """
-    key = (id(catalogue), snapshot, query, scope, business_date, language, aggregates)
+    key = (catalogue, snapshot, query, scope, business_date, language, aggregates)
     kept = cache.get(key) if cache is not None and snapshot is not None else None
     if kept is not None:
         _require_few(len(kept.rows) + len(kept.totals), most_rows)
