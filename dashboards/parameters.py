@@ -179,8 +179,6 @@ def _series(chart: DrawnChart) -> dict[str, Any]:
         found["time_grain_sqla"] = GRAINS[chart.grain]
         found["x_axis_time_format"] = formats.get(chart.grain, "smart_date")
         found["tooltipTimeFormat"] = formats.get(chart.grain, "smart_date")
-        # An axis of time is ticked where it likes, which is seldom where a week or month begins.
-        found["xAxisForceCategorical"] = _is_each_labelled(chart)
     else:
         found["xAxisForceCategorical"] = True
         found["xAxisLabelInterval"] = "0"
@@ -194,12 +192,6 @@ def _series(chart: DrawnChart) -> dict[str, Any]:
 def _axis_format(shown: str) -> str:
     """A format without zeros that only fill up, so that ticks between whole numbers differ."""
     return ",.2~f" if shown == ",d" else re.sub(r"\.(\d)([f%])$", r".\1~\2", shown)
-
-
-def _is_each_labelled(chart: DrawnChart) -> bool:
-    """Whether each group in time has its own place: not where two periods lie over each other."""
-    is_drawn_apart = chart.declared.viz == "columns" or chart.grain != "day"
-    return is_drawn_apart and not chart.offsets
 
 
 def _line(chart: DrawnChart) -> dict[str, Any]:
