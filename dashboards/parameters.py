@@ -16,7 +16,7 @@ COLOURS = "huiyin"
 
 _GRAIN_FORMATS = {
     "zh": {"day": "%-m月%-d日", "week": "%-m月%-d日", "month": "%y年%-m月", "year": "%Y年"},
-    "en": {"day": "%m-%d", "week": "%m-%d", "month": "%b ’%y", "year": "%Y"},
+    "en": {"day": "%m-%d", "week": "%m-%d", "month": "%y-%m", "year": "%Y"},
 }
 _VIZ: Mapping[Viz, str] = {
     "number": "pop_kpi",
