@@ -42,6 +42,7 @@ td.dt-is-null::after { content: "—"; font-size: 12px; }
 .search-select-container, .dt-select-page-size { display: none !important; }
 .superset-legacy-chart-big-number { align-items: center !important; }
 .superset-legacy-chart-big-number .text-container { align-items: center !important; }
+.chart-slice .ant-empty-image { display: none; }
 """
 
 # What the data are as of stands as one line, without a heading or a frame.

@@ -207,7 +207,7 @@ class Dataset:
             measure=measure,
             label=label if unit is None else label + _DURATION_LABELS[unit].text(self.language),
             sql=sql if size == 1 else f"({sql}) / {size}.0",
-            d3format=",.0f" if unit == "seconds" else _FORMATS[declared.shown_as],
+            d3format=",.0f" if unit == "seconds" else _format(declared),
         )
 
     def asset(self) -> dict[str, Any]:
@@ -258,6 +258,12 @@ class Dataset:
                 is_filterable=False,
                 expression=link_sql(name, page.slug, self.language),
             )
+
+
+def _format(measure: Measure) -> str:
+    """The d3 format of a measure; what is added up needs no decimals."""
+    is_sum = measure.shown_as == "decimal" and measure.agg == "sum"
+    return ",.0f" if is_sum else _FORMATS[measure.shown_as]
 
 
 def status_id() -> str:

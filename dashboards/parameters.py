@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -14,8 +15,8 @@ COLOURS = "huiyin"
 """The palette declared in Superset's configuration."""
 
 _GRAIN_FORMATS = {
-    "zh": {"day": "%-m月%-d日", "week": "%-m月%-d日", "month": "%Y年%-m月", "year": "%Y年"},
-    "en": {"day": "%m-%d", "week": "%m-%d", "month": "%Y-%m", "year": "%Y"},
+    "zh": {"day": "%-m月%-d日", "week": "%-m月%-d日", "month": "%y年%-m月", "year": "%Y年"},
+    "en": {"day": "%m-%d", "week": "%m-%d", "month": "%y-%m", "year": "%Y"},
 }
 _VIZ: Mapping[Viz, str] = {
     "number": "pop_kpi",
@@ -41,7 +42,7 @@ _DATES = {"day": _DATE, "week": _DATE, "month": "%Y-%m", "quarter": "%Y-%m", "ye
 
 _COMPARED = {
     "zh": {"Previous value": "上期", "Delta": "变化", "Percent change": "变化率"},
-    "en": {"Previous value": "Before", "Delta": "Change", "Percent change": "Growth"},
+    "en": {"Previous value": "Before", "Delta": "Change", "Percent change": "Change"},
 }
 
 
@@ -153,7 +154,7 @@ def _series(chart: DrawnChart) -> dict[str, Any]:
         "x_axis": chart.by[0],
         "groupby": [*chart.by[1:], *chart.across],
         "metrics": list(chart.metrics),
-        "y_axis_format": chart.format_of(first),
+        "y_axis_format": _axis_format(chart.format_of(first)),
         "rich_tooltip": True,
         "tooltipTimeFormat": "smart_date",
         "show_legend": len(chart.metrics) > 1 or bool(chart.by[1:] or chart.across),
@@ -186,6 +187,11 @@ def _series(chart: DrawnChart) -> dict[str, Any]:
         found["x_axis_sort"] = chart.order if is_single else "sum"
         found["x_axis_sort_asc"] = False
     return found
+
+
+def _axis_format(shown: str) -> str:
+    """A format without zeros that only fill up, so that ticks between whole numbers differ."""
+    return ",.2~f" if shown == ",d" else re.sub(r"\.(\d)([f%])$", r".\1~\2", shown)
 
 
 def _line(chart: DrawnChart) -> dict[str, Any]:
@@ -255,8 +261,8 @@ def _pie(chart: DrawnChart) -> dict[str, Any]:
         "metric": chart.metrics[0],
         "sort_by_metric": True,
         "donut": True,
-        "innerRadius": 45,
-        "outerRadius": 70,
+        "innerRadius": 55,
+        "outerRadius": 72,
         "label_type": "percent",
         "number_format": chart.format_of(chart.metrics[0]),
         "show_labels": True,

@@ -40,6 +40,13 @@ def expect_figure(page: Page, title: str, value: int) -> None:
     expect(chart(page, title).first).to_contain_text(line, use_inner_text=True, timeout=30_000)
 
 
+def expect_pivot_total(page: Page, title: str, value: int) -> None:
+    """The last cell of a pivot's last row: the total of its totals."""
+    pivot = chart(page, title)
+    pivot.scroll_into_view_if_needed()
+    expect(pivot.locator("tr.pvtRowTotals td").last).to_have_text(f"{value:,}", timeout=30_000)
+
+
 def expect_drawn(page: Page) -> None:
     """Wait until no chart is being drawn: one that is redraws itself and closes menus over it."""
     expect(page.get_by_text("Waiting on")).to_have_count(0, timeout=60_000)
@@ -74,11 +81,11 @@ def choose(page: Page, place: int, member: str) -> None:
     page.wait_for_load_state("networkidle")
 
 
-def cube(running: Running, cut: str) -> int:
+def cube(running: Running, cut: str, measure: str = "complaints") -> int:
     answer = running.product.json(
-        "cube", "query", "cases", "--measures", "complaints", "--cut", cut, "--period", "2026-03"
+        "cube", "query", "cases", "--measures", measure, "--cut", cut, "--period", "2026-03"
     )
-    return int(answer["rows"][0]["complaints"])
+    return int(answer["rows"][0][measure])
 
 
 def test_an_analyst_filters_the_dashboard_and_drills_into_a_member(
@@ -88,6 +95,7 @@ def test_an_analyst_filters_the_dashboard_and_drills_into_a_member(
     open_dashboard(page, running, "overview", *chosen_password(page, running, account))
     expect_figure(page, "投诉数", cube(running, "org=四川"))
     expect_drawn(page)
+    expect_pivot_total(page, "单位与类型", cube(running, "org=四川", "cases"))
     shoot(page, "superset-overview-zh")
 
     choose(page, 1, "绵阳")
@@ -107,6 +115,7 @@ def test_an_analyst_filters_the_dashboard_and_drills_into_a_member(
 def test_a_cell_filters_the_other_charts(page: Page, running: Running) -> None:
     account = manager_of(running, "province_manager")
     open_dashboard(page, running, "overview-en", *chosen_password(page, running, account))
+    expect_pivot_total(page, "Units by kind", cube(running, "org=四川", "cases"))
     shoot(page, "superset-overview-en")
     table = chart(page, "Quality of handling by unit")
     table.scroll_into_view_if_needed()

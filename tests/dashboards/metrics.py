@@ -106,14 +106,7 @@ def ask_cube_for(
         language=dataset.language,
     )
     shapes = {"zh": "{}（{}）", "en": "{} ({})"}
-    told_apart: dict[str, set[Any]] = {}
-    for name in by:
-        column = dataset.member_column(name)
-        assert column is not None
-        rows = connection.execute(
-            f"select distinct {column.name} from cube.{dataset.view}"
-        ).fetchall()
-        told_apart[name] = {row[0] for row in rows}
+    told_apart = {name: _members_of(connection, dataset, name) for name in by}
 
     def shown(name: str, row: dict[str, Any]) -> Any:
         value = result.member_labels.get(name, {}).get(row[name], row[name])
@@ -130,6 +123,24 @@ def ask_cube_for(
         }
         for measure in measures
     }
+
+
+_MEMBERS: dict[tuple[str, str, str], set[Any]] = {}
+
+
+def _members_of(connection: duckdb.DuckDBPyConnection, dataset: Dataset, name: str) -> set[Any]:
+    """The members of a dimension as the view shows them, read once for each warehouse file."""
+    row = connection.execute("select path from duckdb_databases() where not internal").fetchone()
+    file = None if row is None else row[0]
+    key = (str(file), dataset.view, name)
+    if file is None or key not in _MEMBERS:
+        column = dataset.member_column(name)
+        assert column is not None
+        rows = connection.execute(
+            f"select distinct {column.name} from cube.{dataset.view}"
+        ).fetchall()
+        _MEMBERS[key] = {found[0] for found in rows}
+    return _MEMBERS[key]
 
 
 def assert_equal(found: Figures, expected: Figures, what: str) -> None:

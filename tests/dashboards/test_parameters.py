@@ -128,3 +128,21 @@ def test_a_chart_takes_from_its_query_what_it_does_not_say(
     by_unit = Chart.model_validate({"title": TITLE, "viz": "table", "query": "arrears_by_unit"})
     # A cut that waits for a parameter is left to the filters.
     assert resolved(by_unit, catalogue).cuts == {}
+
+
+@pytest.mark.parametrize(
+    ("measure", "expected"),
+    [("cases", ",.2~f"), ("reopen_rate", ".1~%"), ("score_avg", ",.2~f")],
+)
+def test_the_ticks_of_an_axis_differ_and_carry_no_zeros_that_only_fill_up(
+    params: Any, measure: str, expected: str
+) -> None:
+    found = params(viz="line", cube="cases", measures=measure, by="created.month")
+    assert found["y_axis_format"] == expected
+
+
+def test_what_is_added_up_is_written_without_decimals_and_a_mean_with_two(params: Any) -> None:
+    sums = params(viz="table", cube="usage", measures="minutes", by="usage_type")
+    means = params(viz="table", cube="cases", measures="score_avg", by="kind")
+    assert sums["column_config"]["minutes"]["d3NumberFormat"] == ",.0f"
+    assert means["column_config"]["score_avg"]["d3NumberFormat"] == ",.2f"

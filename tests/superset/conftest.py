@@ -5,19 +5,23 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import duckdb
 import pytest
 
 from cubes.label import LANGUAGES
+from cubes.snapshot import Snapshot
 from dashboards.bundle import pages_of
 from dashboards.chart import NO_FILTER, DrawnChart, draw, resolved
 from dashboards.dataset import datasets
@@ -31,6 +35,7 @@ from tests.superset.server import Client, Portal, serving, standing_in
 FIRST, LAST = date(2026, 3, 1), date(2026, 3, 30)
 PERIOD = f"{FIRST} : 2026-03-31"
 PASSWORD = "correct-horse-9"
+CLIENTS = 4  # requests under way at once, as many as a browser opens for a dashboard
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -51,11 +56,12 @@ class Served:
     admin: Client
     before: dict[str, Any]
     seconds_until_seen: float
+    stack: ExitStack
 
     @cached_property
     def charts(self) -> dict[str, dict[str, Any]]:
         """Every chart as Superset keeps it, by its id in the bundle."""
-        return self.admin.charts()
+        return charts_of(self.home)
 
     def sign_in(self, phone: str, password: str = PASSWORD) -> Client:
         return Client(self.base, phone, password)
@@ -63,10 +69,16 @@ class Served:
     @contextmanager
     def snapshot(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection to the published warehouse."""
-        with self.installation.snapshot() as snapshot:
-            yield snapshot.cursor()
+        with self._snapshot.cursor() as cursor:
+            yield cursor
 
-    def drawn(self) -> list[DrawnChart]:
+    @cached_property
+    def _snapshot(self) -> Snapshot:
+        """The warehouse published before the tests, opened once."""
+        return self.stack.enter_context(self.installation.snapshot())
+
+    @cached_property
+    def drawn_charts(self) -> list[DrawnChart]:
         """Every chart of every dashboard in both languages."""
         installation = self.installation
         warehouse = names_of(installation, say=lambda _: None)
@@ -86,6 +98,10 @@ class Served:
                     whole = resolved(chart, installation.catalogue)
                     found.append(draw(slug, name, whole, language, sets))
         return found
+
+    def drawn(self) -> list[DrawnChart]:
+        """Every chart of every dashboard in both languages."""
+        return self.drawn_charts
 
 
 @pytest.fixture(scope="session")
@@ -107,22 +123,35 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         base = stack.enter_context(serving(installation, home / "superset.log"))
         admin = Client(base, "admin", admin_password(installation))
         assert admin.is_signed_in
-        before = {uuid: _saved_data(admin, chart) for uuid, chart in admin.charts().items()}
+        charts = charts_of(home)
+        status, listed = admin.call("GET", "/api/v1/chart/?q=(page_size:1)")
+        assert status == 200 and listed["count"] == len(charts)
+        with ThreadPoolExecutor(CLIENTS) as pool:
+            answers = pool.map(lambda chart: _saved_data(admin, chart), charts.values())
+            before = dict(zip(charts, answers, strict=True))
         product.run("ingest")
         product.run("build")
         published = time.monotonic()
+        seen = Served(base, home, installation, portal, admin, before, 0, stack)
         status_id = next(
-            chart.id
-            for chart in Served("", home, installation, portal, admin, {}, 0).drawn()
-            if chart.dataset is None and chart.language == "zh"
+            chart.id for chart in seen.drawn() if chart.dataset is None and chart.language == "zh"
         )
-        status = admin.charts()[status_id]
-        while "2026-03-30" not in json.dumps(_saved_data(admin, status), ensure_ascii=False):
+        while "2026-03-30" not in json.dumps(
+            _saved_data(admin, charts[status_id]), ensure_ascii=False
+        ):
             assert time.monotonic() - published < 60, "the publish was not seen"
             time.sleep(1)
-        seen = time.monotonic() - published
-        yield Served(base, home, installation, portal, admin, before, seen)
+        seen.seconds_until_seen = time.monotonic() - published
+        yield seen
     shutil.rmtree(home, ignore_errors=True)
+
+
+def charts_of(home: Path) -> dict[str, dict[str, Any]]:
+    """Every chart as Superset keeps it, by its id in the bundle."""
+    columns = ("uuid", "id", "slice_name", "viz_type", "params", "query_context")
+    with closing(sqlite3.connect(home / "superset" / "metadata.db", timeout=20)) as metadata:
+        rows = metadata.execute(f"select {', '.join(columns)} from slices").fetchall()
+    return {str(UUID(bytes=row[0])): dict(zip(columns[1:], row[1:], strict=True)) for row in rows}
 
 
 def context_of(chart: dict[str, Any]) -> dict[str, Any]:

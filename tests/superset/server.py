@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -172,6 +171,7 @@ class Client:
             f"{base}/login/", urlencode(form).encode(), headers={"Referer": f"{base}/login/"}
         )
         self.landed: str = self._opener.open(request).geturl()
+        self._token: str | None = None
 
     @property
     def is_signed_in(self) -> bool:
@@ -192,8 +192,7 @@ class Client:
         headers = {"Accept": "application/json", "Referer": f"{self.base}/"}
         data = None
         if method != "GET":
-            with self._opener.open(f"{self.base}/api/v1/security/csrf_token/") as answer:
-                headers["X-CSRFToken"] = json.load(answer)["result"]
+            headers["X-CSRFToken"] = self._csrf_token()
             headers["Content-Type"] = "application/json"
             data = json.dumps(body or {}).encode()
         request = Request(f"{self.base}{path}", data, headers=headers, method=method)
@@ -207,19 +206,12 @@ class Client:
             except ValueError:
                 return error.code, {"text": text[:500].decode(errors="replace")}
 
-    def charts(self) -> dict[str, dict[str, Any]]:
-        """Every chart the account sees, by its id in the bundle."""
-        found: dict[str, dict[str, Any]] = {}
-        for page in count():
-            status, answer = self.call("GET", f"/api/v1/chart/?q=(page:{page},page_size:100)")
-            assert status == 200, answer
-            for item in answer["result"]:
-                status, chart = self.call("GET", f"/api/v1/chart/{item['id']}")
-                assert status == 200, chart
-                found[str(chart["result"]["uuid"])] = {**item, **chart["result"]}
-            if len(found) >= answer["count"]:
-                break
-        return found
+    def _csrf_token(self) -> str:
+        """The token a change needs, asked for once in a session."""
+        if self._token is None:
+            with self._opener.open(f"{self.base}/api/v1/security/csrf_token/") as answer:
+                self._token = str(json.load(answer)["result"])
+        return self._token
 
     def data(self, context: dict[str, Any]) -> tuple[int, Any]:
         """Chart data for a query context."""
