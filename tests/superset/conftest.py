@@ -26,6 +26,7 @@ from pipelines.address import write_addresses
 from pipelines.installation import Installation
 from pipelines.superset import admin_password, is_installed, names_of
 from tests.journeys.product import Product, clean_environment
+from tests.superset.accounts import employ
 from tests.superset.server import Client, Portal, serving, standing_in
 
 FIRST, LAST = date(2026, 3, 1), date(2026, 3, 30)
@@ -95,6 +96,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
         pytest.skip(reason)
+            base = stack.enter_context(
+                serving(installation, Path("/tmp/leak/dev/superset.log"))
     home = tmp_path_factory.mktemp("superset") / "home"
     product = Product(home)
     product.run("simulate", "--scale", "0.2")
@@ -107,6 +110,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         base = stack.enter_context(serving(installation, home / "superset.log"))
         admin = Client(base, "admin", admin_password(installation))
         assert admin.is_signed_in
+        employ(installation)
         before = {uuid: _saved_data(admin, chart) for uuid, chart in admin.charts().items()}
         product.run("ingest")
         product.run("build")
