@@ -30,6 +30,7 @@ from pipelines.address import write_addresses
 from pipelines.installation import Installation
 from pipelines.superset import admin_password, is_installed, names_of
 from tests.journeys.product import Product, clean_environment
+from tests.superset.accounts import employ
 from tests.superset.server import Client, Portal, serving, standing_in
 
 FIRST, LAST = date(2026, 3, 1), date(2026, 3, 30)
@@ -123,6 +124,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         base = stack.enter_context(serving(installation, home / "superset.log"))
         admin = Client(base, "admin", admin_password(installation))
         assert admin.is_signed_in
+        employ(installation)
         charts = charts_of(home)
         status, listed = admin.call("GET", "/api/v1/chart/?q=(page_size:1)")
         assert status == 200 and listed["count"] == len(charts)

@@ -188,7 +188,7 @@ class Client:
         found.value = value
 
     def call(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-        """Status and JSON of one call of the API."""
+        """Status and JSON of one call of the API; other content as `text`."""
         headers = {"Accept": "application/json", "Referer": f"{self.base}/"}
         data = None
         if method != "GET":
@@ -198,13 +198,13 @@ class Client:
         request = Request(f"{self.base}{path}", data, headers=headers, method=method)
         try:
             with self._opener.open(request, timeout=60) as answer:
-                return answer.status, json.load(answer)
+                status, content = answer.status, answer.read()
         except HTTPError as error:
-            text = error.read()
-            try:
-                return error.code, json.loads(text)
-            except ValueError:
-                return error.code, {"text": text[:500].decode(errors="replace")}
+            status, content = error.code, error.read()
+        try:
+            return status, json.loads(content)
+        except ValueError:
+            return status, {"text": content[:100_000].decode(errors="replace")}
 
     def _csrf_token(self) -> str:
         """The token a change needs, asked for once in a session."""

@@ -1,0 +1,188 @@
+"""What is told is what is asked: every digest and alert beside query, cube and dashboard."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from cubes.named_query import run_named_query
+from cubes.query import CubeQuery, run_query
+from cubes.scope import Scope
+from dashboards.chart import DrawnChart, chart_id
+from dashboards.declaration import load_dashboards
+from notifications.alert.evaluation import Moved, observe, text_values
+from notifications.alert.rule import Rule, load_rules
+from notifications.alert.state import Observation
+from notifications.digest import preview
+from notifications.publication import Publication
+from notifications.template import render_lines
+from pipelines.telling import digests_of, publication_of
+from tests.dashboards.metrics import plain
+from tests.superset.accounts import Account, ten_accounts
+from tests.superset.conftest import FIRST, LAST, PERIOD, Served, context_of
+from tests.superset.server import Client
+from tests.superset.test_leaks import analyst
+
+PERIODS = {
+    "day": (f"{LAST}", f"{LAST} : 2026-03-31"),
+    "month": (f"{FIRST}..{LAST}", PERIOD),
+}
+
+
+def one_a_level(served: Served) -> list[Account]:
+    """An account of one unit at each level, the province first, and the one without bounds."""
+    with served.snapshot() as connection:
+        accounts = ten_accounts(connection)
+    single = {len(one.units[0]): one for one in accounts if len(one.units) == 1}
+    assert len(single) == 5
+    return [single[size] for size in sorted(single)]
+
+
+def by_query(served: Served, query: str, measure: str, scope: Scope) -> Any:
+    catalogue = served.installation.catalogue
+    named = catalogue.queries[query]
+    given = {"business_date": LAST} if "business_date" in named.parameters else {}
+    with served.snapshot() as connection:
+        rows = run_named_query(
+            catalogue, connection, query, given, scope=scope, business_date=LAST
+        ).rows
+    days = [row for row in rows if row.get("created.day") in (LAST, None)]
+    return plain(days[0][measure]) if days else None
+
+
+def by_cube(served: Served, query: str, measure: str, scope: Scope, period: str | None) -> Any:
+    catalogue = served.installation.catalogue
+    cube = catalogue.queries[query].cube
+    assert cube is not None
+    asked = CubeQuery(cube=cube, measures=(measure,), period=period)
+    with served.snapshot() as connection:
+        answer = run_query(catalogue, connection, asked, scope=scope, business_date=LAST)
+    return plain(answer.rows[0][measure])
+
+
+def by_chart(served: Served, client: Client, drawn: DrawnChart, measure: str, period: str) -> Any:
+    """The chart's own question to Superset as one total, for a period."""
+    text = json.dumps(context_of(served.charts[drawn.id])).replace(PERIOD, period)
+    asked = json.loads(text)
+    query = {**asked["queries"][0], "columns": [], "orderby": [], "row_limit": 0}
+    status, answer = client.data({**asked, "queries": [query]})
+    assert status == 200, answer
+    (row,) = answer["result"][0]["data"]
+    return plain(row[drawn.metric_of(measure).name])
+
+
+def charts_of(served: Served, dashboards: set[str] | None = None) -> list[DrawnChart]:
+    """Charts in Chinese that show measures of a query, of the dashboards named or of all."""
+    declared = load_dashboards(served.installation.search_path("dashboards"))
+    ids = {
+        chart_id(slug, name)
+        for slug, (dashboard, _) in declared.items()
+        if dashboards is None or slug in dashboards
+        for name in dashboard.charts
+    }
+    return [one for one in served.drawn() if one.id in ids and one.dataset is not None]
+
+
+def text_of(rule: Rule, publication: Publication, unit: str, observed: Observation) -> str:
+    """What the rule would say of the observation if it fired."""
+    values = text_values(rule, observed, publication, unit, Moved(), "zh")
+    lines = render_lines(rule.text.fired, values, "zh", publication.currency)
+    return "".join(line.text for line in lines)
+
+
+def equal(*figures: Any) -> bool:
+    """Whether all figures are one; none of a sum is nought, as the text says it."""
+    first = figures[0] or 0
+    return all((one or 0) == pytest.approx(first, rel=1e-9) for one in figures)
+
+
+def test_every_digest_tells_the_figure_of_query_cube_and_report(served: Served) -> None:
+    installation = served.installation
+    digests = digests_of(installation)
+    compared = 0
+    with installation.snapshot() as snapshot:
+        publication = publication_of(installation, snapshot)
+        for one in one_a_level(served):
+            client = analyst(served, one.account_id)
+            scope = Scope.all() if one.is_whole else Scope.units(one.units)
+            for digest in digests.values():
+                charts = charts_of(served, {f"report-{digest.digest.replace('_', '-')}"})
+                told = preview(
+                    digest, frozenset(one.units), publication, language="zh", signature="【回音】"
+                )
+                assert told is not None
+                span, range_ = PERIODS[digest.freshness.span]
+                for name, value in digest.values.items():
+                    table = digest.tables[value.table]
+                    if value.top is not None:
+                        continue
+                    drawn = next(
+                        chart for chart in charts
+                        if chart.declared.query == table.query
+                        and value.measure in chart.declared.measures
+                    )  # fmt: skip
+                    stated = told.figures[name]
+                    figures = (
+                        None if stated is None else float(stated),
+                        by_query(served, table.query, value.measure, scope),
+                        by_cube(
+                            served, table.query, value.measure, scope, None if table.stock else span
+                        ),
+                        by_chart(served, client, drawn, value.measure, range_),
+                    )
+                    assert equal(*figures), (one, digest.digest, name, figures)
+                    compared += 1
+    assert compared == 5 * sum(v.top is None for d in digests.values() for v in d.values.values())
+
+
+def test_every_alert_tells_the_figure_of_query_cube_and_dashboards(served: Served) -> None:
+    installation = served.installation
+    rules = load_rules(installation.search_path("notifications/alerts"))
+    charts = charts_of(served)
+    seen: set[tuple[str, int]] = set()
+    with installation.snapshot() as snapshot:
+        publication = publication_of(installation, snapshot)
+        found = {name: observe(rule, publication, LAST) for name, rule in rules.items()}
+        for one in one_a_level(served):
+            client = analyst(served, one.account_id)
+            scope = Scope.all() if one.is_whole else Scope.units(one.units)
+            (unit,) = one.units
+            for name, rule in rules.items():
+                level = publication.org.level(unit)
+                if level not in rule.levels:
+                    continue
+                observed = found[name].get(unit)
+                for measure in {rule.measure, rule.volume_measure}:
+                    value = None if observed is None else float(
+                        (observed.value if measure == rule.measure else observed.volume) or 0
+                    )  # fmt: skip
+                    period, range_ = PERIODS["day"] if rule.day else (None, PERIOD)
+                    chart = next(
+                        (
+                            one
+                            for one in charts
+                            if one.dataset is not None
+                            and one.dataset.cube.cube
+                            == installation.catalogue.queries[rule.query].cube
+                            and measure in one.declared.measures
+                            and not one.declared.cuts
+                            and (one.time is None or rule.day)
+                        ),
+                        None,
+                    )
+                    figures = [
+                        value,
+                        by_query(served, rule.query, measure, scope),
+                        by_cube(served, rule.query, measure, scope, period),
+                    ]
+                    if chart is not None:
+                        figures.append(by_chart(served, client, chart, measure, range_))
+                    assert equal(*figures), (one, name, measure, figures)
+                if observed is not None and observed.value is not None:
+                    text = text_of(rule, publication, unit, observed)
+                    words = f"{observed.value:.1%}" if rule.volume else f"{observed.value:,}"
+                    assert words in text, (name, unit, words, text)
+                seen.add((name, level))
+    assert {(name, level) for name, rule in rules.items() for level in rule.levels} == seen
