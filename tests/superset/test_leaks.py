@@ -24,6 +24,7 @@ from fastapi.testclient import TestClient
 from connectors.service.answer_stream import CSV
 from cubes.cube import Cube
 from cubes.label import LANGUAGES
+from cubes.view import NOBODY
 from dashboards.dataset import Dataset, datasets
 from notifications.portal.session import open_session
 from notifications.portal.shown import value_text
@@ -573,7 +574,8 @@ def rows_of(cube: Cube, own: Oracle) -> str:
 def paths(dataset: Dataset, own: Oracle) -> set[str | None]:
     """Names of units that may stand in a visible row."""
     place = LANGUAGES.index(dataset.language)
-    return {own.names[unit][place] for unit in own.inside | own.above} | {None}
+    names = {own.names[unit][place] for unit in own.inside | own.above}
+    return names | {None, NOBODY[dataset.language]}
 
 
 def _values_and_samples_are_bounded(

@@ -16,6 +16,7 @@ from notifications.alert.evaluation import Moved, observe, text_values
 from notifications.alert.rule import Rule, load_rules
 from notifications.alert.state import Observation
 from notifications.digest import preview
+from notifications.portal.shown import value_text
 from notifications.publication import Publication
 from notifications.template import render_lines
 from pipelines.telling import digests_of, publication_of
@@ -104,11 +105,14 @@ def test_every_digest_tells_the_figure_of_query_cube_and_report(served: Served) 
     compared = 0
     with installation.snapshot() as snapshot:
         publication = publication_of(installation, snapshot)
+        reports = {
+            name: charts_of(served, {f"report-{name.replace('_', '-')}"}) for name in digests
+        }
         for one in one_a_level(served):
             client = analyst(served, one.account_id)
             scope = Scope.all() if one.is_whole else Scope.units(one.units)
             for digest in digests.values():
-                charts = charts_of(served, {f"report-{digest.digest.replace('_', '-')}"})
+                charts = reports[digest.digest]
                 told = preview(
                     digest, frozenset(one.units), publication, language="zh", signature="【回音】"
                 )
@@ -182,7 +186,8 @@ def test_every_alert_tells_the_figure_of_query_cube_and_dashboards(served: Serve
                     assert equal(*figures), (one, name, measure, figures)
                 if observed is not None and observed.value is not None:
                     text = text_of(rule, publication, unit, observed)
-                    words = f"{observed.value:.1%}" if rule.volume else f"{observed.value:,}"
+                    form = "percent" if rule.volume else "number"
+                    words = value_text(observed.value, form, "zh", publication.currency)
                     assert words in text, (name, unit, words, text)
                 seen.add((name, level))
     assert {(name, level) for name, rule in rules.items() for level in rule.levels} == seen
