@@ -56,18 +56,20 @@ def stream_named_query(
     """
     named = catalogue.named_query(name)
     if named.rows:
-        result = run_named_query(
-            catalogue,
-            connection,
-            name,
-            parameters,
-            scope=scope,
-            business_date=business_date,
-            language=_LANGUAGE,
-            warehouse=warehouse,
-            limited=True,
-        )
-        yield RowStream(tuple(column.name for column in result.columns), iter(result.rows))
+        with within_seconds(connection, limits.seconds):
+            result = run_named_query(
+                catalogue,
+                connection,
+                name,
+                parameters,
+                scope=scope,
+                business_date=business_date,
+                language=_LANGUAGE,
+                warehouse=warehouse,
+            )
+            if len(result.rows) > limits.rows:
+                raise _too_large(name, limits)
+            yield RowStream(tuple(column.name for column in result.columns), iter(result.rows))
         return
     with within_seconds(connection, limits.seconds):
         mask_at = None
@@ -110,13 +112,17 @@ def stream_named_query(
                     continue
                 count += 1
                 if count > limits.rows:
-                    raise AnswerTooLarge(
-                        f"The answer of query '{name}' has more than {limits.rows} rows. Trying "
-                        "again does not help; ask for fewer rows or raise the limit."
-                    )
+                    raise _too_large(name, limits)
                 yield {one: record[at] for one, at in places}
 
         yield RowStream(tuple(wanted), rows())
+
+
+def _too_large(name: str, limits: Limits) -> AnswerTooLarge:
+    return AnswerTooLarge(
+        f"The answer of query '{name}' has more than {limits.rows} rows. Trying again does not "
+        "help; ask for fewer rows or raise the limit."
+    )
 
 
 def _records(

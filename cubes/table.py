@@ -76,11 +76,8 @@ def remarks(result: CubeResult, language: str) -> list[str]:
 def heading_text(column: Column, language: str) -> str:
     """What stands above a column: its label with its unit."""
     if column.unit and column.heading is None:
-        return (
-            f"{column.label}（{column.unit}）"
-            if language == "zh"
-            else (f"{column.label} ({column.unit})")
-        )
+        before, after = ("（", "）") if language == "zh" else (" (", ")")
+        return f"{column.label}{before}{column.unit}{after}"
     return column.heading or column.label
 
 

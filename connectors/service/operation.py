@@ -8,6 +8,7 @@ from typing import Any
 
 from connectors.contract import Label
 from connectors.intake.event import STAFF_EVENTS
+from cubes.drill_through import MOST_ROWS
 from cubes.named_query import PERMISSION
 from cubes.period import COMPARISONS
 
@@ -180,7 +181,7 @@ _ALL = (
             "time": _TEXT,
             "period": _TEXT,
             "order": _NAMES,
-            "limit": {"type": "integer", "minimum": 1, "maximum": 10_000},
+            "limit": {"type": "integer", "minimum": 1, "maximum": 10_000, "default": MOST_ROWS},
             "language": {"enum": ["zh", "en"]},
         },
         ("cube", "measures"),

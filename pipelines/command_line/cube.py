@@ -33,6 +33,7 @@ from pipelines.command_line.output import (
     LanguageOption,
     language_of,
     open_installation,
+    print_error,
     print_json,
     print_table,
     print_text,
@@ -446,6 +447,12 @@ def cube_rows(
         )
         title = database.catalogue.cube(name).label.text(chosen)
     give(result, output, file, title=title, show_sql=False)
+    if len(result.rows) == limit:
+        print_error(
+            f"只给出前 {limit} 行，可能还有；用 --limit 取更多。"
+            if chosen == "zh"
+            else f"These are the first {limit} rows and there may be more; see --limit."
+        )
 
 
 def split(text: str) -> list[str]:

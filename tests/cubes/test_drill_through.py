@@ -183,6 +183,15 @@ def test_a_saved_report_of_rows_is_asked_listed_and_streamed_like_any_other(
         catalogue, marts, "reported_list", {}, warehouse=warehouse, language="zh", **asked
     ) as records:
         assert [row for batch in records.batches for row in batch.to_pylist()] == expected
+    # An export has limits of its own, whatever those of the query are.
+    with (
+        pytest.raises(AnswerTooLarge, match="more than 1 rows"),
+        stream_named_query(
+            catalogue, marts, "reported_list", {}, warehouse=warehouse, limits=Limits(rows=1),
+            **asked,
+        ),
+    ):  # fmt: skip
+        pass
     with pytest.raises(QueryError, match="'by' and 'keys' belong to figures"):
         run_named_query(catalogue, marts, "reported_list", {}, by=["kind"], **asked)
 

@@ -276,6 +276,12 @@ def test_rows_behind_a_figure(cube: Command) -> None:
     assert "订单号" in cube("rows", "orders", "--measures", "orders")[1]
 
 
+def test_rows_that_may_be_more_than_shown_are_said_to_be(cube: Command) -> None:
+    _, out, err = cube("rows", "orders", "--measures", "orders", "--limit", "2", "--format", "json")
+    assert len(json.loads(out)["rows"]) == 2 and "只给出前 2 行" in err
+    assert cube("rows", "orders", "--measures", "orders", "--limit", "9")[2] == ""
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
