@@ -41,7 +41,13 @@ from cubes.query_calendar import NO_CALENDAR, QueryCalendar
 from cubes.question import CubeQuery
 from cubes.result import Column
 from cubes.scope import Scope
-from cubes.scoped_totals import ROWS, has_other_totals, policed
+from cubes.scoped_totals import (
+    ROWS,
+    has_other_totals,
+    policed,
+    policed_side,
+    told_totals,
+)
 from cubes.sql import (
     Node,
     alias,
@@ -151,7 +157,10 @@ def statement_tree(binding: Binding, plan: Plan) -> tuple[exp.Select, bool]:
         selection = compared_selection(plan, period)
         previous = _told(binding, plan, selection, steps, "previous_", shift)
         steps.append(("previous", previous))
-        steps.append(("answer", side_by_side(plan, has_mask)))
+        told = side_by_side(plan, has_mask)
+        if has_other_totals(binding, plan):
+            told.set("where", exp.Where(this=told_totals(plan, "current", "previous")))
+        steps.append(("answer", told))
         source = "answer"
         names = [
             name if not suffix else f"{name}__{suffix}"
@@ -189,6 +198,8 @@ def _told(
     for name, bound in ((visible, binding), (whole, everything)):
         side = _side(bound, plan, selection, steps, f"{name}_", shift, counted=True)
         steps.append((name, side))
+    if plan.compared is not None:
+        return policed_side(plan, visible, whole)
     return policed(plan, visible, whole)
 
 

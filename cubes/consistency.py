@@ -120,6 +120,13 @@ class Consistency:
             if other not in self.catalogue.cubes:
                 return
             target = self.catalogue.cubes[other]
+            if (cube.scoped_totals, target.scoped_totals) == ("full", "hidden"):
+                yield (
+                    where,
+                    f"'scoped_totals: full' would tell a restricted account the whole of '{side}', "
+                    f"whose cube '{other}' keeps its totals hidden; hide those of both cubes, or "
+                    "leave the ratio out",
+                )
         found = target.measures.get(measures)
         if found is None:
             yield (

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from cubes.aggregate_table import build_aggregates
 from cubes.catalogue import load_catalogue
-from cubes.errors import QueryError
+from cubes.errors import DeclarationError, QueryError
 from cubes.query import CubeQuery, CubeResult, run_query
 from cubes.scope import Scope
 from tests.cubes.random_cubes import START, World, bag, modest, open_world, sales
@@ -113,6 +113,55 @@ def test_policies_hold_for_both_sides_of_a_comparison_and_a_limit(world: World) 
         {"rows": 2, "rows__previous": 3, "rows__change": -1, "rows__change_ratio": -1 / 3}
     ]
     assert world.ask("sale_hidden", "rows", **asked).totals == []
+
+
+def test_a_total_that_one_period_hides_is_never_compared_with_nothing(world: World) -> None:
+    earlier = START.replace(day=27)
+    world.fill(
+        "sale",
+        [
+            (1, "x", START, Decimal(1), "p"),
+            (2, "x", earlier, Decimal(1), "p"),
+            (3, "x", earlier, Decimal(1), "p"),
+            (1, "y", START, Decimal(1), "p"),
+            (1, "y", START, Decimal(1), "q"),
+            (2, "z", START, Decimal(1), "p"),
+        ],
+    )
+    asked: dict[str, Any] = {
+        "by": ["kind", "place"], "scope": Scope.units(["1"]), "totals": "all",
+        "period": START.isoformat(), "compare": "previous", "cuts": {"kind": ["x", "y"]},
+    }  # fmt: skip
+
+    def totals(cube: str) -> list[tuple[Any, ...]]:
+        return [
+            (row.get("kind"), row.get("place"), row["rows"], row["rows__previous"])
+            for row in world.ask(cube, "rows", **asked).totals
+        ]
+
+    # Of kind x there were two rows elsewhere the day before, of kind y none at all.
+    assert totals("sale_full") == [
+        ("x", None, 1, 2),
+        ("y", None, 2, 0),
+        (None, 1, 3, 0),
+        (None, None, 3, 2),
+    ]
+    assert totals("sale_hidden") == [("y", None, 2, 0), (None, 1, 3, 0)]
+
+
+def test_full_totals_may_not_tell_those_of_a_stricter_cube(tmp_path: Path) -> None:
+    (tmp_path / "definitions").mkdir()
+    visit = (
+        "cube: visit\nfact: visit\nscoped_totals: full\nmeasures:\n"
+        "  visits: {agg: count}\n  per_bill: {ratio: [visits, bill.bills]}\n"
+    )
+    bill = "cube: bill\nfact: bill\nmeasures:\n  bills: {agg: count}\n"
+    (tmp_path / "definitions" / "visit.yml").write_text(visit)
+    (tmp_path / "definitions" / "bill.yml").write_text(bill + "scoped_totals: hidden\n")
+    with pytest.raises(DeclarationError, match=r"visit.yml:6: .*'bill' keeps its totals hidden"):
+        load_catalogue([tmp_path])
+    (tmp_path / "definitions" / "bill.yml").write_text(bill)
+    assert load_catalogue([tmp_path]).cubes["visit"].measures.keys() == {"visits", "per_bill"}
 
 
 CASE = """
