@@ -10,7 +10,7 @@ from typing import Literal
 from cubes.catalogue import Catalogue
 from cubes.cube import FACT, GRAINS, Cube
 from cubes.declaration import suggest
-from cubes.dimension import Attribute, Dimension, Hierarchy, localised, variants
+from cubes.dimension import MOST_LEVELS, Attribute, Dimension, Hierarchy, localised, variants
 from cubes.errors import QueryError
 from cubes.label import Label, named
 from cubes.warehouse import Warehouse
@@ -61,6 +61,11 @@ class Axis:
     dimension: Dimension | None = None
 
     @property
+    def part(self) -> str:
+        """The level or attribute of its dimension, an organisation's level by its position."""
+        return self.identity[-1] if self.kind == "member" else ""
+
+    @property
     def table(self) -> str:
         """The alias of the table its expressions belong to."""
         return self.role if self.kind == "member" else FACT
@@ -89,7 +94,7 @@ def _resolved(
             identity=("inline", role, inline.sql), values=tuple(inline.values.items()),
         )  # fmt: skip
     if role in cube.joins:
-        dimension = catalogue.dimensions[cube.dimension_of(role)]
+        dimension = catalogue.dimension(cube, role)
         axis = _member_axis(warehouse, cube, dimension, name, role, part, language)
         if axis is not None:
             return axis
@@ -104,7 +109,7 @@ def axis_names(catalogue: Catalogue, warehouse: Warehouse, cube: Cube) -> list[s
     """All names that `by` and `cuts` may use, in a good order for people."""
     names: list[str] = []
     for role in cube.joins:
-        dimension = catalogue.dimensions[cube.dimension_of(role)]
+        dimension = catalogue.dimension(cube, role)
         names.append(role)
         for hierarchy in dimension.hierarchies.values():
             names.extend(f"{role}.{step}" for step in _level_names(hierarchy, warehouse, dimension))
@@ -127,10 +132,10 @@ def _level_names(hierarchy: Hierarchy, warehouse: Warehouse, dimension: Dimensio
 def org_positions(warehouse: Warehouse, dimension: Dimension) -> list[int]:
     """Positions of organisation levels that have columns and, where known, a row in org_level."""
     columns: Mapping[str, str] | None = warehouse.tables.get(dimension.table)
-    declared = {level.level for level in warehouse.org_levels} or set(range(1, 9))
+    declared = {level.level for level in warehouse.org_levels} or set(range(1, MOST_LEVELS + 1))
     return [
         number
-        for number in range(1, 9)
+        for number in range(1, MOST_LEVELS + 1)
         if number in declared and (columns is None or f"l{number}_id" in columns)
     ]
 

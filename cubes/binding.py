@@ -54,7 +54,7 @@ class Binding:
 
     def dimension(self, cube: Cube, role: str) -> Dimension:
         """The dimension joined in `role`."""
-        return self.catalogue.dimensions[cube.dimension_of(role)]
+        return self.catalogue.dimension(cube, role)
 
     def column_type(self, cube: Cube, sql: str, table: str) -> str | None:
         """The type of an expression that is one column, else None."""

@@ -20,6 +20,9 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 
 FROM_ORG_LEVEL = "from org_level"
 
+MOST_LEVELS = 8
+"""The levels an organisation may have, as `from org_level` knows them."""
+
 VALID_FROM, VALID_TO = "valid_from", "valid_to"
 """The columns of a history that bound a version (half-open dates)."""
 

@@ -58,12 +58,16 @@ def make_plan(
     """
     cube = over or binding.catalogue.cube(query.cube)
     measures = {name: binding.catalogue.measure(cube, name) for name in query.measures}
-    role = query.time or cube.default_time
-    if role is not None and role not in cube.time:
+    declared = binding.catalogue.cube(query.cube)
+    role = query.time or declared.default_time
+    if role is not None and role not in declared.time:
         raise QueryError(
-            f"Cube '{cube.cube}' has no time '{role}'{suggest(role, cube.time)}; "
-            f"times are: {', '.join(cube.time) or 'none'}."
+            f"Cube '{cube.cube}' has no time '{role}'{suggest(role, declared.time)}; "
+            f"times are: {', '.join(declared.time) or 'none'}."
         )
+    if role not in cube.time:
+        # An aggregate that keeps no such time answers only where none is asked for.
+        role = None
     if query.as_was:
         binding.look_back(cube, role)
     axes = tuple(binding.axis(cube, name) for name in query.by)
