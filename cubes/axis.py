@@ -173,7 +173,7 @@ def _member_axis(
     if not part:
         steps: tuple[Step, ...] = ()
         for hierarchy in dimension.hierarchies.values():
-            steps = _steps(hierarchy, warehouse, dimension)
+            steps = hierarchy_steps(hierarchy, warehouse, dimension)
             break
         names = variants(dimension.name) if dimension.name is not None else ()
         return Axis(
@@ -205,7 +205,7 @@ def _level_axis(
     part: str,
     language: str,
 ) -> Axis | None:
-    steps = _steps(hierarchy, warehouse, dimension)
+    steps = hierarchy_steps(hierarchy, warehouse, dimension)
     if isinstance(hierarchy.levels, str):
         by_name = {level.name: level for level in warehouse.org_levels}
         numbers = org_positions(warehouse, dimension)
@@ -243,7 +243,10 @@ def _position(part: str) -> int:
     return int(part[1:]) if part[:1] == "l" and part[1:].isdigit() else 0
 
 
-def _steps(hierarchy: Hierarchy, warehouse: Warehouse, dimension: Dimension) -> tuple[Step, ...]:
+def hierarchy_steps(
+    hierarchy: Hierarchy, warehouse: Warehouse, dimension: Dimension
+) -> tuple[Step, ...]:
+    """The levels of a hierarchy that the database has, coarsest first."""
     if isinstance(hierarchy.levels, str):
         columns = warehouse.tables.get(dimension.table)
         found = []
