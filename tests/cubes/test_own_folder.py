@@ -127,7 +127,7 @@ def test_cuts_on_snowflaked_paths_keys_ranges_and_truth_values(
     assert trips(**{"start.city": "A..A"}) == 3
     assert trips(**{"end.city": "B.."}) == 1
     with pytest.raises(
-        QueryError, match="'North..South' is a range, but 'start' has named members"
+        QueryError, match=r"'North\.\.South' is a range, but 'start' has named members"
     ):
         trips(start="North..South")
 
