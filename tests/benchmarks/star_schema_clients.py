@@ -5,15 +5,15 @@ Run as `python -m tests.benchmarks.star_schema_clients [--rows 6000000] [--clien
 each request pins the snapshot of now. Each asks 12 of the 13 queries of
 `tests.benchmarks.star_schema` one after another, again and again until the last publish is done;
 with `--aggregates` the cube has those of `tests.benchmarks.star_schema_aggregates`. A process of
-its own, which gives way as a build does, adds one to two prices of every line, makes the
-aggregates, copies and publishes, so that every snapshot has its own figures; in the end each answer
-is compared with those by hand, from the facts, of every snapshot.
+its own adds one to two prices of every line, makes the aggregates, copies and publishes, so that
+every snapshot has its own figures; in the end each answer is compared with those by hand, from the
+facts, of every snapshot. Unlike a build that process does not give way: beside clients that never
+pause it would hardly come to publish.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import statistics
 import subprocess
@@ -198,7 +198,6 @@ def main() -> None:
     arguments = parser.parse_args()
     aggregates = arguments.aggregates
     if arguments.publish:
-        os.nice(10)
         work, published = arguments.publish
         catalogue = cubes(aggregates=aggregates)
         for number in range(1, arguments.publishes + 1):
