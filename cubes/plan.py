@@ -13,6 +13,7 @@ from cubes.cube import GRAINS, Cube, Measure
 from cubes.declaration import suggest
 from cubes.errors import QueryError
 from cubes.figures import MASK, Selection, Set, key_name
+from cubes.formatting import difference_format
 from cubes.label import Label, label_text
 from cubes.period import (
     Period,
@@ -206,13 +207,16 @@ def result_columns(plan: Plan, language: str) -> tuple[Column, ...]:
             for suffix, words in COMPARISON_LABELS.items():
                 word = words.text(language)
                 is_ratio = suffix == "change_ratio"
+                form: str | None = "percent" if is_ratio else shown
+                if suffix == "change":
+                    form = difference_format(shown)
                 columns.append(
                     Column(
                         f"{name}__{suffix}",
                         f"{label}（{word}）" if language == "zh" else f"{label} ({word})",
                         "",
                         "measure",
-                        "percent" if is_ratio else shown,
+                        form,
                         None if suffix == "previous" else measure.good,
                         None if is_ratio else unit,
                         heading=f"{label}\n{word}",
