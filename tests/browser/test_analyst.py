@@ -145,7 +145,7 @@ def test_an_analyst_goes_from_the_province_down_to_one_case(page: Page, running:
     # The table that was clicked in keeps its rows; the others follow.
     expect_figure(page, "投诉数", cube(running, f"org=四川/{prefecture}"))
 
-    cases = chart(page, "工单明细")
+    cases = chart(page, "投诉明细")
     cases.scroll_into_view_if_needed()
     expect_drawn(page)
     units = cases.locator("tbody tr td:nth-child(4)").all_inner_texts()
