@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from cubes.cube import Measure
-from cubes.label import Language
+from cubes.label import Label, Language
 from dashboards.chart import GRAINS, DrawnChart
-from dashboards.declaration import Viz
+from dashboards.declaration import Comparison, Viz
 
 COLOURS = "huiyin"
 """The palette declared in Superset's configuration."""
@@ -43,8 +43,12 @@ _MOMENT, _DATE = "%Y-%m-%d %H:%M", "%Y-%m-%d"
 _DATES = {"day": _DATE, "week": _DATE, "month": "%Y-%m", "quarter": "%Y-%m", "year": "%Y"}
 
 _COMPARED = {
-    "zh": {"Previous value": "上期", "Delta": "变化", "Percent change": "变化率"},
-    "en": {"Previous value": "Before", "Delta": "Change", "Percent change": "Change"},
+    "zh": {"Delta": "变化", "Percent change": "变化率"},
+    "en": {"Delta": "Change", "Percent change": "Change"},
+}
+_BEFORE: Mapping[Comparison, Label] = {
+    "previous": Label(zh="上期", en="Before"),
+    "same_weekday": Label(zh="上周同日", en="Week before"),
 }
 
 
@@ -98,9 +102,11 @@ def _number(chart: DrawnChart) -> dict[str, Any]:
     if not chart.offsets:
         return _plain_number(chart)
     measure = chart.dataset.cube.measures[chart.declared.measures[0]]
+    assert chart.declared.compare is not None
+    before = _BEFORE[chart.declared.compare].text(chart.language)
     shown = {
         column: {"displayTypeIcon": False, "customColumnName": text, "visible": True}
-        for column, text in _COMPARED[chart.language].items()
+        for column, text in {"Previous value": before, **_COMPARED[chart.language]}.items()
     }
     # A card has no room for the change in two ways.
     shown["Delta"]["visible"] = False
@@ -110,7 +116,7 @@ def _number(chart: DrawnChart) -> dict[str, Any]:
         "time_compare": chart.offsets[0],
         "comparison_type": "values",
         "y_axis_format": chart.format_of(chart.metrics[0]),
-        "percentDifferenceFormat": "+.1%",
+        "percentDifferenceFormat": "+,.1%",
         "header_font_size": 0.4,
         "subheader_font_size": 0.125,
         "subtitle": "",

@@ -257,3 +257,17 @@ def test_the_list_of_complaints_holds_as_many_rows_as_there_are_complaints(
     query = CubeQuery("cases", ("cases", "complaints"))
     (found,) = run_query(catalogue, marts, query, scope=Scope.all(), business_date=None).rows
     assert 0 < len(listed) == found["complaints"] < found["cases"]
+
+
+def test_the_title_of_a_narrow_card_fits_on_one_line() -> None:
+    for dashboard, path in load_dashboards([PROJECT_ROOT / "dashboards"]).values():
+        widths = {
+            name: width
+            for section in dashboard.sections
+            for row in section.rows
+            for name, width in row.charts.items()
+        }
+        for name, chart in dashboard.charts.items():
+            if chart.viz == "number" and widths[name] <= 3:
+                # A second line pushes what stands below the figure out of the card.
+                assert len(chart.title.en) <= 24 and len(chart.title.zh) <= 14, (path, name)

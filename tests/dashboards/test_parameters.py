@@ -66,8 +66,10 @@ def test_more_than_the_target_is_the_miss_where_lower_is_better(params: Any) -> 
 def test_a_number_is_compared_with_the_day_its_query_compares_with(params: Any) -> None:
     found = params(viz="number", query="complaints", measures="complaints")
     assert (found["viz_type"], found["time_compare"]) == ("pop_kpi", "1 week ago")
+    assert found["column_config"]["Previous value"]["customColumnName"] == "上周同日"
     found = params(viz="number", cube="cases", measures="cases", compare="previous")
     assert found["time_compare"] == "inherit"
+    assert found["column_config"]["Previous value"]["customColumnName"] == "上期"
 
 
 def test_a_table_by_month_tells_superset_the_grain_or_it_would_group_by_day(params: Any) -> None:

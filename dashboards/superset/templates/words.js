@@ -1,8 +1,8 @@
 // Words that Superset writes into a page without a setting or a translation for them.
 (() => {
   const WORDS = {
-    zh: { until: "至", total: "合计" },
-    en: { until: "to", total: "Total" },
+    zh: { until: "至", total: "合计", none: "期内没有数据" },
+    en: { until: "to", total: "Total", none: "None in the period" },
   };
   const NOTHING = "—";
   const RANGE = /^(\d{4}-\d\d-\d\d) ≤ \S+ < (\d{4}-\d\d-\d\d)$/;
@@ -32,6 +32,11 @@
   const total = (node) => {
     if (node.nodeValue === "N/A") set(node, NOTHING);
     else if (/^(Summary|Total \(Sum\))$/.test(node.nodeValue)) set(node, WORDS[language()].total);
+  };
+
+  // A number that is nothing says so at a length that no card has room for.
+  const none = (node) => {
+    if (node.nodeValue.startsWith("No data after filtering")) set(node, WORDS[language()].none);
   };
 
   // Superset calls what was nothing before 100 % more, and nothing after nothing 0 % more. Its own
@@ -65,6 +70,7 @@
   const mend = (element) => {
     texts(element, range);
     within("tfoot, .pvtTable", element).forEach((found) => texts(found, total));
+    within(".subtitle-line", element).forEach((found) => texts(found, none));
     within(".pop_kpi", element).forEach(change);
   };
 
