@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import subprocess
 from collections.abc import Iterator
@@ -253,6 +254,21 @@ def test_a_number_stands_beside_that_of_the_period_it_is_compared_with(served: S
         before = plain(result.rows[0][f"{drawn.declared.measures[0]}__previous"])
         shown = plain(row[f"{drawn.metrics[0]}__{drawn.offsets[0]}"])
         assert (shown or 0) == pytest.approx(before or 0), drawn.name
+
+
+@pytest.mark.parametrize(("slug", "label"), [("sales", "上期"), ("sales-en", "Period before")])
+def test_the_line_of_the_period_before_has_a_label(served: Served, slug: str, label: str) -> None:
+    status, answer = served.admin.call("GET", f"/api/v1/dashboard/{slug}/datasets")
+    assert status == 200, answer
+    (sales,) = (one for one in answer["result"] if one["table_name"].startswith("sales"))
+    # So is the series called that Superset compares with.
+    assert sales["verbose_map"]["inherit"] == label
+
+
+def test_each_page_brings_the_script_of_words_under_its_nonce(served: Served) -> None:
+    page = served.admin.page("/superset/dashboard/overview/")
+    found = re.search(r'<script nonce="([^"]{8,})">\s*// Words that Superset writes', page)
+    assert found is not None
 
 
 def test_totals_of_a_table_are_computed_by_the_database(served: Served) -> None:
