@@ -178,8 +178,8 @@ def test_a_row_of_the_province_leads_to_the_page_of_its_case(
     assert member in {row[table.by[0]] for row in units}
     listed = _chart(served, "complaints", "cases", language)
     rows = _rows(served, listed, more=[_is(_column(listed, "org.l2"), member)])
-    (expected,) = _cube(served, "cases", unit, language)
-    assert len(rows) == expected["cases"] > 0
+    (expected,) = _cube(served, "complaints", unit, language)
+    assert len(rows) == expected["complaints"] > 0
     # The first of them, since what came last is due after the period.
     complaint = min(
         (row for row in rows if {"投诉", "Complaint"} & {*map(str, row.values())}),
