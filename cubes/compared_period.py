@@ -48,6 +48,11 @@ def compared_period(
     if comparison == "same_working_day":
         return _same_kinds(period, calendar.kinds)
     if comparison == "previous" and period.days is not None:
+        if not calendar.working_days:
+            raise QueryError(
+                f"The days of the cut between {start} and {end} are no single period, so none lies "
+                "just before them. Ask for one period, or compare with month or year."
+            )
         earlier = sorted(day for day in calendar.working_days if day < start)
         earlier = earlier[-len(period.days) :]
         if len(earlier) < len(period.days):
@@ -146,5 +151,7 @@ def _months_back(period: Period, months: int) -> Period:
     if period.months is not None and period.start.day != 1:
         # `last 3 months` slides: the earlier one ends the day before this one begins.
         end = add_months(period.end, -months)
-        return Period(add_months(end, -period.months) + timedelta(days=1), end)
-    return Period(add_months(period.start, -months), add_months(period.end, -months))
+        return Period(add_months(end, -period.months) + timedelta(days=1), end, None, period.months)
+    return Period(
+        add_months(period.start, -months), add_months(period.end, -months), None, period.months
+    )

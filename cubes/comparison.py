@@ -11,9 +11,11 @@ from cubes.errors import QueryError
 from cubes.figures import MASK, Selection, key_name
 from cubes.period import Period, to_months
 from cubes.plan import Plan, output_names
+from cubes.predicate import period_predicate
 from cubes.sql import (
     Node,
     alias,
+    all_of,
     as_date,
     as_double,
     call,
@@ -34,7 +36,7 @@ def compared_selection(plan: Plan, period: Period) -> Selection:
     """The same rows in the compared period."""
     selection = plan.selection
     assert selection.periods is not None and plan.time_role is not None
-    if plan.cube.time[plan.time_role].grain == "month":
+    if plan.cube.time[plan.time_role].grain == "month" and period.months is None:
         period = to_months(period)
     return Selection(
         {**selection.periods, plan.time_role: period},
@@ -85,9 +87,12 @@ def shifted(
         here = exp.Column(this=node.this.copy(), table=table)
         moved = as_date(exp.Add(this=here, expression=step))
         if axis.grain == "day" and shift.months:
-            # The 31st of a longer month has no counterpart: it is left out, not counted twice.
+            # The 31st of a longer month has no counterpart: it is left out, not counted twice. Nor
+            # has the last day of a shorter one, where the period has only days beyond it.
             day = equal(call("day", here.copy()), call("day", moved.copy()))
-            where.append(exp.Or(this=day, expression=is_null(here.copy())))
+            period = (plan.selection.periods or {}).get(plan.time_role or "", Period())
+            asked = all_of([day, *period_predicate(binding, moved.copy, period)])
+            where.append(exp.Or(this=asked, expression=is_null(here.copy())))
         result.append(alias(moved, axis.name))
     return result, where, joins
 

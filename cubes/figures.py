@@ -78,22 +78,23 @@ def figures(
     cut = cut_roles(selection)
     roles = _roles(cube, measures, [*axes, *inline]) | cut
     table, joins = binding.source(cube, roles, first=cut)
+    grouped = _told_apart(binding, cube, axes)
     columns: list[Node] = []
-    for axis in axes:
-        columns.append(alias(binding.value_of(cube, axis), axis.name))
-        if axis.key is not None:
-            columns.append(alias(parse_expression(axis.key, axis.table), key_name(axis)))
+    for axis, (value, key) in zip(axes, grouped, strict=True):
+        columns.append(alias(value.copy(), axis.name))
+        if key is not None:
+            columns.append(alias(key.copy(), key_name(axis)))
     if len(sets) > 1:
-        columns.append(alias(_grouping(binding, cube, axes), MASK))
+        columns.append(alias(call("grouping", *(value.copy() for value, _ in grouped)), MASK))
     semi = [m for m in measures.values() if m.over_time is not None]
     if semi:
         joins = [*joins, join(edge(binding, cube), [])]
     for name, measure in measures.items():
-        node = _measure(binding, cube, measure, axes, sets, selection)
+        node = _measure(binding, cube, measure, axes, grouped, sets, selection)
         columns.append(alias(node, name))
     statement = select(columns, table, joins, conditions(binding, cube, selection))
     if len(sets) > 1:
-        statement.set("group", _grouping_sets(binding, cube, axes, sets))
+        statement.set("group", _grouping_sets(grouped, sets))
     elif axes:
         statement.set("group", exp.Group(all=True))
     return statement
@@ -141,21 +142,47 @@ def _is_member(value: str | None) -> bool:
     return value is not None and split_range(value) is None
 
 
-def _grouping(binding: Binding, cube: Cube, axes: Sequence[Axis]) -> Node:
-    return call("grouping", *(binding.value_of(cube, axis) for axis in axes))
+_Grouped = tuple[Node, Node | None]
+"""What an axis is grouped by: its value, and its key if it has one."""
 
 
-def _grouping_sets(
-    binding: Binding, cube: Cube, axes: Sequence[Axis], sets: Sequence[Set]
-) -> exp.Group:
+def _told_apart(binding: Binding, cube: Cube, axes: Sequence[Axis]) -> list[_Grouped]:
+    """What each axis is grouped by, an expression of another axis written in another way.
+
+    The engine takes equal expressions for one, so a subtotal that keeps one of two axes with the
+    same expression would pass for a row that keeps both.
+    """
+    values: set[str] = set()
+    every: set[str] = set()
+    grouped: list[_Grouped] = []
+    for axis in axes:
+        value = _unlike(binding.value_of(cube, axis), every)
+        key = None
+        if axis.key is not None:
+            key = _unlike(parse_expression(axis.key, axis.table), values)
+        values.add(_written(value))
+        every.update(_written(node) for node in (value, key) if node is not None)
+        grouped.append((value, key))
+    return grouped
+
+
+def _unlike(node: Node, others: set[str]) -> Node:
+    while _written(node) in others:
+        node = coalesce(node, exp.Null())
+    return node
+
+
+def _written(node: Node) -> str:
+    # To the engine names are equal in any case, and parentheses around the whole are nothing.
+    return node.unnest().sql(dialect="duckdb").lower()
+
+
+def _grouping_sets(grouped: Sequence[_Grouped], sets: Sequence[Set]) -> exp.Group:
     tuples = []
     for present in sets:
         nodes: list[Node] = []
         for index in present:
-            axis = axes[index]
-            nodes.append(binding.value_of(cube, axis))
-            if axis.key is not None:
-                nodes.append(parse_expression(axis.key, axis.table))
+            nodes += [node.copy() for node in grouped[index] if node is not None]
         tuples.append(exp.Tuple(expressions=nodes))
     return exp.Group(grouping_sets=[exp.GroupingSets(expressions=tuples)])
 
@@ -183,6 +210,7 @@ def _measure(
     cube: Cube,
     measure: Measure,
     axes: Sequence[Axis],
+    grouped: Sequence[_Grouped],
     sets: Sequence[Set],
     selection: Selection,
 ) -> Node:
@@ -207,7 +235,7 @@ def _measure(
         here = all_of(
             [
                 equal(
-                    call("grouping", binding.value_of(cube, axes[index])),
+                    call("grouping", grouped[index][0].copy()),
                     number(0 if index in subset else 1),
                 )
                 for index in sorted(timed)

@@ -78,14 +78,14 @@ class MacroPeriods:
         if plan.compared is not None:
             if any(axis.kind == "time" and axis.grain in GRAINS for axis in plan.axes):
                 return None
+            if by_month and not is_months and own.first != own.last and query.compare != "year":
+                # How many months its days touch depends on the day itself.
+                return None
             earlier = _compared(own, str(query.compare))
             if earlier is None:
                 return None
-            wanted = _by_month(earlier) if by_month else earlier
-            compared = plan.compared[0]
-            if by_month:
-                compared = Period(_first(compared.start), _first(compared.end))
-            if not _note(found, compared, wanted, with_months=others):
+            wanted = _by_month(earlier) if by_month and not is_months else earlier
+            if not _note(found, plan.compared[0], wanted, with_months=others):
                 return None
         return cls(found)
 
@@ -171,10 +171,6 @@ def _by_month(ends: _Ends) -> _Ends:
     if ends.months == 1 or ends.first == ends.last:
         return _Ends(first, first.copy(), ends.months)
     return _Ends(first, _start_of("month", ends.last), ends.months)
-
-
-def _first(day: date | None) -> date | None:
-    return None if day is None else day.replace(day=1)
 
 
 def _start_of(unit: str, day: Node) -> Node:

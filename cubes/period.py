@@ -223,14 +223,22 @@ def intersection(first: Period, second: Period) -> Period | None:
 
 
 def to_months(period: Period) -> Period:
-    """The period for a fact that knows months only: first days of the months it touches."""
+    """The period for a fact that knows months only: the first days of the months it touches.
+
+    Of a period of a length in months (`last 3 months`, `month to date`) they are those that begin
+    in it, so that there are as many.
+    """
     if period.days is not None:
         days = tuple(sorted({day.replace(day=1) for day in period.days}))
         return Period(days[0], days[-1], days)
-    return Period(
-        period.start.replace(day=1) if period.start else None,
-        period.end.replace(day=1) if period.end else None,
-    )
+    start = period.start.replace(day=1) if period.start else None
+    end = period.end.replace(day=1) if period.end else None
+    if start is None or end is None:
+        return Period(start, end)
+    if period.months is not None and start != period.start:
+        start = add_months(start, 1)
+    months = (end.year - start.year) * 12 + end.month - start.month + 1
+    return Period(start, end, None, months)
 
 
 def days_of(period: Period) -> Sequence[date]:

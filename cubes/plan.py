@@ -16,6 +16,7 @@ from cubes.figures import MASK, Selection, Set, key_name
 from cubes.formatting import difference_format
 from cubes.label import Label, label_text
 from cubes.period import (
+    Comparison,
     Period,
     intersection,
     parse_period,
@@ -27,6 +28,9 @@ from cubes.question import CubeQuery
 from cubes.result import Column
 
 MOST_SETS = 64
+
+_OF_MONTHS: tuple[Comparison, ...] = ("previous", "month", "year")
+"""The comparisons of a fact that knows months only."""
 
 COMPARISON_LABELS = {
     "previous": Label(zh="上期", en="previous"),
@@ -75,17 +79,35 @@ def make_plan(
     selection = select_rows(binding, query, cube, role, calendar)
     compared = None
     if query.compare is not None:
-        period = (selection.periods or {}).get(role or "")
-        if period is None:
-            raise QueryError(
-                f"'compare: {query.compare}' needs a 'period', for example 2026-03 or last 7 days."
-            )
-        compared = compared_period(period, query.compare, calendar)
+        compared = compared_period(
+            _period_to_compare(cube, role, selection, query.compare), query.compare, calendar
+        )
     sets = grouping_sets(axes, query.totals)
     told = None
     if query.as_was and role is not None:
         told = _as_was(binding, cube, role, measures, axes, selection)
     return Plan(query, cube, measures, axes, sets, selection, role, compared, told)
+
+
+def _period_to_compare(
+    cube: Cube, role: str | None, selection: Selection, comparison: Comparison
+) -> Period:
+    if selection.periods is None:
+        raise QueryError(
+            f"'compare: {comparison}' has no day to start from: the period and the cuts of a time "
+            "have none in common. Make them overlap, or leave one of them out."
+        )
+    period = selection.periods.get(role or "")
+    if role is None or period is None:
+        raise QueryError(
+            f"'compare: {comparison}' needs a 'period', for example 2026-03 or last 7 days."
+        )
+    if cube.time[role].grain == "month" and comparison not in _OF_MONTHS:
+        raise QueryError(
+            f"'compare: {comparison}' holds day against day, but cube '{cube.cube}' knows months "
+            f"only; compare with {', '.join(_OF_MONTHS)}."
+        )
+    return period
 
 
 def _as_was(
@@ -149,12 +171,18 @@ def select_rows(
             continue
         working = calendar.working_days
         period = union([parse_period(t, binding.business_date, working) for t in texts])
-        if cube.time[time_role].grain == "month":
-            period = period if period.months is not None else to_months(period)
+        by_month = cube.time[time_role].grain == "month"
+        if by_month and period.months is None:
+            period = to_months(period)
         if time_role in periods:
-            both = intersection(periods[time_role], period)
+            one, other = periods[time_role], period
+            if by_month:
+                one, other = to_months(one), to_months(other)
+            both = intersection(one, other)
             is_possible = is_possible and both is not None
             period = both or period
+            if by_month and period.months is None:
+                period = to_months(period)
         periods[time_role] = period
     return Selection(periods if is_possible else None, tuple(null_times), tuple(members))
 

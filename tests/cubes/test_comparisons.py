@@ -200,3 +200,124 @@ def test_without_a_calendar_such_comparisons_say_what_they_need(clinic: Any) -> 
         bare.execute("create table visit (seen_on date, visits int)")
         with pytest.raises(QueryError, match="need the table dim_date with date_on, is_workday"):
             ask((catalogue, bare), "2026-02-16", "same_working_day")
+
+
+BILL = """
+cube: bill
+fact: bill
+time: {billed: {sql: month_on, grain: month}}
+measures:
+  bills: {agg: sum, sql: bills}
+"""
+
+
+@pytest.fixture(scope="module")
+def office(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[Catalogue, duckdb.DuckDBPyConnection]]:
+    folder: Path = tmp_path_factory.mktemp("office")
+    (folder / "definitions").mkdir()
+    (folder / "definitions" / "bill.yml").write_text(BILL)
+    with duckdb.connect() as connection:
+        # Month n counts 2^n from January 2025 on, so a sum tells which months are in it.
+        connection.execute(
+            "create table bill as select cast(date '2025-01-01' + to_months(cast(n as integer)) "
+            "as date) as month_on, cast(2 ** n as bigint) as bills from range(18) as t (n)"
+        )
+        yield load_catalogue([folder]), connection
+
+
+def bills(
+    office: tuple[Catalogue, duckdb.DuckDBPyConnection], day: date, **question: Any
+) -> tuple[int, int]:
+    catalogue, connection = office
+    query = CubeQuery.from_mapping({"cube": "bill", "measures": ["bills"], **question})
+    answer = run_query(catalogue, connection, query, scope=Scope.all(), business_date=day)
+    return answer.rows[0]["bills"], answer.rows[0]["bills__previous"]
+
+
+@pytest.mark.parametrize(
+    ("period", "compare", "now", "before"),
+    [
+        # The month that begins in the last month before 15 February, and the one before it.
+        ("last 1 month", "previous", [13], [12]),
+        ("last 1 month", "year", [13], [1]),
+        ("last 2 months", "previous", [12, 13], [10, 11]),
+        ("month to date", "previous", [13], [12]),
+        ("2026-02-01..2026-03-31", "previous", [13, 14], [11, 12]),
+        ("2026-01-20..2026-03-05", "previous", [12, 13, 14], [9, 10, 11]),
+        ("2026-01-20..2026-03-05", "month", [12, 13, 14], [11, 12, 13]),
+        ("2026-02..2026-03", "year", [13, 14], [1, 2]),
+    ],
+)
+def test_a_monthly_fact_is_compared_with_as_many_months(
+    office: tuple[Catalogue, duckdb.DuckDBPyConnection],
+    period: str,
+    compare: str,
+    now: list[int],
+    before: list[int],
+) -> None:
+    told = bills(office, date(2026, 2, 15), period=period, compare=compare)
+    assert told == (sum(2**n for n in now), sum(2**n for n in before))
+
+
+def test_a_monthly_fact_cut_twice_is_compared_with_as_many_months(
+    office: tuple[Catalogue, duckdb.DuckDBPyConnection],
+) -> None:
+    cut = {"billed.month": "2026-01-15..2026-03-15"}
+    told = bills(office, date(2026, 2, 15), period="2026-02..", cuts=cut, compare="previous")
+    assert told == (2**13 + 2**14, 2**11 + 2**12)
+
+
+@pytest.mark.parametrize("compare", ["same_weekday", "same_working_day", "lunar_year"])
+def test_a_monthly_fact_has_no_comparison_of_days(
+    office: tuple[Catalogue, duckdb.DuckDBPyConnection], compare: str
+) -> None:
+    _, connection = office
+    connection.execute(
+        "create or replace table dim_date as select date '2026-02-17' as date_on, "
+        "false as is_workday, 1 as lunar_month, 1 as lunar_day, false as is_leap_month"
+    )
+    with pytest.raises(QueryError, match="knows months only; compare with previous, month, year"):
+        bills(office, date(2026, 3, 31), period="2026-03", compare=compare)
+
+
+def test_a_comparison_by_day_shows_no_day_outside_the_period(
+    clinic: tuple[Catalogue, duckdb.DuckDBPyConnection],
+) -> None:
+    catalogue, connection = clinic
+    query = CubeQuery.from_mapping(
+        {
+            "cube": "visit",
+            "measures": ["visits"],
+            "by": ["seen.day"],
+            "period": "2026-03-30..2026-03-31",
+            "compare": "month",
+        }
+    )
+    answer = run_query(catalogue, connection, query, scope=Scope.all(), business_date=None)
+    # Of 30 and 31 March a month before there is 28 February alone, which is neither's counterpart.
+    assert [(row["seen.day"], row["visits__previous"]) for row in answer.rows] == [
+        (date(2026, 3, 30), 0),
+        (date(2026, 3, 31), 0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("question", "told"),
+    [
+        (
+            {"period": "2026-03", "cuts": {"seen": "2026-01"}},
+            "the period and the cuts of a time have none in common",
+        ),
+        ({"cuts": {"seen": ["2026-01", "2026-03"]}}, "are no single period"),
+    ],
+)
+def test_a_comparison_without_one_period_says_what_is_wrong(
+    clinic: tuple[Catalogue, duckdb.DuckDBPyConnection], question: dict[str, Any], told: str
+) -> None:
+    catalogue, connection = clinic
+    mapping = {"cube": "visit", "measures": ["visits"], "compare": "previous", **question}
+    query = CubeQuery.from_mapping(mapping)
+    with pytest.raises(QueryError, match=told):
+        run_query(catalogue, connection, query, scope=Scope.all(), business_date=None)

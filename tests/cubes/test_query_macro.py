@@ -93,6 +93,15 @@ def test_a_unit_is_a_filter_that_may_be_left_out(
     assert _rows(copied, "q_arrears_by_unit(unit := '5101'' or ''1''=''1')") == []
 
 
+OF_DAYS = {
+    ("last {days} days", "previous"),
+    ("last {days} months", "same_weekday"),
+    ("week to date", "previous"),
+    ("last full week", "previous"),
+}
+"""Comparisons whose months depend on the day, so that a monthly fact has no macro for them."""
+
+
 @pytest.mark.parametrize(
     ("period", "compare"),
     [
@@ -143,6 +152,9 @@ def test_every_form_of_period_is_counted_alike(
     own = Catalogue(catalogue.dimensions, catalogue.cubes, {"q": query}, {})
     with marts.cursor() as connection:
         made = create_macros(own, connection, business_date=BUSINESS_DATE)
+        if cube == "customers" and (period, compare) in OF_DAYS:
+            assert made == []
+            return
         assert made == ["q_q"]
         for day in DAYS:
             for days, month in ((1, "2026-03"), (13, "2024-02")):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 
 import duckdb
 import pytest
 
-from cubes.catalogue import Catalogue
+from cubes.catalogue import Catalogue, load_catalogue
 from cubes.errors import QueryError
 from cubes.query import CubeQuery, run_query
 from cubes.scope import Scope
@@ -45,6 +46,47 @@ def test_subtotals_of_a_hierarchy_never_keep_a_finer_level_alone(ask: Ask) -> No
         frozenset({"org.l1", "cases"}),
         frozenset({"cases"}),
     }
+
+
+TWICE = """
+cube: visit
+fact: visit
+time: {seen: seen_on, billed: seen_on}
+dimensions:
+  kind: {sql: kind}
+  sort: {sql: "(KIND)"}
+  day: {sql: seen_on}
+measures:
+  visits: {agg: sum, sql: visits}
+  last: {agg: sum, sql: visits, over_time: last}
+"""
+
+
+@pytest.mark.parametrize(
+    ("by", "rows", "totals"),
+    [
+        (["kind", "sort"], [3, 4], [3, 4, 3, 4, 7]),
+        (["kind", "sort", "day"], [1, 2, 4], [3, 4, 1, 2, 4, 1, 2, 4, 3, 4, 3, 4, 1, 6, 7]),
+        (["seen.month", "billed.month"], [1, 6], [1, 6, 1, 6, 7]),
+        (["seen.day", "day"], [1, 6], [1, 6, 1, 6, 7]),
+    ],
+)
+def test_two_names_of_one_column_have_their_own_subtotals(
+    tmp_path: Path, by: list[str], rows: list[int], totals: list[int]
+) -> None:
+    (tmp_path / "definitions").mkdir()
+    (tmp_path / "definitions" / "visit.yml").write_text(TWICE)
+    catalogue = load_catalogue([tmp_path])
+    with duckdb.connect() as connection:
+        connection.execute(
+            "create table visit as select * from (values ('a', date '2026-01-31', 1), "
+            "('a', date '2026-02-28', 2), ('b', date '2026-02-28', 4)) as t (kind, seen_on, visits)"
+        )
+        query = CubeQuery("visit", ("visits", "last"), by=tuple(by), totals="all")
+        answer = run_query(catalogue, connection, query, scope=Scope.all(), business_date=None)
+    assert [row["visits"] for row in answer.rows] == rows
+    assert sorted(row["visits"] for row in answer.totals) == sorted(totals)
+    assert answer.totals[-1] == {"visits": 7, "last": 6}
 
 
 def test_a_ratio_is_a_ratio_of_sums_at_every_level(ask: Ask) -> None:
