@@ -1,7 +1,8 @@
 """Aggregates: tables of a cube's additive measures by some of its dimensions.
 
 An aggregate stands in for the fact: `stand_in` is the cube over its table, so that the compiler
-asks it like any other cube and gives the same answer from fewer rows.
+asks it like any other cube and gives the same answer from fewer rows. A dimension is kept whole, by
+its key, or by some of its levels and attributes, by the key of a shrunken dimension.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 from cubes.cube import FACT, GRAINS, Aggregate, Cube, Measure, StoredCount
 from cubes.declaration import suggest
 from cubes.expression import columns_of
+from cubes.shrunken_dimension import kept_parts, levels_and_attributes, shrunken
 
 if TYPE_CHECKING:
     from cubes.dimension import Dimension
@@ -30,11 +32,16 @@ _COARSER = {
 
 @dataclass(frozen=True)
 class AggregateKeys:
-    """What the rows of an aggregate are told apart by: times with their grain, roles, inline."""
+    """What the rows of an aggregate are told apart by.
+
+    Times with their grain, roles of whole members, inline dimensions, and the levels and attributes
+    of roles that are kept by them.
+    """
 
     times: Mapping[str, str]
     joins: frozenset[str]
     inline: frozenset[str]
+    shrunken: Mapping[str, frozenset[str]]
 
     def serves(self, role: str, grain: str) -> bool:
         """Whether a time of this grain can be told from what is kept."""
@@ -44,6 +51,16 @@ class AggregateKeys:
 def table_of(cube: str, name: str) -> str:
     """The table of an aggregate as a warehouse knows it, with its schema."""
     return f"{AGGREGATE_SCHEMA}.{cube}__{name}"
+
+
+def shrunken_table_of(cube: str, name: str, role: str) -> str:
+    """The table of the shrunken dimension an aggregate has in a role, with its schema."""
+    return f"{table_of(cube, name)}__{role}"
+
+
+def shrunken_id(cube: str, name: str, role: str) -> str:
+    """What the catalogue knows the shrunken dimension of a stand-in's role by."""
+    return f"{cube}@{name}.{role}"
 
 
 def key_column(name: str) -> str:
@@ -69,22 +86,50 @@ def _adds_up(measure: Measure) -> bool:
 
 def _keeps_days(cube: Cube, aggregate: Aggregate) -> bool:
     first = cube.default_time
-    return first is not None and keys_of(cube, aggregate).times.get(first) == cube.time[first].grain
+    return first is not None and _times(cube, aggregate).get(first) == cube.time[first].grain
 
 
-def keys_of(cube: Cube, aggregate: Aggregate) -> AggregateKeys:
-    """Resolve what an aggregate is declared by; what is wrong with it is told by `problems`."""
-    times: dict[str, str] = {}
-    joins, inline = set(), set()
+def _times(cube: Cube, aggregate: Aggregate) -> dict[str, str]:
+    times = {}
     for name in aggregate.by:
         role, _, part = name.partition(".")
         if role in cube.time:
             times[role] = part or cube.time[role].grain
-        elif role in cube.joins:
+    return times
+
+
+def keys_of(cube: Cube, aggregate: Aggregate, dimensions: Mapping[str, Dimension]) -> AggregateKeys:
+    """Resolve what an aggregate is declared by; what is wrong with it is told by `problems`."""
+    joins, inline = set(), set()
+    parts: dict[str, set[str]] = {}
+    for name in aggregate.by:
+        role, _, part = name.partition(".")
+        if role in cube.time:
+            continue
+        if role not in cube.joins:
+            inline.add(role)
+        elif _is_whole(dimensions[cube.dimension_of(role)], part):
             joins.add(role)
         else:
-            inline.add(role)
-    return AggregateKeys(times, frozenset(joins), frozenset(inline))
+            parts.setdefault(role, set()).add(part)
+    return AggregateKeys(
+        _times(cube, aggregate),
+        frozenset(joins),
+        frozenset(inline),
+        {
+            role: kept_parts(dimensions[cube.dimension_of(role)], names)
+            for role, names in parts.items()
+            if role not in joins
+        },
+    )
+
+
+def _is_whole(dimension: Dimension, part: str) -> bool:
+    """Whether a name of the dimension tells its members apart, so that all of it is known."""
+    if not part:
+        return True
+    attribute = dimension.attributes.get(part)
+    return attribute is not None and attribute.key == dimension.key
 
 
 def problems(
@@ -124,18 +169,30 @@ def _name_problem(cube: Cube, name: str, dimensions: Mapping[str, Dimension]) ->
         known = [*cube.joins, *cube.dimensions, *cube.time]
         return f"cube '{cube.cube}' has no dimension or time '{name}'{suggest(role, known)}"
     dimension = dimensions.get(cube.dimension_of(role))
-    if dimension is None or not part:
+    if dimension is None or _is_whole(dimension, part):
         return None
-    attribute = dimension.attributes.get(part)
-    if attribute is not None and attribute.key == dimension.key:
-        return None
-    return f"an aggregate keeps whole members, from which every level is known; write '{role}'"
+    known = levels_and_attributes(dimension)
+    if part not in known:
+        return f"dimension '{role}' has no level or attribute '{part}'{suggest(part, known)}"
+    return None
 
 
-def stand_in(cube: Cube, name: str) -> Cube:
+def shrunken_dimensions(
+    cube: Cube, name: str, dimensions: Mapping[str, Dimension]
+) -> dict[str, Dimension]:
+    """The dimensions that an aggregate keeps by levels and attributes, by their roles."""
+    return {
+        role: shrunken(
+            dimensions[cube.dimension_of(role)], kept, shrunken_table_of(cube.cube, name, role)
+        )
+        for role, kept in keys_of(cube, cube.aggregates[name], dimensions).shrunken.items()
+    }
+
+
+def stand_in(cube: Cube, name: str, dimensions: Mapping[str, Dimension]) -> Cube:
     """The cube over an aggregate's table; it has the measures that can be told from it."""
     aggregate = cube.aggregates[name]
-    keys = keys_of(cube, aggregate)
+    keys = keys_of(cube, aggregate, dimensions)
     stored = {
         own: StoredCount.model_construct(**{**dict(measure), "sql": own, "where": None})
         if measure.agg == "count"
@@ -159,9 +216,16 @@ def stand_in(cube: Cube, name: str) -> Cube:
                 if role in keys.times
             },
             "joins": {
-                role: join.model_copy(update={"on": key_column(role)})
+                role: join.model_copy(
+                    update={
+                        "on": key_column(role),
+                        "dimension": shrunken_id(cube.cube, name, role)
+                        if role in keys.shrunken
+                        else join.dimension,
+                    }
+                )
                 for role, join in cube.joins.items()
-                if role in keys.joins
+                if role in keys.joins or role in keys.shrunken
             },
             "dimensions": {
                 role: inline.model_copy(update={"sql": key_column(role)})
@@ -182,10 +246,10 @@ def stand_in(cube: Cube, name: str) -> Cube:
 
 
 def roles_read(cube: Cube, name: str) -> set[str]:
-    """The joined roles that are read when the aggregate is made, so that today's members count."""
+    """The joined roles whose columns its measures, inline dimensions and rows are made from."""
     aggregate = cube.aggregates[name]
     measures = stored_measures(cube, aggregate)
-    texts = [cube.dimensions[role].sql for role in keys_of(cube, aggregate).inline]
+    texts = [cube.dimensions[one].sql for one in aggregate.by if one in cube.dimensions]
     texts += [text for m in measures.values() for text in (m.sql, m.where) if text is not None]
     texts += [cube.where] if cube.where is not None else []
     return {table for text in texts for table, _ in columns_of(text, FACT) if table in cube.joins}

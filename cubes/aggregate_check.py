@@ -9,7 +9,14 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from cubes.aggregate import AggregateKeys, key_column, keys_of, stored_measures, table_of
+from cubes.aggregate import (
+    AggregateKeys,
+    key_column,
+    keys_of,
+    shrunken_table_of,
+    stored_measures,
+    table_of,
+)
 from cubes.catalogue import Catalogue
 from cubes.cube import GRAINS, Cube
 from cubes.expression import parse_expression
@@ -17,7 +24,8 @@ from cubes.member import format_member, parse_member
 from cubes.query import run_query
 from cubes.question import CubeQuery
 from cubes.scope import Scope
-from cubes.sql import identifier
+from cubes.shrunken_dimension import SURROGATE_KEY, code_column
+from cubes.sql import column, identifier
 from cubes.warehouse import Warehouse, read_warehouse
 
 if TYPE_CHECKING:
@@ -79,13 +87,13 @@ def _queries(
     stored = tuple(stored_measures(cube, aggregate))
     if not stored:
         return
-    keys = keys_of(cube, aggregate)
-    names = _names(catalogue, cube, keys)
+    keys = keys_of(cube, aggregate, catalogue.dimensions)
+    names = _names(catalogue, warehouse, cube, name, keys)
     yield CubeQuery(cube.cube, stored)
     for _ in range(cuts):
         by = tuple(rng.sample(names, rng.randint(0, min(_MOST_NAMES, len(names)))))
         measures = tuple(rng.sample(stored, rng.randint(1, min(_MOST_MEASURES, len(stored)))))
-        period, role, members = _cut(connection, cube, name, keys, rng)
+        period, role, members = _cut(catalogue, connection, warehouse, cube, name, keys, rng)
         members = tuple(
             one for one in members if _is_member(catalogue, connection, warehouse, cube, *one)
         )
@@ -99,12 +107,33 @@ def _queries(
         )
 
 
-def _names(catalogue: Catalogue, cube: Cube, keys: AggregateKeys) -> list[str]:
+def _parts(
+    catalogue: Catalogue,
+    warehouse: Warehouse,
+    cube: Cube,
+    name: str,
+    role: str,
+    keys: AggregateKeys,
+) -> list[str]:
+    """The levels and attributes kept of a role; the organisation may have fewer than declared."""
+    dimension = catalogue.dimensions[cube.dimension_of(role)]
+    columns = warehouse.tables[shrunken_table_of(cube.cube, name, role)]
+    return [p for p in sorted(keys.shrunken[role]) if code_column(dimension, p) in columns]
+
+
+def _names(
+    catalogue: Catalogue, warehouse: Warehouse, cube: Cube, name: str, keys: AggregateKeys
+) -> list[str]:
     """What an aggregate can be asked by: times at each grain, members and their attributes."""
     names = [
         f"{role}.{grain}" for role in keys.times for grain in GRAINS if keys.serves(role, grain)
     ]
     names += sorted(keys.inline)
+    names += [
+        f"{role}.{part}"
+        for role in keys.shrunken
+        for part in _parts(catalogue, warehouse, cube, name, role, keys)
+    ]
     for role in sorted(keys.joins):
         dimension = catalogue.dimensions[cube.dimension_of(role)]
         names += [role, *(f"{role}.{attribute}" for attribute in dimension.attributes)]
@@ -115,16 +144,16 @@ def _names(catalogue: Catalogue, cube: Cube, keys: AggregateKeys) -> list[str]:
 
 
 def _cut(
+    catalogue: Catalogue,
     connection: duckdb.DuckDBPyConnection,
+    warehouse: Warehouse,
     cube: Cube,
     name: str,
     keys: AggregateKeys,
     rng: random.Random,
 ) -> tuple[str | None, str | None, tuple[tuple[str, tuple[str | None, ...]], ...]]:
     """A period and members taken from one row of the aggregate; None where it holds no row."""
-    table = ".".join(
-        identifier(part).sql(dialect="duckdb") for part in table_of(cube.cube, name).split(".")
-    )
+    table = _quoted(table_of(cube.cube, name))
     counted = connection.execute(f"select count(*) from {table}").fetchone()
     assert counted is not None
     if not counted[0]:
@@ -137,15 +166,44 @@ def _cut(
         role = rng.choice(sorted(keys.times))
         period = _period(row[key_column(role)], keys.times[role], rng)
         role = role if period is not None else None
-    roles = sorted(keys.joins | keys.inline)
+    roles = sorted(keys.joins | keys.inline | keys.shrunken.keys())
     cut = rng.choice(roles) if roles and rng.random() < 0.7 else None
     if cut is None:
         return period, role, ()
     value = row[key_column(cut)]
+    if cut in keys.shrunken:
+        part = rng.choice(_parts(catalogue, warehouse, cube, name, cut, keys))
+        value = _code(catalogue, connection, cube, name, cut, part, value)
+        if value is None:
+            return period, role, ()
+        cut = f"{cut}.{part}"
     if value is not None:
         text = str(value).lower() if isinstance(value, bool) else str(value)
         value = f"#{format_member((text,)).removeprefix(chr(92))}"
     return period, role, ((cut, (value,)),)
+
+
+def _code(
+    catalogue: Catalogue,
+    connection: duckdb.DuckDBPyConnection,
+    cube: Cube,
+    name: str,
+    role: str,
+    part: str,
+    number: int | None,
+) -> Any:
+    """What picks the member of a level or attribute in one row of a shrunken dimension, if any."""
+    dimension = catalogue.dimensions[cube.dimension_of(role)]
+    wanted = column(code_column(dimension, part)).sql(dialect="duckdb")
+    table = _quoted(shrunken_table_of(cube.cube, name, role))
+    found = connection.execute(
+        f"select {wanted} from {table} where {SURROGATE_KEY} = $number", {"number": number}
+    ).fetchone()
+    return None if found is None else found[0]
+
+
+def _quoted(table: str) -> str:
+    return ".".join(identifier(part).sql(dialect="duckdb") for part in table.split("."))
 
 
 def _is_member(

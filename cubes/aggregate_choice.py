@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date, timedelta
 
-from cubes.aggregate import AggregateKeys, keys_of, roles_read, stored_measures
+from cubes.aggregate import AggregateKeys, keys_of, roles_read, stored_measures, table_of
 from cubes.axis import Axis
 from cubes.binding import Binding
 from cubes.cube import Cube
@@ -17,25 +17,26 @@ _MONTHS = {"month": 1, "quarter": 3, "year": 12}
 
 
 def choose_aggregate(binding: Binding, plan: Plan) -> Cube | None:
-    """The cube over the aggregate with the fewest keys that covers the query; None for the facts.
+    """The cube over the aggregate with the fewest rows that covers the query; None for the facts.
 
     It must hold every part of every measure, every axis, cut and period asked for, the units of the
     account's scope, and with `as_was` the day and nothing that was read of dimensions as they are.
     """
-    names = sorted(
-        plan.cube.aggregates, key=lambda name: (len(plan.cube.aggregates[name].by), name)
-    )
-    for name in names:
+    rows, cube = binding.warehouse.aggregate_rows, plan.cube
+    made = {
+        name: rows[table_of(cube.cube, name)]
+        for name in cube.aggregates
+        if table_of(cube.cube, name) in rows
+    }
+    for name in sorted(made, key=lambda name: (made[name], len(cube.aggregates[name].by), name)):
         if _covers(binding, plan, name):
-            found = binding.catalogue.stand_ins[f"{plan.cube.cube}@{name}"]
-            if found.fact in binding.warehouse.tables:
-                return found
+            return binding.catalogue.stand_ins[f"{cube.cube}@{name}"]
     return None
 
 
 def _covers(binding: Binding, plan: Plan, name: str) -> bool:
     cube = plan.cube
-    keys = keys_of(cube, cube.aggregates[name])
+    keys = keys_of(cube, cube.aggregates[name], binding.catalogue.dimensions)
     stored = stored_measures(cube, cube.aggregates[name])
     axes = [*plan.axes, *(axis for axis, _ in plan.selection.members)]
     parts = {
@@ -44,8 +45,9 @@ def _covers(binding: Binding, plan: Plan, name: str) -> bool:
         for part in ((own,) if measure.agg is not None else cube.parts_of(measure))
     }
     others = {part for part in parts if "." in part}
-    # An inline dimension is known as another cube's own by its expression, which a table lacks.
-    if others and any(axis.kind == "inline" for axis in axes):
+    # What an aggregate holds another cube cannot be asked by: an inline dimension is known as its
+    # own by the expression, and a level by the dimension.
+    if others and any(axis.kind == "inline" or axis.role in keys.shrunken for axis in axes):
         return False
     return (
         parts - others <= stored.keys()
@@ -61,7 +63,11 @@ def _covers(binding: Binding, plan: Plan, name: str) -> bool:
 def _has_axis(keys: AggregateKeys, axis: Axis) -> bool:
     if axis.kind == "time":
         return keys.serves(axis.role, str(axis.grain))
-    return axis.role in (keys.inline if axis.kind == "inline" else keys.joins)
+    if axis.kind == "inline":
+        return axis.role in keys.inline
+    if axis.kind == "member" and axis.role in keys.shrunken:
+        return axis.part in keys.shrunken[axis.role]
+    return axis.role in keys.joins
 
 
 def _periods(plan: Plan) -> Iterator[tuple[str, Period]]:
@@ -95,6 +101,5 @@ def _keeps_what_was(binding: Binding, plan: Plan, keys: AggregateKeys, name: str
     role = plan.time_role
     if role is None or keys.times.get(role) != "day":
         return False
-    return all(
-        binding.dimension(plan.cube, read).history is None for read in roles_read(plan.cube, name)
-    )
+    as_they_are = roles_read(plan.cube, name) | keys.shrunken.keys()
+    return all(binding.dimension(plan.cube, read).history is None for read in as_they_are)

@@ -1,4 +1,4 @@
-"""Making the tables of aggregates from the facts; they are replaced whole."""
+"""Making the tables of aggregates and their shrunken dimensions; they are replaced whole."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from cubes.aggregate import (
     key_column,
     keys_of,
     roles_read,
+    shrunken_table_of,
     stored_measures,
     table_of,
 )
@@ -20,15 +21,33 @@ from cubes.cube import FACT, Cube
 from cubes.expression import parse_expression
 from cubes.figures import aggregate as aggregated
 from cubes.scope import Scope
-from cubes.sql import Node, alias, column, identifier, ordered, select
+from cubes.shrunken_dimension import SURROGATE_KEY, KeptColumn, kept_columns
+from cubes.sql import (
+    Node,
+    alias,
+    call,
+    coalesce,
+    column,
+    equal,
+    identifier,
+    join,
+    number,
+    ordered,
+    select,
+)
 from cubes.warehouse import Warehouse, read_warehouse
 
 if TYPE_CHECKING:
     import duckdb
 
+_NOBODY = 0
+"""The surrogate key of facts without a member; combinations of members count from one."""
+
 
 def build_aggregates(catalogue: Catalogue, connection: duckdb.DuckDBPyConnection) -> list[str]:
     """Make every declared aggregate whose fact exists, in one transaction; return their tables.
+
+    Those of shrunken dimensions are not among them.
 
     Tables of aggregates that are declared no more are gone after it.
     """
@@ -42,6 +61,8 @@ def build_aggregates(catalogue: Catalogue, connection: duckdb.DuckDBPyConnection
             if cube.fact not in warehouse.tables:
                 continue
             for name in cube.aggregates:
+                for statement in shrunken_dimension_sql(catalogue, warehouse, cube, name):
+                    connection.execute(statement)
                 connection.execute(aggregate_sql(catalogue, warehouse, cube, name))
                 _narrow(connection, table_of(cube.cube, name))
                 made.append(table_of(cube.cube, name))
@@ -69,11 +90,91 @@ def _narrow(connection: duckdb.DuckDBPyConnection, table: str) -> None:
                 connection.execute(f"alter table {table} alter {place} type {narrow}")
 
 
+def shrunken_dimension_sql(
+    catalogue: Catalogue, warehouse: Warehouse, cube: Cube, name: str
+) -> list[str]:
+    """The statements that make the shrunken dimensions of an aggregate.
+
+    Their first row is what the expressions give for facts without a member.
+    """
+    binding = _binding(catalogue, warehouse)
+    statements = []
+    for role in keys_of(cube, cube.aggregates[name], catalogue.dimensions).shrunken:
+        dimension = binding.dimension(cube, role)
+        found = _kept(binding, cube, name, role)
+        names = (SURROGATE_KEY, *(one.name for one in found))
+        members = select([column(one) for one in names], _numbered(binding, cube, name, role))
+        members.set("distinct", exp.Distinct())
+        one_row = exp.Subquery(
+            this=select([alias(number(1), "row")]), alias=exp.TableAlias(this=identifier("one"))
+        )
+        nobody = select(
+            [
+                alias(number(_NOBODY), SURROGATE_KEY),
+                *(alias(parse_expression(one.sql, role), one.name) for one in found),
+            ],
+            one_row,
+            [
+                join(warehouse.table(dimension.table, role), [exp.Boolean(this=False)]),
+                *binding.parent_join(dimension, role),
+            ],
+        )
+        both = exp.Subquery(
+            this=exp.Union(this=nobody, expression=members, distinct=False),
+            alias=exp.TableAlias(this=identifier("members")),
+        )
+        query = select([column(one) for one in names], both)
+        query.set("order", exp.Order(expressions=[ordered(column(SURROGATE_KEY))]))
+        statements.append(_created(shrunken_table_of(cube.cube, name, role), query))
+    return statements
+
+
+def _kept(binding: Binding, cube: Cube, name: str, role: str) -> list[KeptColumn]:
+    """The columns of an aggregate's shrunken dimension."""
+    dimension = binding.dimension(cube, role)
+    kept = keys_of(cube, cube.aggregates[name], binding.catalogue.dimensions).shrunken[role]
+    return kept_columns(dimension, kept, binding.warehouse.tables[dimension.table])
+
+
+def _numbered(binding: Binding, cube: Cube, name: str, role: str) -> exp.Subquery:
+    """A dimension's members with the columns that are kept and the number of their combination."""
+    dimension = binding.dimension(cube, role)
+    found = _kept(binding, cube, name, role)
+    order = [ordered(parse_expression(one.sql, role)) for one in found]
+    rank = exp.Window(this=call("dense_rank"), order=exp.Order(expressions=order))
+    query = select(
+        [
+            alias(parse_expression(dimension.key, role), key_column(role)),
+            alias(rank, SURROGATE_KEY),
+            *(alias(parse_expression(one.sql, role), one.name) for one in found),
+        ],
+        binding.warehouse.table(dimension.table, role),
+        binding.parent_join(dimension, role),
+    )
+    inner = exp.TableAlias(this=identifier(_numbered_alias(role)))
+    return exp.Subquery(this=query, alias=inner)
+
+
+def _numbered_alias(role: str) -> str:
+    return f"{role}__numbered"
+
+
+def _created(table: str, query: exp.Select) -> str:
+    _, _, plain_name = table.rpartition(".")
+    target = exp.Table(this=identifier(plain_name), db=identifier(AGGREGATE_SCHEMA))
+    create = exp.Create(this=target, kind="TABLE", expression=query)
+    return create.sql(dialect="duckdb", copy=False)
+
+
+def _binding(catalogue: Catalogue, warehouse: Warehouse) -> Binding:
+    return Binding(catalogue, warehouse, Scope.all(), None, "zh")
+
+
 def aggregate_sql(catalogue: Catalogue, warehouse: Warehouse, cube: Cube, name: str) -> str:
     """The statement that makes an aggregate's table, ordered so that periods are found fast."""
     aggregate = cube.aggregates[name]
-    keys = keys_of(cube, aggregate)
-    binding = Binding(catalogue, warehouse, Scope.all(), None, "zh")
+    keys = keys_of(cube, aggregate, catalogue.dimensions)
+    binding = _binding(catalogue, warehouse)
     columns: list[Node] = []
     for role, grain in keys.times.items():
         columns.append(alias(truncated(binding.date_of(cube, role), grain), key_column(role)))
@@ -81,6 +182,14 @@ def aggregate_sql(catalogue: Catalogue, warehouse: Warehouse, cube: Cube, name: 
         if role in keys.joins:
             node = parse_expression(cube.joins[role].on, FACT)
             columns.append(alias(node, key_column(role)))
+    numbered = []
+    for role in cube.joins:
+        if role in keys.shrunken:
+            key = column(key_column(role), _numbered_alias(role))
+            on = equal(parse_expression(cube.joins[role].on, FACT), key)
+            numbered.append(join(_numbered(binding, cube, name, role), [on]))
+            place = coalesce(column(SURROGATE_KEY, _numbered_alias(role)), number(_NOBODY))
+            columns.append(alias(place, key_column(role)))
     for role in cube.dimensions:
         if role in keys.inline:
             node = parse_expression(cube.dimensions[role].sql, FACT)
@@ -92,10 +201,7 @@ def aggregate_sql(catalogue: Catalogue, warehouse: Warehouse, cube: Cube, name: 
         columns.append(alias(aggregated(plain, []), own))
     table, joins = binding.source(cube, roles_read(cube, name))
     where = [] if cube.where is None else [parse_expression(cube.where, FACT)]
-    query = select(columns, table, joins, where)
+    query = select(columns, table, [*joins, *numbered], where)
     query.set("group", exp.Group(all=True))
     query.set("order", exp.Order(expressions=[ordered(column(one)) for one in kept]))
-    _, _, plain_name = table_of(cube.cube, name).rpartition(".")
-    target = exp.Table(this=identifier(plain_name), db=identifier(AGGREGATE_SCHEMA))
-    create = exp.Create(this=target, kind="TABLE", expression=query)
-    return create.sql(dialect="duckdb", copy=False)
+    return _created(table_of(cube.cube, name), query)

@@ -10,7 +10,7 @@ from typing import Literal
 from cubes.catalogue import Catalogue
 from cubes.cube import FACT, GRAINS, Cube
 from cubes.declaration import suggest
-from cubes.dimension import Attribute, Dimension, Hierarchy, localised, variants
+from cubes.dimension import MOST_LEVELS, Attribute, Dimension, Hierarchy, localised, variants
 from cubes.errors import QueryError
 from cubes.label import Label, named
 from cubes.warehouse import Warehouse
@@ -61,6 +61,11 @@ class Axis:
     dimension: Dimension | None = None
 
     @property
+    def part(self) -> str:
+        """The level or attribute of its dimension, an organisation's level by its position."""
+        return self.identity[-1] if self.kind == "member" else ""
+
+    @property
     def table(self) -> str:
         """The alias of the table its expressions belong to."""
         return self.role if self.kind == "member" else FACT
@@ -89,7 +94,7 @@ def _resolved(
             identity=("inline", role, inline.sql), values=tuple(inline.values.items()),
         )  # fmt: skip
     if role in cube.joins:
-        dimension = catalogue.dimensions[cube.dimension_of(role)]
+        dimension = catalogue.dimension(cube, role)
         axis = _member_axis(warehouse, cube, dimension, name, role, part, language)
         if axis is not None:
             return axis
@@ -104,7 +109,7 @@ def axis_names(catalogue: Catalogue, warehouse: Warehouse, cube: Cube) -> list[s
     """All names that `by` and `cuts` may use, in a good order for people."""
     names: list[str] = []
     for role in cube.joins:
-        dimension = catalogue.dimensions[cube.dimension_of(role)]
+        dimension = catalogue.dimension(cube, role)
         names.append(role)
         for hierarchy in dimension.hierarchies.values():
             names.extend(f"{role}.{step}" for step in _level_names(hierarchy, warehouse, dimension))
@@ -127,10 +132,10 @@ def _level_names(hierarchy: Hierarchy, warehouse: Warehouse, dimension: Dimensio
 def org_positions(warehouse: Warehouse, dimension: Dimension) -> list[int]:
     """Positions of organisation levels that have columns and, where known, a row in org_level."""
     columns: Mapping[str, str] | None = warehouse.tables.get(dimension.table)
-    declared = {level.level for level in warehouse.org_levels} or set(range(1, 9))
+    declared = {level.level for level in warehouse.org_levels} or set(range(1, MOST_LEVELS + 1))
     return [
         number
-        for number in range(1, 9)
+        for number in range(1, MOST_LEVELS + 1)
         if number in declared and (columns is None or f"l{number}_id" in columns)
     ]
 
@@ -168,7 +173,7 @@ def _member_axis(
     if not part:
         steps: tuple[Step, ...] = ()
         for hierarchy in dimension.hierarchies.values():
-            steps = _steps(hierarchy, warehouse, dimension)
+            steps = hierarchy_steps(hierarchy, warehouse, dimension)
             break
         names = variants(dimension.name) if dimension.name is not None else ()
         return Axis(
@@ -200,7 +205,7 @@ def _level_axis(
     part: str,
     language: str,
 ) -> Axis | None:
-    steps = _steps(hierarchy, warehouse, dimension)
+    steps = hierarchy_steps(hierarchy, warehouse, dimension)
     if isinstance(hierarchy.levels, str):
         by_name = {level.name: level for level in warehouse.org_levels}
         numbers = org_positions(warehouse, dimension)
@@ -238,7 +243,10 @@ def _position(part: str) -> int:
     return int(part[1:]) if part[:1] == "l" and part[1:].isdigit() else 0
 
 
-def _steps(hierarchy: Hierarchy, warehouse: Warehouse, dimension: Dimension) -> tuple[Step, ...]:
+def hierarchy_steps(
+    hierarchy: Hierarchy, warehouse: Warehouse, dimension: Dimension
+) -> tuple[Step, ...]:
+    """The levels of a hierarchy that the database has, coarsest first."""
     if isinstance(hierarchy.levels, str):
         columns = warehouse.tables.get(dimension.table)
         found = []

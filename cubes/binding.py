@@ -54,7 +54,7 @@ class Binding:
 
     def dimension(self, cube: Cube, role: str) -> Dimension:
         """The dimension joined in `role`."""
-        return self.catalogue.dimensions[cube.dimension_of(role)]
+        return self.catalogue.dimension(cube, role)
 
     def column_type(self, cube: Cube, sql: str, table: str) -> str | None:
         """The type of an expression that is one column, else None."""
@@ -149,12 +149,7 @@ class Binding:
 
     def parent_join(self, dimension: Dimension, role: str) -> list[exp.Join]:
         """The join of a snowflaked dimension's parent table."""
-        parent = dimension.parent
-        if parent is None:
-            return []
-        table = f"{role}__parent"
-        on = equal(parse_expression(parent.key, table), parse_expression(parent.on, role))
-        return [join(self.warehouse.table(parent.table, table), [on])]
+        return parent_join(self.warehouse, dimension, role)
 
     def members(self, dimension: Dimension, role: str, conditions: list[Node]) -> exp.Select:
         """The keys of the dimension's members that meet the conditions (as it was: ever met)."""
@@ -164,6 +159,16 @@ class Binding:
             self.parent_join(dimension, role),
             conditions,
         )
+
+
+def parent_join(warehouse: Warehouse, dimension: Dimension, role: str) -> list[exp.Join]:
+    """The join of a snowflaked dimension's parent table, if it has one."""
+    parent = dimension.parent
+    if parent is None:
+        return []
+    table = f"{role}__parent"
+    on = equal(parse_expression(parent.key, table), parse_expression(parent.on, role))
+    return [join(warehouse.table(parent.table, table), [on])]
 
 
 def roles_in(cube: Cube, texts: list[str]) -> set[str]:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel
 
-from cubes.aggregate import stand_in
-from cubes.consistency import MOST_LEVELS, Consistency, file_fault
+from cubes.aggregate import shrunken_dimensions, shrunken_id, stand_in
+from cubes.consistency import Consistency, file_fault
 from cubes.cube import GRAINS, Cube, Measure
 from cubes.declaration import list_files, load_file, suggest
-from cubes.dimension import Dimension
+from cubes.dimension import MOST_LEVELS, Dimension
 from cubes.errors import DeclarationError, Fault, QueryError
 from cubes.label import Label
 from cubes.named_query import NamedQuery
@@ -44,8 +44,26 @@ class Catalogue:
     @cached_property
     def stand_ins(self) -> Mapping[str, Cube]:
         """The cubes over the tables of aggregates, as `<cube>@<aggregate>`."""
-        found = [stand_in(cube, name) for cube in self.cubes.values() for name in cube.aggregates]
+        found = [
+            stand_in(cube, name, self.dimensions)
+            for cube in self.cubes.values()
+            for name in cube.aggregates
+        ]
         return {cube.cube: cube for cube in found}
+
+    def dimension(self, cube: Cube, role: str) -> Dimension:
+        """The dimension a cube, or one over the table of an aggregate, has in a role."""
+        name = cube.dimension_of(role)
+        return self.dimensions.get(name) or self._shrunken[name]
+
+    @cached_property
+    def _shrunken(self) -> Mapping[str, Dimension]:
+        return {
+            shrunken_id(cube.cube, name, role): dimension
+            for cube in self.cubes.values()
+            for name in cube.aggregates
+            for role, dimension in shrunken_dimensions(cube, name, self.dimensions).items()
+        }
 
     def cube(self, name: str) -> Cube:
         """The cube, or QueryError with the nearest name."""

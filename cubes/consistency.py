@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cubes.aggregate import problems as aggregate_problems
 from cubes.cube import FACT, GRAINS, Cube
 from cubes.declaration import line_of, read_yaml, suggest
-from cubes.dimension import Attribute, Dimension, variants
+from cubes.dimension import MOST_LEVELS, Attribute, Dimension, variants
 from cubes.errors import Fault
 from cubes.expression import ExpressionFault, columns_of
 from cubes.named_query import BUSINESS_DATE, NamedQuery
@@ -17,8 +17,6 @@ from cubes.select_check import select_faults
 
 if TYPE_CHECKING:
     from cubes.catalogue import Catalogue
-
-MOST_LEVELS = 8
 
 
 def located_fault(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import AliasChoices, ConfigDict, Field, field_validator, model_validator
@@ -172,7 +171,8 @@ class StoredCount(Measure):
 class Aggregate(Frozen):
     """A table of additive measures by some of a cube's times (with a grain) and dimensions.
 
-    A joined dimension is kept by its key (`org` or `org.unit`), so every level of it is known.
+    A joined dimension is kept whole (`org` or `org.unit`), so that every level of it is known and a
+    scope can apply, or by levels and attributes (`org.l2`), of which coarser levels are known too.
     `measures` is `additive`, all counts and sums of the cube, or some of these by name.
     """
 
@@ -235,7 +235,7 @@ class Cube(Frozen):
             return {k: {"on": v} if isinstance(v, str) else v for k, v in value.items()}
         return value
 
-    @cached_property
+    @property
     def default_time(self) -> str | None:
         """The first time role, or None for a cube without time."""
         return next(iter(self.time), None)

@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -20,16 +19,11 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 
 FROM_ORG_LEVEL = "from org_level"
 
+MOST_LEVELS = 8
+"""The levels an organisation may have, as `from org_level` knows them."""
+
 VALID_FROM, VALID_TO = "valid_from", "valid_to"
 """The columns of a history that bound a version (half-open dates)."""
-
-
-def _refuse(value: object) -> None:
-    raise ValueError("is not available in this version; leave it out")
-
-
-NotAvailable = Annotated[None, BeforeValidator(_refuse)]
-"""A key that is known but has no effect yet: written in a file it is a fault, never ignored."""
 
 
 class Frozen(BaseModel):
@@ -66,12 +60,13 @@ class Level(Attribute):
 class Hierarchy(Frozen):
     """Levels, coarsest first: a list, or `from org_level` (columns l1_id, l1_name, ... l8_name).
 
-    A branch may end early: its lower levels are null. `closure` names a table (ancestor_id,
-    descendant_id, valid_from, valid_to) used for scope.
+    A branch may end early: its lower levels are null; with `ragged: false` the check against the
+    database refuses that. `closure` names a table (ancestor_id, descendant_id, valid_from,
+    valid_to) used for scope.
     """
 
     levels: Literal["from org_level"] | tuple[Level, ...]
-    ragged: NotAvailable = None
+    ragged: bool = True
     closure: str | None = None
 
     @field_validator("levels", mode="before")

@@ -15,8 +15,9 @@ _UNITS_ZH = {"d": "天", "h": "小时", "m": "分", "s": "秒"}
 def format_value(value: Any, shown_as: str | None, *, signed: bool = False) -> str:
     """Write a value in a format (integer, decimal, money, percent, duration; None: as it is).
 
-    Durations are seconds, percents are shares (0.5 is 50.0%). Rounding is half up. `signed` puts a
-    plus before what grew. Null is a dash.
+    Durations are seconds, percents are shares (0.5 is 50.0%), and what separates two of them is
+    told in `points` (0.5 is 50.0pp). Rounding is half up. `signed` puts a plus before what grew.
+    Null is a dash.
     """
     if value is None:
         return NOTHING
@@ -35,11 +36,18 @@ def format_value(value: Any, shown_as: str | None, *, signed: bool = False) -> s
         return plus + format_duration(value)
     if shown_as == "percent":
         return f"{plus}{_rounded(_decimal(value) * 100, 1):,}%"
+    if shown_as == "points":
+        return f"{plus}{_rounded(_decimal(value) * 100, 1):,}pp"
     if shown_as == "integer" or (shown_as is None and isinstance(value, int)):
         return f"{plus}{_rounded(_decimal(value), 0):,}"
     if shown_as in ("money", "decimal"):
         return f"{plus}{_rounded(_decimal(value), 2):,}"
     return f"{plus}{value:,}"
+
+
+def difference_format(shown_as: str | None) -> str | None:
+    """The format of what separates two values of a format."""
+    return "points" if shown_as == "percent" else shown_as
 
 
 def format_duration(seconds: int | float | Decimal, *, language: str = "en", parts: int = 2) -> str:

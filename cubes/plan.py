@@ -13,6 +13,7 @@ from cubes.cube import GRAINS, Cube, Measure
 from cubes.declaration import suggest
 from cubes.errors import QueryError
 from cubes.figures import MASK, Selection, Set, key_name
+from cubes.formatting import difference_format
 from cubes.label import Label, label_text
 from cubes.period import (
     Comparison,
@@ -62,12 +63,16 @@ def make_plan(
     """
     cube = over or binding.catalogue.cube(query.cube)
     measures = {name: binding.catalogue.measure(cube, name) for name in query.measures}
-    role = query.time or cube.default_time
-    if role is not None and role not in cube.time:
+    declared = binding.catalogue.cube(query.cube)
+    role = query.time or declared.default_time
+    if role is not None and role not in declared.time:
         raise QueryError(
-            f"Cube '{cube.cube}' has no time '{role}'{suggest(role, cube.time)}; "
-            f"times are: {', '.join(cube.time) or 'none'}."
+            f"Cube '{cube.cube}' has no time '{role}'{suggest(role, declared.time)}; "
+            f"times are: {', '.join(declared.time) or 'none'}."
         )
+    if role not in cube.time:
+        # An aggregate that keeps no such time answers only where none is asked for.
+        role = None
     if query.as_was:
         binding.look_back(cube, role)
     axes = tuple(binding.axis(cube, name) for name in query.by)
@@ -230,13 +235,16 @@ def result_columns(plan: Plan, language: str) -> tuple[Column, ...]:
             for suffix, words in COMPARISON_LABELS.items():
                 word = words.text(language)
                 is_ratio = suffix == "change_ratio"
+                form: str | None = "percent" if is_ratio else shown
+                if suffix == "change":
+                    form = difference_format(shown)
                 columns.append(
                     Column(
                         f"{name}__{suffix}",
                         f"{label}（{word}）" if language == "zh" else f"{label} ({word})",
                         "",
                         "measure",
-                        "percent" if is_ratio else shown,
+                        form,
                         None if suffix == "previous" else measure.good,
                         None if is_ratio else unit,
                         heading=f"{label}\n{word}",

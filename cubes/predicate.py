@@ -67,8 +67,11 @@ def _value_predicate(binding: Binding, cube: Cube, axis: Axis, value: str | None
         member = parse_member(value)
         return _equals(binding, cube, axis.sql, FACT, member.code or member.literal)
     if bounds is not None:
-        if len(axis.steps) > 1:
-            raise QueryError(f"'{value}' is a range, but '{axis.name}' has named members only.")
+        if len(axis.steps) > 1 and (axis.kind == "key" or axis.key is not None):
+            raise QueryError(
+                f"'{value}' is a range, but '{axis.name}' has named members only, which have no "
+                "order; name them."
+            )
         return _range(binding, cube, axis, bounds)
     return member_conditions(binding, cube, axis, parse_member(value))
 

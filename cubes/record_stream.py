@@ -45,6 +45,11 @@ class RecordStream:
     schema: pyarrow.Schema
     batches: Iterator[pyarrow.RecordBatch]
 
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """The rows by the names of their columns, in place of the batches."""
+        for batch in self.batches:
+            yield from batch.to_pylist()
+
 
 @contextmanager
 def stream_query(
@@ -88,25 +93,33 @@ def stream_named_records(
     business_date: date,
     language: str,
     warehouse: Warehouse,
+    limits: Limits | None = None,
+    keys: bool = False,
 ) -> Iterator[RecordStream]:
-    """Answer a named query in parts as `stream_query` does, within the query's own limits."""
+    """Answer a named query in parts as `stream_query` does, within the query's own limits.
+
+    `limits` stand in their place. With `keys` the answer of a cube has keys beside the names.
+    """
     named = catalogue.named_query(name)
+    limits = limits or named.limits
     if named.rows:
-        table = run_named_query(
-            catalogue,
-            connection,
-            name,
-            parameters,
-            scope=scope,
-            business_date=business_date,
-            language=language,
-            warehouse=warehouse,
-            limited=True,
-        ).to_arrow()
-        yield RecordStream(table.schema, iter(table.to_batches()))
+        with within_seconds(connection, limits.seconds):
+            table = run_named_query(
+                catalogue,
+                connection,
+                name,
+                parameters,
+                scope=scope,
+                business_date=business_date,
+                language=language,
+                warehouse=warehouse,
+            ).to_arrow()
+            if table.num_rows > limits.rows:
+                raise _too_large(limits)
+            yield RecordStream(table.schema, iter(table.to_batches()))
         return
     if named.sql is None:
-        query, day = named.to_query(parameters, business_date=business_date)
+        query, day = named.to_query(parameters, business_date=business_date, keys=keys)
         with stream_query(
             catalogue,
             connection,
@@ -115,11 +128,11 @@ def stream_named_records(
             business_date=day,
             language=language,
             warehouse=warehouse,
-            limits=named.limits,
+            limits=limits,
         ) as stream:
             yield stream
         return
-    with within_seconds(connection, named.limits.seconds):
+    with within_seconds(connection, limits.seconds):
         cursor, _ = execute_select(
             catalogue,
             connection,
@@ -129,7 +142,14 @@ def stream_named_records(
             language=language,
             warehouse=warehouse,
         )
-        yield _read(cursor, None, named.limits, partial(refused_select, named))
+        yield _read(cursor, None, limits, partial(refused_select, named))
+
+
+def _too_large(limits: Limits) -> AnswerTooLarge:
+    return AnswerTooLarge(
+        f"The answer has more than {limits.rows} rows. Trying again does not help; ask for a "
+        "shorter period or fewer groups."
+    )
 
 
 def _read(
@@ -162,10 +182,7 @@ def _read(
                 raise refused(duckdb.InterruptException(str(error))) from error
             count += batch.num_rows
             if count > limits.rows:
-                raise AnswerTooLarge(
-                    f"The answer has more than {limits.rows} rows. Trying again does not help; ask "
-                    "for a shorter period or fewer groups."
-                )
+                raise _too_large(limits)
             try:
                 yield batch.select(wanted).cast(schema)
             except pyarrow.ArrowInvalid as error:

@@ -6,13 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.cells import cell_len
+from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 
 from cubes.formatting import NOTHING, format_value
 from cubes.result import Column, CubeResult
 from cubes.view import NOBODY
 
+_NARROW = 12
+_UNBOUNDED = 10_000
 _TOTAL = {"zh": "合计", "en": "Total"}
 _YES_NO = {"zh": ("是", "否"), "en": ("yes", "no")}
 
@@ -23,12 +27,14 @@ def render_table(
     language: str | None = None,
     title: str | None = None,
     max_rows: int | None = None,
+    width: int | None = None,
 ) -> Table:
     """A rich Table: the result's labels, numbers right-aligned, totals at the end.
 
     `language` chooses the words added here (default: the result's own). Widths are measured in
     terminal cells, so Chinese text stays aligned. `max_rows` cuts the rows (never the totals) and
-    says so in the caption, as it does what is shown as it was.
+    says so in the caption, as it does what is shown as it was. Words of headings are broken only
+    where they do not fit into `width` cells.
     """
     language = language or result.language
     rows = result.rows if max_rows is None else result.rows[:max_rows]
@@ -42,16 +48,22 @@ def render_table(
         [cell_text(result, column, row, language) for column in result.columns] for row in rows
     ]
     totals = [totals_cells(result, row, language) for row in result.totals]
-    for index, column in enumerate(result.columns):
-        is_number = column.kind == "measure"
+    figures = [column.kind == "measure" for column in result.columns]
+    headings = [heading_text(column, language) for column in result.columns]
+    # Figures keep their width and headings wrap: a figure cut short would be a wrong one.
+    least = []
+    for index, is_number in enumerate(figures):
         widest = max((cell_len(line[index]) for line in [*cells, *totals]), default=1)
-        heading = heading_text(column, language)
-        # Figures keep their width and headings wrap: a figure cut short would be a wrong one.
+        least.append(max(1, widest if is_number else min(widest, _NARROW)))
+    whole = [max(one, _longest_word(text)) for one, text in zip(least, headings, strict=True)]
+    if width is None or sum(whole) + 3 * len(whole) + 1 <= width:
+        least = whole
+    for heading, is_number, min_width in zip(headings, figures, least, strict=True):
         table.add_column(
             escape(heading),
             justify="right" if is_number else "left",
             overflow="fold",
-            min_width=max(1, widest if is_number else min(widest, 12)),
+            min_width=min_width,
         )
     for line in cells:
         table.add_row(*(escape(text) for text in line))
@@ -60,6 +72,20 @@ def render_table(
     for line in totals:
         table.add_row(*(escape(text) for text in line), style="bold")
     return table
+
+
+def print_whole(console: Console, table: Table) -> None:
+    """Print a table with all its columns; a terminal too narrow for its figures folds the lines."""
+    unbounded = console.options.update(max_width=_UNBOUNDED)
+    needed = Measurement.get(console, unbounded, table).minimum
+    console.print(
+        table, width=max(console.width, needed), crop=False, soft_wrap=needed > console.width
+    )
+
+
+def _longest_word(heading: str) -> int:
+    """The cells of its longest word; Chinese is broken anywhere."""
+    return max(map(len, heading.split()), default=1) if heading.isascii() else 1
 
 
 def remarks(result: CubeResult, language: str) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -32,12 +32,13 @@ class Warehouse:
 
     `schema` is "marts" where that schema exists, else "main"; `tables` maps a table's name to its
     columns' types as DuckDB writes them. Aggregates are among them, with their schema before the
-    name.
+    name, and `aggregate_rows` tells how many rows each has.
     """
 
     schema: str
     tables: Mapping[str, Mapping[str, str]]
     org_levels: tuple[OrgLevel, ...]
+    aggregate_rows: Mapping[str, int] = field(default_factory=dict)
 
     def table(self, name: str, alias: str | None = None) -> exp.Table:
         """A reference to a table in two parts, so that the file can be copied.
@@ -68,6 +69,16 @@ def read_warehouse(connection: duckdb.DuckDBPyConnection) -> Warehouse:
     columns = tuple((row[1], row[2], row[3]) for row in rows if row[0] == schema) + tuple(
         (f"{row[0]}.{row[1]}", row[2], row[3]) for row in rows if row[0] == AGGREGATE_SCHEMA
     )
+    counted: tuple[tuple[str, int], ...] = ()
+    if any(row[0] == AGGREGATE_SCHEMA for row in rows):
+        counted = tuple(
+            connection.execute(
+                "select schema_name || '.' || table_name, estimated_size from duckdb_tables() "
+                "where database_name = current_database() and schema_name = $aggregate "
+                "order by table_name",
+                {"aggregate": AGGREGATE_SCHEMA},
+            ).fetchall()
+        )
     levels: tuple[tuple[int, str, str | None, str | None], ...] = ()
     if any(row[0] == "org_level" for row in columns):
         levels = tuple(
@@ -75,7 +86,7 @@ def read_warehouse(connection: duckdb.DuckDBPyConnection) -> Warehouse:
                 f"select level, name, label_zh, label_en from {schema}.org_level order by level"
             ).fetchall()
         )
-    return _warehouse(schema, columns, levels)
+    return _warehouse(schema, columns, levels, counted)
 
 
 @lru_cache(maxsize=64)
@@ -83,6 +94,7 @@ def _warehouse(
     schema: str,
     columns: tuple[tuple[str, str, str], ...],
     levels: tuple[tuple[int, str, str | None, str | None], ...],
+    counted: tuple[tuple[str, int], ...],
 ) -> Warehouse:
     tables: dict[str, dict[str, str]] = {}
     for table, column, data_type in columns:
@@ -91,4 +103,4 @@ def _warehouse(
         OrgLevel(level, name, Label(zh=zh or en or name, en=en or zh or name))
         for level, name, zh, en in levels
     )
-    return Warehouse(schema, tables, org_levels)
+    return Warehouse(schema, tables, org_levels, dict(counted))

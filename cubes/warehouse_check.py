@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from sqlglot import exp
+
+from cubes.axis import hierarchy_steps
+from cubes.binding import parent_join
 from cubes.consistency import cube_expressions, dimension_expressions, located_fault
 from cubes.cube import FACT, Cube
 from cubes.declaration import suggest
-from cubes.dimension import VALID_FROM, VALID_TO, Dimension
+from cubes.dimension import VALID_FROM, VALID_TO, Dimension, Hierarchy
 from cubes.drill_through import row_columns
 from cubes.errors import Fault
 from cubes.expression import columns_of, parse_expression
 from cubes.select_check import column_faults
+from cubes.sql import call, is_null, select
 from cubes.warehouse import Warehouse, read_warehouse
 
 if TYPE_CHECKING:
@@ -122,6 +127,34 @@ def _key_problems(
             )
     if dimension.history is not None:
         yield from _version_problems(dimension, dimension.history, warehouse, connection)
+    for name, hierarchy in dimension.hierarchies.items():
+        if not hierarchy.ragged:
+            for message in _early_ends(dimension, hierarchy, warehouse, connection):
+                yield ("hierarchies", name, "ragged"), message
+
+
+def _early_ends(
+    dimension: Dimension,
+    hierarchy: Hierarchy,
+    warehouse: Warehouse,
+    connection: duckdb.DuckDBPyConnection,
+) -> Iterator[str]:
+    """What lacks a member at some level of a hierarchy that says no branch ends early."""
+    for step in hierarchy_steps(hierarchy, warehouse, dimension):
+        level = parse_expression((*step.keys, *step.values)[0], "own")
+        query = select(
+            [call("count", exp.Star())],
+            warehouse.table(dimension.table, "own"),
+            parent_join(warehouse, dimension, "own"),
+            [is_null(level)],
+        )
+        row = connection.execute(query.sql(dialect="duckdb")).fetchone()
+        assert row is not None
+        if row[0]:
+            yield (
+                f"{row[0]} members of {dimension.table} have no '{step.name}'; write "
+                "'ragged: true' if a branch may end early"
+            )
 
 
 def _version_problems(

@@ -26,6 +26,7 @@ _FORMATS = {
     "decimal": "#,##0.00",
     "money": "#,##0.00",
     "percent": "0.0%",
+    "points": "0.0%",
     "duration": "[h]:mm:ss",
 }
 _WIDEST = 60

@@ -11,6 +11,7 @@ import yaml
 
 from cubes.catalogue import Catalogue
 from cubes.label import LANGUAGES, Language
+from cubes.view import NOBODY
 from cubes.warehouse import Warehouse
 from dashboards.chart import DrawnChart, draw, resolved
 from dashboards.dataset import STATUS_TABLE, Dataset, datasets, status_asset
@@ -33,7 +34,8 @@ _PHONE = """\
 }
 """
 
-_NOTHING, _GREY = "<NULL>", "#a3abb5"  # a member without a name, as Superset writes it
+_GREY = "#a3abb5"
+_NOTHING = ("<NULL>", *NOBODY.values())  # no member, as Superset and the views write it
 
 # A search looks through the first column of texts, which is the number of the row.
 _TABLES = """\
@@ -43,6 +45,10 @@ td.dt-is-null::after { content: "—"; font-size: 12px; }
 .superset-legacy-chart-big-number { align-items: center !important; }
 .superset-legacy-chart-big-number .text-container { align-items: center !important; }
 .chart-slice .ant-empty-image { display: none; }
+.pop_kpi [aria-describedby="tooltip"] { white-space: nowrap; }
+.superset-legacy-chart-big-number .subtitle-line {
+  font-size: 12px !important; height: auto !important;
+}
 """
 
 # What the data are as of stands as one line, without a heading or a frame.
@@ -143,7 +149,7 @@ def _label_colours(charts: Mapping[str, DrawnChart]) -> dict[str, str]:
 
     Superset deals colours out chart by chart, and may give two members of one chart the same.
     """
-    found: dict[str, str] = {_NOTHING: _GREY}
+    found: dict[str, str] = dict.fromkeys(_NOTHING, _GREY)
     for chart in charts.values():
         if chart.dataset is None or chart.declared.viz in ("table", "pivot", "detail"):
             continue

@@ -64,6 +64,10 @@ def position(
                         "uuid": chart.id,
                     },
                 }
+    note = note_text(dashboard, charts, language)
+    if note is not None:
+        children.insert(1, "ROW-note")  # below what the data are as of
+        parts.update(_note(note))
     return {
         "DASHBOARD_VERSION_KEY": "v2",
         "ROOT_ID": {"type": "ROOT", "id": "ROOT_ID", "children": ["GRID_ID"]},
@@ -74,6 +78,52 @@ def position(
             "meta": {"text": dashboard.title.text(language)},
         },
         **parts,
+    }
+
+
+def note_text(
+    dashboard: Dashboard, charts: Mapping[str, DrawnChart], language: Language
+) -> str | None:
+    """What somebody who sees nothing on the dashboard must know, if there is such a thing."""
+    datasets = [chart.dataset for chart in charts.values() if chart.dataset is not None]
+    if dashboard.opens is not None:
+        columns = (dataset.field_column(dashboard.opens) for dataset in datasets)
+        label = next(one.label for one in columns if one is not None and one.label is not None)
+        return _CHOOSE_ONE[language].format(label.text(language))
+    unbound = {
+        dataset.cube.label.text(language): None for dataset in datasets if not dataset.unit_columns
+    }
+    names = _AND[language].join(unbound)
+    return _OF_NO_UNIT[language].format(names) if unbound else None
+
+
+_AND: Mapping[Language, str] = {"zh": "、", "en": ", "}
+_CHOOSE_ONE: Mapping[Language, str] = {
+    "zh": "在上方选择{}，或在其他看板的明细里点“查看”打开。",
+    "en": "Choose above: {}. Or follow 'Open' in a list of another dashboard.",
+}
+_OF_NO_UNIT: Mapping[Language, str] = {
+    "zh": "不属于任何单位、只有不受范围限制的账号可见：{}。",
+    "en": "Of no unit, so seen by accounts without bounds only: {}.",
+}
+
+
+def _note(text: str) -> dict[str, Any]:
+    return {
+        "ROW-note": {
+            "type": "ROW",
+            "id": "ROW-note",
+            "children": ["MARKDOWN-note"],
+            "parents": _GRID,
+            "meta": {"background": "BACKGROUND_TRANSPARENT"},
+        },
+        "MARKDOWN-note": {
+            "type": "MARKDOWN",
+            "id": "MARKDOWN-note",
+            "children": [],
+            "parents": [*_GRID, "ROW-note"],
+            "meta": {"width": COLUMNS, "height": 6, "code": text},
+        },
     }
 
 

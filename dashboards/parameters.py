@@ -7,15 +7,17 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from cubes.label import Language
+from cubes.cube import Measure
+from cubes.label import Label, Language
 from dashboards.chart import GRAINS, DrawnChart
-from dashboards.declaration import Viz
+from dashboards.declaration import Comparison, Viz
 
 COLOURS = "huiyin"
 """The palette declared in Superset's configuration."""
 
+# Months are short enough for twelve of them to stand beside one another.
 _GRAIN_FORMATS = {
-    "zh": {"day": "%-m月%-d日", "week": "%-m月%-d日", "month": "%y年%-m月", "year": "%Y年"},
+    "zh": {"day": "%-m月%-d日", "week": "%-m月%-d日", "month": "%y-%m", "year": "%Y年"},
     "en": {"day": "%m-%d", "week": "%m-%d", "month": "%y-%m", "year": "%Y"},
 }
 _VIZ: Mapping[Viz, str] = {
@@ -41,8 +43,12 @@ _MOMENT, _DATE = "%Y-%m-%d %H:%M", "%Y-%m-%d"
 _DATES = {"day": _DATE, "week": _DATE, "month": "%Y-%m", "quarter": "%Y-%m", "year": "%Y"}
 
 _COMPARED = {
-    "zh": {"Previous value": "上期", "Delta": "变化", "Percent change": "变化率"},
-    "en": {"Previous value": "Before", "Delta": "Change", "Percent change": "Change"},
+    "zh": {"Delta": "变化", "Percent change": "变化率"},
+    "en": {"Delta": "Change", "Percent change": "Change"},
+}
+_BEFORE: Mapping[Comparison, Label] = {
+    "previous": Label(zh="上期", en="Before"),
+    "same_weekday": Label(zh="上周同日", en="Week before"),
 }
 
 
@@ -96,9 +102,11 @@ def _number(chart: DrawnChart) -> dict[str, Any]:
     if not chart.offsets:
         return _plain_number(chart)
     measure = chart.dataset.cube.measures[chart.declared.measures[0]]
+    assert chart.declared.compare is not None
+    before = _BEFORE[chart.declared.compare].text(chart.language)
     shown = {
         column: {"displayTypeIcon": False, "customColumnName": text, "visible": True}
-        for column, text in _COMPARED[chart.language].items()
+        for column, text in {"Previous value": before, **_COMPARED[chart.language]}.items()
     }
     # A card has no room for the change in two ways.
     shown["Delta"]["visible"] = False
@@ -108,7 +116,7 @@ def _number(chart: DrawnChart) -> dict[str, Any]:
         "time_compare": chart.offsets[0],
         "comparison_type": "values",
         "y_axis_format": chart.format_of(chart.metrics[0]),
-        "percentDifferenceFormat": "+.1%",
+        "percentDifferenceFormat": "+,.1%",
         "header_font_size": 0.4,
         "subheader_font_size": 0.125,
         "subtitle": "",
@@ -147,9 +155,7 @@ def _target_text(chart: DrawnChart, metric: str, level: float, is_low_bad: bool)
 
 
 def _series(chart: DrawnChart) -> dict[str, Any]:
-    assert chart.dataset is not None
     first = chart.metrics[0]
-    measures = [chart.dataset.cube.measures[name] for name in chart.declared.measures]
     found: dict[str, Any] = {
         "x_axis": chart.by[0],
         "groupby": [*chart.by[1:], *chart.across],
@@ -171,7 +177,7 @@ def _series(chart: DrawnChart) -> dict[str, Any]:
         "sort_series_type": "sum",
         "stack": "Stack" if chart.declared.stacked else None,
     }
-    if all(measure.shown_as == "percent" for measure in measures):
+    if _are_shares(chart):
         found["truncateYAxis"] = True
         found["y_axis_bounds"] = [0, 1]
     if chart.grain is not None:
@@ -189,6 +195,36 @@ def _series(chart: DrawnChart) -> dict[str, Any]:
     return found
 
 
+def _measures(chart: DrawnChart) -> list[Measure]:
+    assert chart.dataset is not None
+    return [chart.dataset.cube.measures[name] for name in chart.declared.measures]
+
+
+def _are_shares(chart: DrawnChart) -> bool:
+    return all(measure.shown_as == "percent" for measure in _measures(chart))
+
+
+def _axes(chart: DrawnChart, values: str, groups: str) -> dict[str, Any]:
+    """What Superset has no parameter for, in the words of ECharts; `values` is the axis of figures.
+
+    Ticks of counts are whole numbers and those of shares quarters. The first label of a line in
+    time would be left out, and the last of months; columns have half a column before the first,
+    which is of no day.
+    """
+    found: dict[str, Any] = {}
+    if _are_shares(chart):
+        found[values] = {"interval": 0.25}
+    elif all(measure.shown_as == "integer" for measure in _measures(chart)):
+        found[values] = {"minInterval": 1}
+    if chart.grain is not None and chart.declared.viz == "line":
+        shown = {"showMinLabel": True}
+        if chart.grain != "day":
+            # The end of the axis is labelled once more, with nothing, over the label of the month.
+            shown["showMaxLabel"] = False
+        found[groups] = {"axisLabel": shown}
+    return {"echart_options": json.dumps(found)} if found else {}
+
+
 def _axis_format(shown: str) -> str:
     """A format without zeros that only fill up, so that ticks between whole numbers differ."""
     return ",.2~f" if shown == ",d" else re.sub(r"\.(\d)([f%])$", r".\1~\2", shown)
@@ -203,6 +239,7 @@ def _line(chart: DrawnChart) -> dict[str, Any]:
         "opacity": 0.2,
         "annotation_layers": _levels(chart),
         **_filling(chart),
+        **_axes(chart, "yAxis", "xAxis"),
         "time_compare": list(chart.offsets),
         "comparison_type": "values",
     }
@@ -210,9 +247,7 @@ def _line(chart: DrawnChart) -> dict[str, Any]:
 
 def _filling(chart: DrawnChart) -> dict[str, Any]:
     """Nothing on a day is 0 where measures add up, or the line would run past it."""
-    assert chart.dataset is not None
-    measures = [chart.dataset.cube.measures[name] for name in chart.declared.measures]
-    if chart.grain != "day" or not all(measure.is_additive for measure in measures):
+    if chart.grain != "day" or not all(measure.is_additive for measure in _measures(chart)):
         return {}
     return {"resample_rule": "1D", "resample_method": "zerofill"}
 
@@ -242,14 +277,25 @@ def _levels(chart: DrawnChart) -> list[dict[str, Any]]:
 
 
 def _columns(chart: DrawnChart) -> dict[str, Any]:
-    return {**_series(chart), "orientation": "vertical", "show_value": False}
+    return {
+        **_series(chart),
+        **_axes(chart, "yAxis", "xAxis"),
+        "orientation": "vertical",
+        "show_value": False,
+    }
 
 
 def _bars(chart: DrawnChart) -> dict[str, Any]:
+    is_single = len(chart.metrics) == 1 and not chart.across
+    # Where the figure stands at each bar, an axis of figures says nothing more.
+    hidden = {part: {"show": False} for part in ("axisLabel", "axisTick", "splitLine")}
+    bare = {"xAxis": hidden}
+    options = {"echart_options": json.dumps(bare)} if is_single else _axes(chart, "xAxis", "yAxis")
     return {
         **_series(chart),
+        **options,
         "orientation": "horizontal",
-        "show_value": len(chart.metrics) == 1 and not chart.across,
+        "show_value": is_single,
         # A horizontal axis grows upwards, so the largest comes last to stand on top.
         "x_axis_sort_asc": True,
     }

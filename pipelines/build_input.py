@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from connectors.case_mapping import FLAT_CASE_STREAM
 from connectors.codes import known_codes
-from connectors.contract import Contract, Stream, raw_columns
+from connectors.contract import Contract, Label, Stream, raw_columns
 from connectors.ledger_rows import Batch, BatchKey, ExchangeEvent
 from connectors.validation import literal, quoted
 from cubes.rule_table import RULE_TABLES
@@ -35,7 +35,7 @@ class BuildRequest:
     `as_of` is aware. `forced_days` are rebuilt even if no batch touches them. Staff in one of the
     `analyst_positions` may analyse the rows of their unit; `analyst_duties` are accounts that the
     roster does not know, with a unit of each (`*` for every unit). Of rules only those count that
-    were known at `known_at`, by default all.
+    were known at `known_at`, by default all. `partners` are the labels of those delivered to.
     """
 
     as_of: datetime
@@ -46,6 +46,7 @@ class BuildRequest:
     analyst_positions: tuple[str, ...] = field(default=())
     analyst_duties: tuple[tuple[str, str], ...] = field(default=())
     known_at: datetime | None = None
+    partners: tuple[tuple[str, Label], ...] = field(default=())
 
     @property
     def business_date(self) -> date:
@@ -271,6 +272,12 @@ def _write_organisation(
                 contract.currency or request.currency,
             ],
         )
+    for partner, label in request.partners:
+        if partner not in contracts:
+            work.execute(
+                "insert into raw.source_setting (source, label_zh, label_en) values (?, ?, ?)",
+                [partner, label.zh, label.en],
+            )
 
 
 def _write_analysts(work: duckdb.DuckDBPyConnection, request: BuildRequest) -> None:

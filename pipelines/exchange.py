@@ -248,8 +248,8 @@ def _export(
 ) -> Export:
     from connectors.exporting.ledger import ExportLedger
     from connectors.exporting.making import Content, deliver_export, make_export
+    from cubes.record_stream import stream_named_records
     from cubes.scope import Scope
-    from cubes.streaming import stream_named_query
 
     home = installation.home
     lock = home.path / "locks" / "exports.lock"
@@ -264,21 +264,23 @@ def _export(
             with (
                 _limits_told(declaration),
                 snapshot.cursor() as cursor,
-                stream_named_query(
+                stream_named_records(
                     installation.catalogue,
                     cursor,
                     declaration.query,
                     dict(declaration.parameters),
                     scope=Scope.all() if unit is None else Scope.units([unit]),
                     business_date=day,
+                    language="zh",
                     warehouse=snapshot.warehouse,
                     limits=declaration.bounds,
+                    keys=True,
                 ) as answer,
             ):
-                _require_columns(declaration, answer.columns)
+                _require_columns(declaration, answer.schema.names)
                 made = make_export(
                     declaration,
-                    Content(answer.rows, day, str(snapshot.info["tag"])),
+                    Content(answer.rows(), day, str(snapshot.info["tag"])),
                     home=home.path,
                     exports=exports,
                     now=installation.now(),

@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
+from cubes.errors import DeclarationError
 from pipelines.build_input import BuildRequest, Exchange, build_id_of
 from pipelines.delivery_history import open_matters
 from pipelines.errors import BuildFailedError, PublishError
@@ -22,6 +23,7 @@ from pipelines.own_source import OWN_SOURCE, prepare_own_source
 from pipelines.publish import publish
 
 if TYPE_CHECKING:
+    from connectors.contract import Label
     from connectors.landing import Delivery
     from connectors.ledger import Ledger
     from connectors.ledger_rows import Batch
@@ -290,7 +292,20 @@ def build_request(installation: Installation, forced_days: Sequence[date] = ()) 
             for member in read_roster(installation.home)
             if member.get("is_active") and member.get("position") in positions
         ),
+        partners=_partners(installation),
     )
+
+
+def _partners(installation: Installation) -> tuple[tuple[str, Label], ...]:
+    """The labels of partners; a faulty export is told where exports are made and stops no build."""
+    from pipelines.exchange import exports_of
+
+    try:
+        exports = exports_of(installation).values()
+    except DeclarationError:
+        return ()
+    found = {one.partner: one.partner_label for one in exports if one.partner_label is not None}
+    return tuple(sorted(found.items()))
 
 
 def _log_snapshot(ledger: Ledger, information: Mapping[str, Any], batches: Sequence[Batch]) -> None:

@@ -90,6 +90,7 @@ def _declared_names(columns: dict[str, ExportColumn]) -> dict[str, ExportColumn]
 class ExportDeclaration(Part):
     """One export with everything agreed about it.
 
+    `partner_label` is what people call the partner; one is enough where it has several exports.
     `unit` bounds the rows to a unit and those below it, null is everything. `example: true` belongs
     to the demo. `confirm_within` is how long after the delivery the partner's confirmation is late,
     `keep` how long its content stays here after the confirmation or, without one, after that time.
@@ -99,6 +100,7 @@ class ExportDeclaration(Part):
     export: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     label: Label
     partner: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    partner_label: Label | None = None
     owner: str
     example: bool = False
     query: str

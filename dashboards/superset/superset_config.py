@@ -12,7 +12,9 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from sqlalchemy.pool import NullPool
 
+from dashboards.superset.labels import label_comparisons, label_drilled_metrics
 from dashboards.superset.look import COLOURS, THEME, d3_formats
+from dashboards.superset.page import own_templates
 from dashboards.superset.period import day_taken, follow_snapshot
 from dashboards.superset.sign_in import PortalSecurityManager
 from dashboards.superset.snapshot_file import connection_mutator, today
@@ -140,6 +142,9 @@ def FLASK_APP_MUTATOR(app: Any) -> None:
     from flask_login import current_user
 
     follow_snapshot(lambda: today(_HOME))
+    label_comparisons()
+    label_drilled_metrics()
+    app.jinja_loader = own_templates(app.jinja_loader)
     pack = chinese_pack()
 
     @app.before_request  # type: ignore[untyped-decorator]

@@ -45,6 +45,8 @@ _OURS = {
     "Remove cross-filter": "取消以此筛选",
     "Cross-filters": "图表联动筛选",
     "Search columns": "搜索列",
+    "Results %s": "结果 %s",
+    "N/A": "—",
     "Loading...": "加载中……",
     "Settings": "设置",
     "Last day": "最近一天",

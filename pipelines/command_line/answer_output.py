@@ -51,7 +51,7 @@ def give(
 ) -> None:
     """Print or write an answer in a format that is held in memory."""
     from cubes.page import page_html
-    from cubes.table import render_table
+    from cubes.table import print_whole, render_table
     from cubes.workbook import workbook_bytes
 
     if output is AnswerFormat.xlsx:
@@ -63,7 +63,8 @@ def give(
     elif file is not None:
         write(file, [_table_text(result).encode()])
     else:
-        wide_console().print(render_table(result))
+        console = wide_console()
+        print_whole(console, render_table(result, width=console.width))
     if show_sql:
         print_text(result.sql)
 

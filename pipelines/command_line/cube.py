@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
 from pipelines.command_line.answer_output import (
-    MOST_ROWS,
-    STREAMED,
     AnswerFormat,
     AnswerFormatOption,
     OutputOption,
-    give,
-    say_totals_are_left_out,
-    write,
 )
 from pipelines.command_line.chosen_database import (
-    ChosenDatabase,
     DatabaseOption,
     DefinitionsOption,
     ScopeOption,
@@ -27,6 +20,7 @@ from pipelines.command_line.chosen_database import (
     chosen_database,
     known_warehouse,
 )
+from pipelines.command_line.cube_question import CubeQuestion
 from pipelines.command_line.output import (
     Format,
     FormatOption,
@@ -38,11 +32,6 @@ from pipelines.command_line.output import (
     print_table,
     print_text,
 )
-
-if TYPE_CHECKING:
-    from cubes.label import Language
-    from cubes.question import CubeQuery
-    from cubes.scope import Scope
 
 cube = typer.Typer(name="cube", help="立方体 / cubes", no_args_is_help=True)
 
@@ -296,101 +285,11 @@ def cube_query(
         }
     )
     with chosen_database(context) as database:
-        scope_ = database.scope(scope)
-        now = installation.now()
+        question = CubeQuestion(database, query, database.scope(scope), installation.now(), chosen)
         if explain:
-            _explain(database, query, scope_, now, chosen, output, file)
-        elif output in STREAMED:
-            _stream(database, query, scope_, now, chosen, output, file)
+            question.explain(output, file)
         else:
-            _answer(database, query, scope_, now, chosen, output, file, show_sql)
-
-
-def _answer(
-    database: ChosenDatabase,
-    query: CubeQuery,
-    scope: Scope,
-    now: Any,
-    language: Language,
-    output: AnswerFormat,
-    file: Path | None,
-    show_sql: bool,
-) -> None:
-    from cubes.query import run_query
-
-    result = run_query(
-        database.catalogue,
-        database.connection,
-        query,
-        scope=scope,
-        business_date=database.business_date(query.cube, now),
-        language=language,
-        warehouse=database.warehouse,
-        snapshot=database.tag,
-        most_rows=MOST_ROWS,
-    )
-    title = database.catalogue.cube(query.cube).label.text(language)
-    give(result, output, file, title=title, show_sql=show_sql)
-
-
-def _stream(
-    database: ChosenDatabase,
-    query: CubeQuery,
-    scope: Scope,
-    now: Any,
-    language: Language,
-    output: AnswerFormat,
-    file: Path | None,
-) -> None:
-    from cubes.limits import Limits
-    from cubes.record_stream import arrow_chunks, csv_chunks, stream_query
-
-    if query.totals != "none":
-        say_totals_are_left_out(language)
-    with stream_query(
-        database.catalogue,
-        database.connection,
-        query,
-        scope=scope,
-        business_date=database.business_date(query.cube, now),
-        language=language,
-        warehouse=database.warehouse,
-        limits=Limits.none(),
-    ) as stream:
-        chunks = csv_chunks if output is AnswerFormat.csv else arrow_chunks
-        write(file, chunks(stream), is_binary=output is AnswerFormat.arrow)
-
-
-def _explain(
-    database: ChosenDatabase,
-    query: CubeQuery,
-    scope: Scope,
-    now: Any,
-    language: Language,
-    output: AnswerFormat,
-    file: Path | None,
-) -> None:
-    from cubes.explanation import explain_query
-    from pipelines.command_line.figure_explanation import print_explanation
-
-    if output not in (AnswerFormat.table, AnswerFormat.text, AnswerFormat.json):
-        raise typer.BadParameter("--explain: table | json", param_hint="--format")
-    explanation = explain_query(
-        database.catalogue,
-        database.connection,
-        query,
-        scope=scope,
-        business_date=database.business_date(query.cube, now),
-        language=language,
-        warehouse=database.warehouse,
-        snapshot=database.tag,
-    )
-    if output is AnswerFormat.json:
-        print_json({**explanation.result.to_mapping(), "explanation": explanation.to_mapping()})
-        return
-    title = database.catalogue.cube(query.cube).label.text(language)
-    give(explanation.result, output, file, title=title, show_sql=False)
-    print_explanation(explanation, language)
+            question.show(output, file, show_sql=show_sql)
 
 
 @cube.command("rows")
@@ -414,11 +313,8 @@ def cube_rows(
     例 / example: huiyin cube rows cases --measures overdue_cases --cut org=四川/绵阳
     --columns case_no,org_unit,kind_label,created_at_local,due_on --order due_on
     """
-    from cubes.drill_through import drill_through
     from cubes.question import CubeQuery
 
-    if output in STREAMED:
-        raise typer.BadParameter("table | json | xlsx | html", param_hint="--format")
     installation = open_installation(context)
     chosen = language_of(installation, language)
     query = CubeQuery.from_mapping(
@@ -433,20 +329,8 @@ def cube_rows(
         }
     )
     with chosen_database(context) as database:
-        result = drill_through(
-            database.catalogue,
-            database.connection,
-            query,
-            columns=split(columns),
-            scope=database.scope(scope),
-            business_date=database.business_date(name, installation.now()),
-            language=chosen,
-            warehouse=database.warehouse,
-            snapshot=database.tag,
-            most_rows=MOST_ROWS,
-        )
-        title = database.catalogue.cube(name).label.text(chosen)
-    give(result, output, file, title=title, show_sql=False)
+        question = CubeQuestion(database, query, database.scope(scope), installation.now(), chosen)
+        result = question.show_rows(split(columns), output, file)
     if len(result.rows) == limit:
         print_error(
             f"只给出前 {limit} 行，可能还有；用 --limit 取更多。"

@@ -39,7 +39,7 @@ def print_explanation(explanation: QueryExplanation, language: Language) -> None
 def _print_measure(
     explanation: QueryExplanation, measure: MeasureExplanation, language: Language
 ) -> None:
-    from cubes.formatting import format_value
+    from cubes.formatting import difference_format, format_value
 
     chinese = language == "zh"
     column = next(c for c in explanation.result.columns if c.name == measure.name)
@@ -48,14 +48,14 @@ def _print_measure(
     if measure.description:
         print_text(f"  {measure.description}")
     if measure.owner:
-        print_text(f"  {'负责' if chinese else 'owner'}: {measure.owner}")
+        print_text(f"  {'负责：' if chinese else 'owner: '}{measure.owner}")
     if measure.reason is not None:
         print_text(f"  {measure.reason.text(language)}")
         return
     current, previous = (
         format_value(value, column.format) for value in (measure.current, measure.previous)
     )
-    change = format_value(measure.change, column.format, signed=True)
+    change = format_value(measure.change, difference_format(column.format), signed=True)
     print_text(
         f"  本期 {current}，比较期 {previous}，变化 {change}"
         if chinese
@@ -68,22 +68,23 @@ def _print_measure(
 def _print_dimension(
     dimension: DimensionContribution, shown_as: str | None, language: Language
 ) -> None:
-    from cubes.formatting import format_value
+    from cubes.formatting import difference_format, format_value
 
     chinese = language == "zh"
+    moved_as = difference_format(shown_as)
     rows = [
         [
             one.text,
             format_value(one.previous, shown_as),
             format_value(one.current, shown_as),
-            format_value(one.contribution, shown_as, signed=True),
+            format_value(one.contribution, moved_as, signed=True),
             format_value(one.share, "percent"),
         ]
         for one in dimension.members
     ]
     if dimension.others:
         told = f"其他 {dimension.others} 个" if chinese else f"{dimension.others} others"
-        moved = format_value(dimension.others_contribution, shown_as, signed=True)
+        moved = format_value(dimension.others_contribution, moved_as, signed=True)
         rows.append([told, "", "", moved, ""])
     print_table(
         f"{dimension.label} ({dimension.name})",
@@ -92,4 +93,5 @@ def _print_dimension(
         else ["member", "then", "now", "part in the change", "share of it"],
         rows,
         empty="-",
+        figures=range(1, 5),
     )

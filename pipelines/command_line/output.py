@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -87,9 +87,18 @@ def print_error(text: str) -> None:
 
 
 def print_table(
-    title: str, headings: Sequence[str], rows: Sequence[Sequence[Any]], *, empty: str
+    title: str,
+    headings: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    *,
+    empty: str,
+    figures: Container[int] = (),
 ) -> None:
-    """Print rows as a table, or the sentence `empty`; numbers stand to the right."""
+    """Print rows as a table, or the sentence `empty`.
+
+    Numbers stand to the right, as do the columns in `figures` (by their index), which are numbers
+    in words.
+    """
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
@@ -100,7 +109,9 @@ def print_table(
         return
     table = Table(title=title or None, box=SIMPLE_HEAD, title_justify="left", pad_edge=False)
     for index, heading in enumerate(headings):
-        numeric = all(isinstance(row[index], int | float | Decimal | None) for row in rows)
+        numeric = index in figures or all(
+            isinstance(row[index], int | float | Decimal | None) for row in rows
+        )
         table.add_column(heading, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell_text(cell)) for cell in row))

@@ -124,7 +124,7 @@ PAIRS = (
         _BY_BRAND.format("p_brand1 between 'MFGR#2221' and 'MFGR#2228' and s_region = 'ASIA'"),
         measures="revenue",
         by="calendar.year,part.brand",
-        cuts={"part.brand_code": "MFGR#2221..MFGR#2228", "supplier.region": "ASIA"},
+        cuts={"part.brand": "MFGR#2221..MFGR#2228", "supplier.region": "ASIA"},
     ),
     _pair(
         "Q2.3",

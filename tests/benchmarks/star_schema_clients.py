@@ -2,18 +2,18 @@
 
 Run as `python -m tests.benchmarks.star_schema_clients [--rows 6000000] [--clients 10]
 [--publishes 5] [--aggregates] [--file FILE]`. The clients are threads that ask as the service does:
-each request pins the snapshot of now. Each asks 12 queries one after another, again and again until
-the last publish is done: of the 13 of `tests.benchmarks.star_schema`, or with `--aggregates` of
-those in `tests.benchmarks.star_schema_aggregates`. A process of its own, which gives way as a build
-does, adds one to two prices of every line, makes the aggregates, copies and publishes, so that
+each request pins the snapshot of now. Each asks 12 of the 13 queries of
+`tests.benchmarks.star_schema` one after another, again and again until the last publish is done;
+with `--aggregates` the cube has those of `tests.benchmarks.star_schema_aggregates`. A process of
+its own adds one to two prices of every line, makes the aggregates, copies and publishes, so that
 every snapshot has its own figures; in the end each answer is compared with those by hand, from the
-facts, of every snapshot.
+facts, of every snapshot. Unlike a build that process does not give way: beside clients that never
+pause it would hardly come to publish.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import statistics
 import subprocess
@@ -38,8 +38,8 @@ from cubes.query import run_query
 from cubes.scope import Scope
 from cubes.snapshot import open_snapshot
 from pipelines.publish import current_tag, publish
-from tests.benchmarks.star_schema import CUBES, LINES_A_SCALE, PAIRS, Pair, star
-from tests.benchmarks.star_schema_aggregates import FITTING, catalogue_with_aggregates
+from tests.benchmarks.star_schema import CUBES, LINES_A_SCALE, PAIRS, star
+from tests.benchmarks.star_schema_aggregates import catalogue_with_aggregates
 
 QUERIES_OF_A_CLIENT = 12
 
@@ -68,46 +68,36 @@ class Heard:
     errors: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class Setting:
-    """What is asked, and the cubes it is asked of."""
-
-    catalogue: Catalogue
-    pairs: tuple[Pair, ...]
-
-    @classmethod
-    def chosen(cls, *, aggregates: bool) -> Setting:
-        """The 13 queries on the facts, or those that an aggregate fits."""
-        if aggregates:
-            return cls(catalogue_with_aggregates(), FITTING)
-        return cls(load_catalogue([CUBES]), PAIRS)
+def cubes(*, aggregates: bool) -> Catalogue:
+    """The cubes of the star, with aggregates or without."""
+    return catalogue_with_aggregates() if aggregates else load_catalogue([CUBES])
 
 
-def ask(setting: Setting, pins: SnapshotPins, client: int, heard: Heard) -> None:
+def ask(catalogue: Catalogue, pins: SnapshotPins, client: int, heard: Heard) -> None:
     """Twelve queries one after another, each client beginning with another one."""
     for step in range(QUERIES_OF_A_CLIENT):
-        number = (client + step) % len(setting.pairs)
+        number = (client + step) % len(PAIRS)
         begun = time.perf_counter()
         try:
             with pins.pinned() as snapshot, snapshot.cursor() as cursor:
                 result = run_query(
-                    setting.catalogue,
+                    catalogue,
                     cursor,
-                    setting.pairs[number].query,
+                    PAIRS[number].query,
                     scope=Scope.all(),
                     business_date=snapshot.business_date,
                     warehouse=snapshot.warehouse,
                     snapshot=snapshot.tag,
                 )
         except Exception as error:
-            heard.errors.append(f"{setting.pairs[number].name}: {error}")
+            heard.errors.append(f"{PAIRS[number].name}: {error}")
             continue
         took = time.perf_counter() - begun
         rows = [tuple(row.values()) for row in result.rows]
         heard.answers.append(Answer(number, result.snapshot, digest(rows), len(rows), took))
 
 
-def publish_again(setting: Setting, work: Path, published: Path, number: int) -> None:
+def publish_again(catalogue: Catalogue, work: Path, published: Path, number: int) -> None:
     """Change the warehouse so that every figure of every query is another, and publish it."""
     with duckdb.connect(str(work)) as connection:
         connection.execute("set threads = 2")
@@ -116,31 +106,31 @@ def publish_again(setting: Setting, work: Path, published: Path, number: int) ->
                 "update lineorder set lo_revenue = lo_revenue + 1, "
                 "lo_extendedprice = lo_extendedprice + 1"
             )
-        build_aggregates(setting.catalogue, connection)
+        build_aggregates(catalogue, connection)
         connection.execute("checkpoint")
     tag = f"{number:04d}"
     information = {"tag": tag, "business_date": "1998-12-31"}
     publish(work, published, tag, information, now=datetime.now(UTC), keep=100)
 
 
-def expected(setting: Setting, published: Path) -> dict[str, list[str]]:
+def expected(published: Path) -> dict[str, list[str]]:
     """The digests of the answers by hand, by the tags of all snapshots."""
     found = {}
     for folder in sorted((published / "snapshots").iterdir()):
         with duckdb.connect(str(folder / "warehouse.duckdb"), read_only=True) as connection:
             found[folder.name] = [
-                digest(connection.execute(pair.by_hand).fetchall()) for pair in setting.pairs
+                digest(connection.execute(pair.by_hand).fetchall()) for pair in PAIRS
             ]
     return found
 
 
-def mixed(setting: Setting, answers: list[Answer], figures: dict[str, list[str]]) -> Iterator[str]:
+def mixed(answers: list[Answer], figures: dict[str, list[str]]) -> Iterator[str]:
     """The answers that are not those of exactly one snapshot, the one they name."""
     for answer in answers:
         tags = [tag for tag, digests in figures.items() if digests[answer.query] == answer.digest]
         # Few lines leave Q3.4 without rows, which is the same answer from every snapshot.
         if tags != [answer.tag] and (answer.rows or answer.tag not in tags):
-            name = setting.pairs[answer.query].name
+            name = PAIRS[answer.query].name
             yield f"{name} says {answer.tag} and is of {tags or 'none'}"
 
 
@@ -157,7 +147,7 @@ def measure(
     rows: int, file: Path | None, clients: int, publishes: int, *, aggregates: bool
 ) -> None:
     """Ask while it is published, then print what was heard."""
-    setting = Setting.chosen(aggregates=aggregates)
+    catalogue = cubes(aggregates=aggregates)
     heard = Heard()
     with tempfile.TemporaryDirectory(prefix="star") as name:
         work, published = Path(name) / "warehouse.duckdb", Path(name) / "published"
@@ -165,13 +155,13 @@ def measure(
             pass
         if file is not None:
             shutil.copyfile(file, work)
-        publish_again(setting, work, published, 0)
+        publish_again(catalogue, work, published, 0)
         pins = SnapshotPins(lambda: current_tag(published), lambda: open_snapshot(published))
         has_ended = threading.Event()
 
         def client(number: int) -> None:
             while not has_ended.is_set():
-                ask(setting, pins, number, heard)
+                ask(catalogue, pins, number, heard)
 
         begun = time.perf_counter()
         with ThreadPoolExecutor(clients) as pool:
@@ -184,8 +174,8 @@ def measure(
         took = time.perf_counter() - begun
         pins.close()
         assert not failed, "the publisher failed"
-        figures = expected(setting, published)
-        told = list(mixed(setting, heard.answers, figures))
+        figures = expected(published)
+        told = list(mixed(heard.answers, figures))
     times = [answer.seconds for answer in heard.answers]
     p50, p95 = statistics.median(times), statistics.quantiles(times, n=20)[-1]
     print(f"{clients} clients, {publishes} publishes, {took:.0f} s: {len(times):,} answers")
@@ -208,11 +198,10 @@ def main() -> None:
     arguments = parser.parse_args()
     aggregates = arguments.aggregates
     if arguments.publish:
-        os.nice(10)
         work, published = arguments.publish
-        setting = Setting.chosen(aggregates=aggregates)
+        catalogue = cubes(aggregates=aggregates)
         for number in range(1, arguments.publishes + 1):
-            publish_again(setting, work, published, number)
+            publish_again(catalogue, work, published, number)
         return
     measure(
         arguments.rows,

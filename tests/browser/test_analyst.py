@@ -15,6 +15,8 @@ TITLE = {
     "overview-en": "Operations and feedback",
     "complaints": "投诉",
     "case": "工单详情",
+    "usage": "业务使用",
+    "sales": "营业销售",
 }
 
 
@@ -109,6 +111,9 @@ def test_an_analyst_filters_the_dashboard_and_drills_into_a_member(
     drill_by(page, table.locator("tbody td").first, "渠道")
     opened = page.get_by_role("dialog")
     expect(opened).to_contain_text("电话", timeout=30_000)
+    heads = opened.locator("th").all_inner_texts()
+    assert any("投诉数" in head for head in heads), heads
+    assert not any("complaints" in head for head in heads), heads
     shoot(page, "superset-drilled-zh")
 
 
@@ -145,7 +150,7 @@ def test_an_analyst_goes_from_the_province_down_to_one_case(page: Page, running:
     # The table that was clicked in keeps its rows; the others follow.
     expect_figure(page, "投诉数", cube(running, f"org=四川/{prefecture}"))
 
-    cases = chart(page, "工单明细")
+    cases = chart(page, "投诉明细")
     cases.scroll_into_view_if_needed()
     expect_drawn(page)
     units = cases.locator("tbody tr td:nth-child(4)").all_inner_texts()
@@ -171,3 +176,36 @@ def test_the_page_of_a_case_shows_nothing_before_one_is_chosen(
     expect_drawn(page)
     expect(chart(page, "基本情况").get_by_text("没有符合条件的数据")).to_be_visible()
     expect(chart(page, "基本情况").locator("tbody tr")).to_have_count(0)
+
+
+def test_no_figure_is_told_as_a_change_against_nothing_and_a_period_by_its_days(
+    page: Page, running: Running
+) -> None:
+    account = manager_of(running, "province_manager")
+    # The simulated calls begin with the month, so there is nothing before it.
+    open_dashboard(page, running, "usage", *chosen_password(page, running, account))
+    card = chart(page, "使用次数").first
+    expect(card).to_contain_text("0 上期", timeout=30_000)
+    expect(card).to_contain_text("— 变化率")
+    expect(card).not_to_contain_text("100.0%")
+    expect(page.get_by_text("2026-03-01 至 2026-03-30").first).to_be_visible()
+    expect(page.get_by_text("≤")).to_have_count(0)
+
+
+def test_the_line_of_the_period_before_is_told_by_its_name(page: Page, running: Running) -> None:
+    account = manager_of(running, "province_manager")
+    open_dashboard(page, running, "sales", *chosen_password(page, running, account))
+    line = chart(page, "每日销售收入（虚线为上一期）").first
+    line.scroll_into_view_if_needed()
+    expect_drawn(page)
+    canvas = line.locator("canvas").first
+    expect(canvas).to_be_visible(timeout=30_000)
+    tooltip = page.locator("[class*=echarts-tooltip]").filter(has_text="上期")
+    for step in range(10):
+        # A chart that is still being drawn shows nothing where the pointer stands.
+        canvas.hover(position={"x": 300 + step, "y": 100 + step})
+        page.wait_for_timeout(500)
+        if tooltip.count():
+            break
+    expect(tooltip.first).to_contain_text("销售收入")
+    expect(page.get_by_text("inherit")).to_have_count(0)

@@ -35,10 +35,13 @@ def make_marts(connection: duckdb.DuckDBPyConnection) -> None:
         "isodow(d) < 6 and d not in (timestamp '2026-03-25') as is_workday "
         "from range(timestamp '2025-01-01', timestamp '2027-01-01', interval 1 day) t(d)"
     )
-    run("create table dim_kind (kind varchar, label_zh varchar, label_en varchar)")
     run(
-        "insert into dim_kind values ('complaint', '投诉', 'Complaint'), "
-        "('report', '举报', 'Report'), ('praise', '表扬', 'Praise')"
+        "create table dim_kind (kind varchar, label_zh varchar, label_en varchar, "
+        "is_complaint boolean)"
+    )
+    run(
+        "insert into dim_kind values ('complaint', '投诉', 'Complaint', true), "
+        "('report', '举报', 'Report', true), ('praise', '表扬', 'Praise', false)"
     )
     run("create table dim_channel (channel_id varchar, label_zh varchar, label_en varchar)")
     run("insert into dim_channel values ('phone', '电话', 'Phone'), ('web', '网站', 'Web')")

@@ -52,6 +52,7 @@ measures:
 aggregates:
   by_day: {by: [on.day, place, kind]}
   by_month: {by: [on.month, place], measures: [rows, amount, big]}
+  by_region: {by: [on.day, place.region, kind], measures: [rows, amount, big]}
 """,
     "definitions/stock": """
 cube: stock

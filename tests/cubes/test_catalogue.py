@@ -146,25 +146,6 @@ def test_all_faults_of_all_files_are_told_at_once(tmp_path: Path) -> None:
     assert "shop.yml" not in text
 
 
-@pytest.mark.parametrize(
-    ("part", "name", "old", "new"),
-    [
-        ("dimensions", "org", "closure:", "ragged: true, closure:"),
-    ],
-)
-def test_what_has_no_effect_in_this_version_is_refused(
-    tmp_path: Path, part: str, name: str, old: str, new: str
-) -> None:
-    (tmp_path / part).mkdir()
-    text = (shipped_folder() / part / f"{name}.yml").read_text(encoding="utf-8")
-    assert old in text
-    changed = text.replace(old, new, 1) + "replaces: true\n"
-    (tmp_path / part / f"{name}.yml").write_text(changed, encoding="utf-8")
-    with pytest.raises(DeclarationError, match="not available in this version") as caught:
-        load_catalogue([shipped_folder(), tmp_path])
-    assert all(fault.line > 1 for fault in caught.value.faults)
-
-
 def test_a_category_has_three_levels(ask: Ask) -> None:
     result = ask("cases", "cases", "category.l1,category.l2,category.l3", totals="all")
     assert [column.label for column in result.columns][:3] == ["一级分类", "二级分类", "三级分类"]

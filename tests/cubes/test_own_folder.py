@@ -13,7 +13,7 @@ import duckdb
 import pytest
 
 from cubes.catalogue import Catalogue, check_catalogue, load_catalogue
-from cubes.errors import QueryError
+from cubes.errors import DeclarationError, QueryError
 from cubes.query import CubeQuery, CubeResult, run_query
 from cubes.scope import Scope
 
@@ -123,6 +123,33 @@ def test_cuts_on_snowflaked_paths_keys_ranges_and_truth_values(
     assert trips(stars="1..3") == 2
     assert trips(stars=[5, 3]) == 2
     assert trips(**{"start.size": "small"}) == 1
+    # A level without a key is its name, and names have an order; a path of names has none.
+    assert trips(**{"start.city": "A..A"}) == 3
+    assert trips(**{"end.city": "B.."}) == 1
+    with pytest.raises(
+        QueryError, match=r"'North\.\.South' is a range, but 'start' has named members"
+    ):
+        trips(start="North..South")
+
+
+def test_a_hierarchy_that_says_no_branch_ends_early_is_held_to_it(
+    tmp_path: Path, database: tuple[Catalogue, duckdb.DuckDBPyConnection]
+) -> None:
+    _, connection = database
+    even = PLACE.replace("  place:\n    levels", "  place:\n    ragged: false\n    levels")
+    (tmp_path / "dimensions" / "place.yml").write_text(even)
+    catalogue = load_catalogue([tmp_path])
+    check_catalogue(catalogue, connection)
+    # A place of no region, and one whose region is not known.
+    connection.execute("insert into place values (4, 'C', null, 5), (5, null, 9, 5)")
+    with pytest.raises(DeclarationError) as caught:
+        check_catalogue(catalogue, connection)
+    assert "place.yml:8: hierarchies.place.ragged: 2 members of place have no 'region'" in str(
+        caught.value
+    )
+    assert "1 members of place have no 'city'; write 'ragged: true'" in str(caught.value)
+    (tmp_path / "dimensions" / "place.yml").write_text(even.replace("false", "true"))
+    check_catalogue(load_catalogue([tmp_path]), connection)
 
 
 def test_timestamps_are_cut_by_their_local_day(

@@ -12,13 +12,13 @@ from rich.console import Console
 
 from cubes.formatting import format_duration, format_value
 from cubes.query import CubeResult
-from cubes.table import render_table
+from cubes.table import print_whole, render_table
 from tests.cubes.conftest import Ask
 
 
 def drawn(result: CubeResult, width: int = 100, **options: Any) -> list[str]:
     console = Console(file=StringIO(), width=width)
-    console.print(render_table(result, **options))
+    print_whole(console, render_table(result, width=width, **options))
     return console.file.getvalue().splitlines()  # type: ignore[attr-defined]
 
 
@@ -31,6 +31,7 @@ def drawn(result: CubeResult, width: int = 100, **options: Any) -> list[str]:
         (Decimal("2.345"), "money", "2.35"),
         (0.12345, "percent", "12.3%"),
         (12.5, "percent", "1,250.0%"),
+        (-0.0715, "points", "-7.2pp"),
         (273600, "duration", "3d 4h"),
         (0, "duration", "0s"),
         (59.6, "duration", "1m"),
@@ -92,6 +93,30 @@ def test_headings_of_a_comparison_stand_in_lines_of_their_own(ask: Ask) -> None:
         "投诉数（变化率）",
     ]
     assert [column.unit for column in result.columns] == ["件", "件", "件", None]
+
+
+def test_what_separates_two_shares_is_told_in_points(ask: Ask) -> None:
+    result = ask(
+        "cases", "satisfaction_rate", period="2026-03-30", compare="previous", language="en"
+    )
+    formats = {column.name.removeprefix("satisfaction_rate"): column.format
+               for column in result.columns}  # fmt: skip
+    assert formats == {
+        "": "percent", "__previous": "percent", "__change": "points", "__change_ratio": "percent",
+    }  # fmt: skip
+
+
+def test_words_of_headings_are_not_broken_in_a_narrow_terminal(ask: Ask) -> None:
+    result = ask(
+        "cases", "complaints,satisfaction_rate", "org.l2", period="2026-03", compare="previous",
+        language="en",
+    )  # fmt: skip
+    text = "\n".join(drawn(result, width=120))
+    assert (text.count("Complaints"), text.count("Satisfied")) == (4, 4)
+    # Where they do not fit, figures go before words, and no column is lost.
+    narrow = "\n".join(drawn(result, 70))
+    assert narrow.count("Complaints") < 4 and narrow.count("│") == text.count("│")
+    assert narrow.splitlines()[-2].count("┴") == 8
 
 
 def test_a_null_member_is_told_apart_from_a_total(ask: Ask) -> None:

@@ -219,3 +219,55 @@ def test_charts_that_no_period_may_limit_are_out_of_the_time_filter(
     }
     chained = {item["id"]: item["cascadeParentIds"] for item in members}
     assert chained["NATIVE_FILTER-org-l3"] == ["NATIVE_FILTER-org-l2"]
+
+
+def test_a_dashboard_that_may_look_empty_says_why(
+    catalogue: Catalogue, warehouse: Warehouse
+) -> None:
+    bundle = make(catalogue, warehouse)
+    told = {
+        slug: bundle[f"dashboards/{slug}.yaml"]["position"]["MARKDOWN-note"]["meta"]["code"]
+        for slug in ("case", "case-en", "deliveries", "deliveries-en")
+    }
+    assert told["case"] == "在上方选择工单号，或在其他看板的明细里点“查看”打开。"
+    assert "Case number" in told["case-en"]
+    assert told["deliveries"].endswith("：送达。") and "Deliveries" in told["deliveries-en"]
+    for path, content in bundle.items():
+        if path.startswith("dashboards/") and "MARKDOWN-note" in content["position"]:
+            assert content["position"]["GRID_ID"]["children"][1] == "ROW-note", path
+    assert "MARKDOWN-note" not in bundle["dashboards/overview.yaml"]["position"]
+
+
+def test_no_member_is_grey_in_every_chart(catalogue: Catalogue, warehouse: Warehouse) -> None:
+    for path, content in make(catalogue, warehouse).items():
+        if path.startswith("dashboards/"):
+            colours = content["metadata"]["label_colors"]
+            assert colours["（空）"] == colours["(none)"] == colours["<NULL>"]
+
+
+def test_the_list_of_complaints_holds_as_many_rows_as_there_are_complaints(
+    catalogue: Catalogue, warehouse: Warehouse, marts: duckdb.DuckDBPyConnection
+) -> None:
+    asset = make(catalogue, warehouse)["charts/complaints_cases.yaml"]
+    (cut,) = asset["params"]["adhoc_filters"][1:]
+    listed = marts.execute(
+        f"select case_no from cube.cases where list_contains(?, {cut['subject']})",
+        [cut["comparator"]],
+    ).fetchall()
+    query = CubeQuery("cases", ("cases", "complaints"))
+    (found,) = run_query(catalogue, marts, query, scope=Scope.all(), business_date=None).rows
+    assert 0 < len(listed) == found["complaints"] < found["cases"]
+
+
+def test_the_title_of_a_narrow_card_fits_on_one_line() -> None:
+    for dashboard, path in load_dashboards([PROJECT_ROOT / "dashboards"]).values():
+        widths = {
+            name: width
+            for section in dashboard.sections
+            for row in section.rows
+            for name, width in row.charts.items()
+        }
+        for name, chart in dashboard.charts.items():
+            if chart.viz == "number" and widths[name] <= 3:
+                # A second line pushes what stands below the figure out of the card.
+                assert len(chart.title.en) <= 24 and len(chart.title.zh) <= 14, (path, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -65,8 +66,10 @@ def test_more_than_the_target_is_the_miss_where_lower_is_better(params: Any) -> 
 def test_a_number_is_compared_with_the_day_its_query_compares_with(params: Any) -> None:
     found = params(viz="number", query="complaints", measures="complaints")
     assert (found["viz_type"], found["time_compare"]) == ("pop_kpi", "1 week ago")
+    assert found["column_config"]["Previous value"]["customColumnName"] == "上周同日"
     found = params(viz="number", cube="cases", measures="cases", compare="previous")
     assert found["time_compare"] == "inherit"
+    assert found["column_config"]["Previous value"]["customColumnName"] == "上期"
 
 
 def test_a_table_by_month_tells_superset_the_grain_or_it_would_group_by_day(params: Any) -> None:
@@ -146,3 +149,42 @@ def test_what_is_added_up_is_written_without_decimals_and_a_mean_with_two(params
     means = params(viz="table", cube="cases", measures="score_avg", by="kind")
     assert sums["column_config"]["minutes"]["d3NumberFormat"] == ",.0f"
     assert means["column_config"]["score_avg"]["d3NumberFormat"] == ",.2f"
+
+
+def options_of(params: Any, **declared: Any) -> Any:
+    """The ECharts options of a chart of cases."""
+    return json.loads(params(cube="cases", **declared)["echart_options"])
+
+
+def test_counts_are_ticked_at_whole_numbers_and_shares_at_quarters(params: Any) -> None:
+    for viz, axis, by in (("columns", "yAxis", "created.day"), ("bars", "xAxis", "kind")):
+        found = options_of(params, viz=viz, measures=["cases", "complaints"], by=by)
+        assert found[axis] == {"minInterval": 1}, viz
+    shares = options_of(params, viz="line", measures="reply_on_time_rate", by="created.week")
+    assert shares["yAxis"] == {"interval": 0.25}
+    # Means have ticks between whole numbers.
+    means = options_of(params, viz="line", measures="score_avg", by="created.day")
+    assert "yAxis" not in means
+
+
+def test_bars_that_carry_their_figures_have_no_axis_of_figures(params: Any) -> None:
+    axis = options_of(params, viz="bars", measures="complaints", by="org.l2")["xAxis"]
+    assert axis["axisLabel"] == axis["splitLine"] == {"show": False}
+
+
+def test_a_line_in_time_has_its_first_label_and_months_have_short_ones(params: Any) -> None:
+    days = options_of(params, viz="line", measures="complaints", by="created.day")
+    assert days["xAxis"]["axisLabel"] == {"showMinLabel": True}
+    declared = {"viz": "line", "measures": "complaints", "by": "created.month"}
+    assert options_of(params, **declared)["xAxis"]["axisLabel"]["showMaxLabel"] is False
+    for language in ("zh", "en"):
+        found = params(language=language, cube="cases", **declared)
+        assert found["x_axis_time_format"] == "%y-%m"
+
+
+def test_a_list_may_be_cut_to_complaints(params: Any) -> None:
+    declared = {"viz": "detail", "cube": "cases", "fields": ["case_no"]}
+    for language, member in (("zh", "投诉"), ("en", "Complaints")):
+        found = params(language=language, cuts={"kind.is_complaint": "true"}, **declared)
+        (cut,) = found["adhoc_filters"][1:]
+        assert (cut["subject"], cut["comparator"]) == ("kind_is_complaint_label", [member])

@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from connectors.contract import SOURCES, load_contracts
+from connectors.contract import SOURCES, Label, load_contracts
 from connectors.ledger import Ledger
 from connectors.ledger_rows import Batch, ExchangeEvent
 from pipelines.build_input import (
@@ -174,6 +174,24 @@ def test_batches_and_events_of_the_ledger_are_frozen_whatever_became_of_them(
     assert frozen.rows(
         "select severity, label_en from raw.exchange_code where code = 'duplicate_batch'"
     ) == [("info", "the same content was landed before")]
+
+
+def test_a_partner_that_is_delivered_to_has_its_label(frozen: Frozen) -> None:
+    label = Label(zh="全国中心", en="National centre")
+    with frozen.work() as work:
+        freeze(
+            work,
+            BuildRequest(NOW, "Asia/Shanghai", "china", "CNY", partners=(("centre", label),)),
+            {},
+            {},
+            (),
+            built=frozenset(),
+            home=frozen.folder,
+            find=frozen.find,
+        )
+    assert frozen.rows("select source, label_zh, label_en from raw.source_setting") == [
+        ("centre", "全国中心", "National centre")
+    ]
 
 
 def test_a_new_matter_of_the_exchange_makes_another_build() -> None:

@@ -4,35 +4,13 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from connectors.contract import load_contract
-from pipelines.command_line.application import application
-from pipelines.command_line.failure import run
 from tests.connectors.conftest import SHOP, load_one
-
-CLOCK = "fixed:2026-03-31T09:00:00+08:00"
-Command = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def huiyin(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Command:
-    monkeypatch.setenv("HUIYIN_CLOCK", CLOCK)
-    monkeypatch.setenv("COLUMNS", "160")
-
-    def call(*arguments: str | Path) -> tuple[int, str, str]:
-        words = ["huiyin", "--home", str(tmp_path / "home"), *map(str, arguments)]
-        monkeypatch.setattr("sys.argv", words)
-        code = run(application)
-        told = capsys.readouterr()
-        return code, told.out, told.err
-
-    return call
+from tests.pipelines.conftest import Command
 
 
 def test_a_sample_is_checked_without_a_finding_and_without_a_home(

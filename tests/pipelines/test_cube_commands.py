@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,7 @@ import openpyxl
 import pyarrow
 import pytest
 
-from pipelines.command_line.application import application
-from pipelines.command_line.failure import run
-
-Command = Callable[..., tuple[int, str, str]]
+from tests.pipelines.conftest import Command
 
 FILES = {
     "dimensions/org": """
@@ -85,22 +81,6 @@ def shop(tmp_path: Path) -> Path:
              "('o5', null, '2025-03-02 10:00', null, 'a, b', 1.00, 1, null, false), "
              "('o6', 10, '2026-03-30 10:00', null, 'report', 99.00, 1, 'q', true)")  # fmt: skip
     return file
-
-
-@pytest.fixture
-def huiyin(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Command:
-    monkeypatch.setenv("COLUMNS", "160")
-
-    def call(*arguments: str | Path) -> tuple[int, str, str]:
-        words = ["huiyin", "--home", str(tmp_path / "home"), *map(str, arguments)]
-        monkeypatch.setattr("sys.argv", words)
-        code = run(application)
-        told = capsys.readouterr()
-        return code, told.out, told.err
-
-    return call
 
 
 @pytest.fixture

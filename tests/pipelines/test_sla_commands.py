@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipelines.command_line.application import application
-from pipelines.command_line.failure import run
-
-Command = Callable[..., tuple[int, str, str]]
+from tests.pipelines.conftest import Command
 
 OFFICE = {
     "zone": "Asia/Shanghai",
@@ -21,22 +17,6 @@ OFFICE = {
     "workdays": {"2026-02-14": "mon"},
 }
 CASE = {"id": "A1", "calendar": "office", "start": "2026-02-14T17:00", "target": "2h"}
-
-
-@pytest.fixture
-def huiyin(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Command:
-    monkeypatch.setenv("COLUMNS", "160")
-
-    def call(*arguments: str | Path) -> tuple[int, str, str]:
-        words = ["huiyin", "--home", str(tmp_path / "home"), *map(str, arguments)]
-        monkeypatch.setattr("sys.argv", words)
-        code = run(application)
-        told = capsys.readouterr()
-        return code, told.out, told.err
-
-    return call
 
 
 def written(path: Path, *cases: dict[str, Any]) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,8 +12,6 @@ import duckdb
 import pytest
 
 from pipelines.case_clocks import read_case_clocks
-from pipelines.command_line.application import application
-from pipelines.command_line.failure import run
 from pipelines.errors import BuildFailedError
 from pipelines.explanation_check import check_explanations, sampled_clocks
 from tests.pipelines.clock_snapshot import (
@@ -28,8 +25,7 @@ from tests.pipelines.clock_snapshot import (
     utc,
     write,
 )
-
-Command = Callable[..., tuple[int, str, str]]
+from tests.pipelines.conftest import Command
 
 # From Friday 13 February 17:00 to the day after the Spring Festival, 10:00: an hour on Friday,
 # seven and a half on the make-up Saturday, one on Tuesday.
@@ -46,24 +42,12 @@ WAITING_STATUSES = [
 
 
 @pytest.fixture
-def huiyin(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Command:
-    monkeypatch.setenv("COLUMNS", "160")
-    monkeypatch.setenv("HUIYIN_CLOCK", "fixed:2026-03-31T09:00:00+08:00")
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        words = ["huiyin", "--home", str(tmp_path), "sla", *arguments]
-        monkeypatch.setattr("sys.argv", words)
-        code = run(application)
-        told = capsys.readouterr()
-        return code, told.out, told.err
-
-    return call
+def command_home(tmp_path: Path) -> Path:
+    return tmp_path
 
 
 def explained(huiyin: Command, *arguments: str) -> dict[str, Any]:
-    code, out, err = huiyin("explain", *arguments, "--format", "json")
+    code, out, err = huiyin("sla", "explain", *arguments, "--format", "json")
     assert code == 0, err
     found: dict[str, Any] = json.loads(out)
     return found
@@ -127,7 +111,7 @@ def test_a_clock_of_certain_statuses_stands_still_in_all_others(
         "working",
     ]
     assert found["clocks"][0]["policy"] is None
-    _, out, _ = huiyin("explain", "H3", "--language", "en")
+    _, out, _ = huiyin("sla", "explain", "H3", "--language", "en")
     assert "no policy is for this case" in out
 
 
@@ -152,9 +136,9 @@ def test_the_resolution_of_the_last_cycle_is_explained_unless_another_clock_is_a
     other = explained(huiyin, "H1", "--clock", "first_response")["explained"]
     assert other["elapsed_seconds"] == 1800
     assert explained(huiyin, "H1", "--as-is")["explained"]["elapsed_seconds"] == 600
-    code, _, err = huiyin("explain", "H1", "--clock", "partner")
+    code, _, err = huiyin("sla", "explain", "H1", "--clock", "partner")
     assert code == 2 and "it has first_response, resolution" in err
-    code, _, err = huiyin("explain", "H1", "--ordinal", "3")
+    code, _, err = huiyin("sla", "explain", "H1", "--ordinal", "3")
     assert code == 2 and "it has 1, 2" in err
 
 
@@ -177,12 +161,12 @@ def test_why_the_policy_won_and_those_it_was_under_are_told_in_both_languages(
     assert told["segments"][0]["to"] == "2026-02-14T10:00:00+08:00"
     assert told["unit_at_due"] == {"id": "SC01", "name": {"zh": "成都", "en": "Chengdu"}}
     assert told["is_breached_on_change"] and told["is_provisional"]
-    _, english, _ = huiyin("explain", "H1", "--language", "en")
+    _, english, _ = huiyin("sla", "explain", "H1", "--language", "en")
     for words in ("Urgent [urgent v2] (ordinal 10)", "priority = P1, channel = phone;web",
                   "Five days [five v1], limit 5 working days", "Chengdu / Zigong",
                   "already past the new limit", "provisional", "9 h 30 min (34200 s)"):  # fmt: skip
         assert words in english, words
-    _, chinese, _ = huiyin("explain", "H1", "--language", "zh")
+    _, chinese, _ = huiyin("sla", "explain", "H1", "--language", "zh")
     for words in ("加急 [urgent v2]（次序 10）", "优先级 = P1，渠道 = phone;web", "放假：春节",
                   "时限 5 个工作日", "成都 / 自贡", "合计 9 小时 30 分（34200 秒）"):  # fmt: skip
         assert words in chinese, words
@@ -192,11 +176,11 @@ def test_rows_that_do_not_add_up_are_told_loudly_and_exit_1(
     huiyin: Command, tmp_path: Path
 ) -> None:
     publish(tmp_path, tables([{**FESTIVAL, "elapsed_s": 34_201}]))
-    code, out, err = huiyin("explain", "H1", "--format", "json", "--language", "en")
+    code, out, err = huiyin("sla", "explain", "H1", "--format", "json", "--language", "en")
     assert code == 1 and not json.loads(out)["explained"]["adds_up"]
     assert "add up to 34200 s, but the snapshot says 34201 s" in err
     assert FESTIVAL["clock_key"] in err
-    code, _, err = huiyin("explain", "H1", "--language", "zh")
+    code, _, err = huiyin("sla", "explain", "H1", "--language", "zh")
     assert code == 1 and "34201" in err and "错误" in err
 
 
@@ -206,17 +190,17 @@ def test_an_unknown_case_is_told_with_the_nearest_numbers(huiyin: Command, tmp_p
         tmp_path,
         tables([clock(one, "2026-03-02T09:00", "2026-03-02T10:00", 3600) for one in numbers]),
     )
-    code, _, err = huiyin("explain", "H2026030200006")
+    code, _, err = huiyin("sla", "explain", "H2026030200006")
     assert code == 2
     assert "H2026030200005 (hotline), H2026030200007 (hotline)" in err
-    code, _, err = huiyin("explain", "H2026030200005", "--source", "mail")
+    code, _, err = huiyin("sla", "explain", "H2026030200005", "--source", "mail")
     assert code == 2 and "of source mail" in err
 
 
 def test_a_number_of_two_sources_needs_its_source(huiyin: Command, tmp_path: Path) -> None:
     other = clock("H1", "2026-03-02T09:00", "2026-03-02T10:00", 3600, source="mail")
     publish(tmp_path, tables([FESTIVAL, other]))
-    code, _, err = huiyin("explain", "H1")
+    code, _, err = huiyin("sla", "explain", "H1")
     assert code == 2 and "hotline, mail" in err and "--source" in err
     found = explained(huiyin, "H1", "--source", "mail")
     assert (found["source"], found["explained"]["elapsed_seconds"]) == ("mail", 3600)
@@ -225,23 +209,23 @@ def test_a_number_of_two_sources_needs_its_source(huiyin: Command, tmp_path: Pat
 def test_a_quote_in_a_number_is_a_part_of_it(huiyin: Command, tmp_path: Path) -> None:
     publish(tmp_path, tables([clock("H'1", "2026-03-02T09:00", "2026-03-02T10:00", 3600)]))
     assert explained(huiyin, "H'1")["case_no"] == "H'1"
-    assert huiyin("explain", "' or true --")[0] == 2
+    assert huiyin("sla", "explain", "' or true --")[0] == 2
 
 
 def test_a_clock_that_no_calendar_reaches_is_told_as_such(huiyin: Command, tmp_path: Path) -> None:
     lost = {**clock("H1", "1970-01-01T09:00", "2026-03-02T10:00", 0), "elapsed_s": None}
     publish(tmp_path, tables([lost]))
-    code, _, err = huiyin("explain", "H1")
+    code, _, err = huiyin("sla", "explain", "H1")
     assert code == 2 and "no calendar reaches" in err
 
 
 def test_before_the_first_case_it_is_said_that_there_is_none(
     huiyin: Command, tmp_path: Path
 ) -> None:
-    code, _, err = huiyin("explain", "H1")
+    code, _, err = huiyin("sla", "explain", "H1")
     assert code == 3 and "none yet" in err
     publish(tmp_path, tables([]))
-    code, _, err = huiyin("explain", "H1")
+    code, _, err = huiyin("sla", "explain", "H1")
     assert code == 2 and TAG in err and "no clocks" in err
 
 

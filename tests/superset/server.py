@@ -187,6 +187,11 @@ class Client:
         (found,) = [one for one in self._jar if one.name == name]
         found.value = value
 
+    def page(self, path: str) -> str:
+        """The HTML of a page."""
+        with self._opener.open(f"{self.base}{path}", timeout=60) as answer:
+            return str(answer.read().decode())
+
     def call(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """Status and JSON of one call of the API; other content as `text`."""
         headers = {"Accept": "application/json", "Referer": f"{self.base}/"}

@@ -128,6 +128,9 @@ def test_drilling_by_a_dimension_shows_what_the_cube_answers(
     channel = _column(table, "channel")
     labels = {one["column_name"]: one["verbose_name"] for one in answer["result"]["columns"]}
     assert labels[channel] == {"zh": "渠道", "en": "Channel"}[language]
+    measures = {one["metric_name"]: one["verbose_name"] for one in answer["result"]["metrics"]}
+    assert measures["complaints"] == {"zh": "投诉数", "en": "Complaints"}[language]
+    assert set(measures) >= set(table.metrics)
     found = _rows(served, table, columns=[channel], more=[_is(_column(table, "org.l2"), member)])
     expected = _cube(served, "cases", unit, language, by=("channel",))
     assert sorted(row["cases"] for row in found) == sorted(row["cases"] for row in expected)
@@ -175,8 +178,8 @@ def test_a_row_of_the_province_leads_to_the_page_of_its_case(
     assert member in {row[table.by[0]] for row in units}
     listed = _chart(served, "complaints", "cases", language)
     rows = _rows(served, listed, more=[_is(_column(listed, "org.l2"), member)])
-    (expected,) = _cube(served, "cases", unit, language)
-    assert len(rows) == expected["cases"] > 0
+    (expected,) = _cube(served, "complaints", unit, language)
+    assert len(rows) == expected["complaints"] > 0
     # The first of them, since what came last is due after the period.
     complaint = min(
         (row for row in rows if {"投诉", "Complaint"} & {*map(str, row.values())}),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -14,6 +15,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from cubes.label import LANGUAGES, Language
 from cubes.query import CubeQuery, run_query
 from cubes.scope import Scope
 from dashboards.chart import DrawnChart, chart_id
@@ -199,20 +201,25 @@ def test_a_publish_is_seen_within_a_minute_without_another_import(served: Served
     assert served.seconds_until_seen < 60
 
 
-@pytest.mark.parametrize("level", [None, 1, 3])
+@pytest.mark.parametrize(("level", "languages"), [(None, LANGUAGES), (1, ("zh",)), (3, ("en",))])
 def test_every_chart_of_every_dashboard_shows_what_the_cube_answers(
-    served: Served, level: int | None
+    served: Served, level: int | None, languages: Sequence[Language]
 ) -> None:
-    """To the administrator, to the whole organisation's manager and to one of a lower unit."""
+    """To the administrator, to the whole organisation's manager and to one of a lower unit.
+
+    The views of both languages have the same rows, so a manager's charts are asked in one.
+    """
     client, scope = served.admin, Scope.all()
     if level is not None:
         account, unit = _manager(served, level)
         client = _signed_in(served, account, f"1390000003{level}")
         scope = Scope.units([unit])
-    drawn_charts = [drawn for drawn in served.drawn() if drawn.dataset is not None]
-    assert len(drawn_charts) == len(served.charts) - sum(
+    everything = [drawn for drawn in served.drawn() if drawn.dataset is not None]
+    drawn_charts = [drawn for drawn in everything if drawn.language in languages]
+    assert len(everything) == len(served.charts) - sum(
         drawn.dataset is None for drawn in served.drawn()
     )
+    assert len(drawn_charts) * len(LANGUAGES) == len(everything) * len(languages)
     with ThreadPoolExecutor(CLIENTS) as pool:
         # Superset answers the next questions while the cube is asked about the last.
         answers = pool.map(lambda drawn: _rows(client, served.charts[drawn.id]), drawn_charts)
@@ -253,6 +260,21 @@ def test_a_number_stands_beside_that_of_the_period_it_is_compared_with(served: S
         before = plain(result.rows[0][f"{drawn.declared.measures[0]}__previous"])
         shown = plain(row[f"{drawn.metrics[0]}__{drawn.offsets[0]}"])
         assert (shown or 0) == pytest.approx(before or 0), drawn.name
+
+
+@pytest.mark.parametrize(("slug", "label"), [("sales", "上期"), ("sales-en", "Period before")])
+def test_the_line_of_the_period_before_has_a_label(served: Served, slug: str, label: str) -> None:
+    status, answer = served.admin.call("GET", f"/api/v1/dashboard/{slug}/datasets")
+    assert status == 200, answer
+    (sales,) = (one for one in answer["result"] if one["table_name"].startswith("sales"))
+    # So is the series called that Superset compares with.
+    assert sales["verbose_map"]["inherit"] == label
+
+
+def test_each_page_brings_the_script_of_words_under_its_nonce(served: Served) -> None:
+    page = served.admin.page("/superset/dashboard/overview/")
+    found = re.search(r'<script nonce="([^"]{8,})">\s*// Words that Superset writes', page)
+    assert found is not None
 
 
 def test_totals_of_a_table_are_computed_by_the_database(served: Served) -> None:

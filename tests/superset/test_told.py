@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -10,12 +11,13 @@ import pytest
 from cubes.named_query import run_named_query
 from cubes.query import CubeQuery, run_query
 from cubes.scope import Scope
+from cubes.view import NOBODY
 from dashboards.chart import DrawnChart, chart_id
 from dashboards.declaration import load_dashboards
 from notifications.alert.evaluation import Moved, observe, text_values
 from notifications.alert.rule import Rule, load_rules
 from notifications.alert.state import Observation
-from notifications.digest import preview
+from notifications.digest import BELOW, DigestValue, Top, preview
 from notifications.portal.shown import value_text
 from notifications.publication import Publication
 from notifications.template import render_lines
@@ -64,14 +66,76 @@ def by_cube(served: Served, query: str, measure: str, scope: Scope, period: str 
 
 
 def by_chart(served: Served, client: Client, drawn: DrawnChart, measure: str, period: str) -> Any:
-    """The chart's own question to Superset as one total, for a period."""
+    """A measure as the chart's own question to Superset gives it in total, for a period."""
+    (row,) = asked_as(served, client, drawn, measure, period, ())
+    return plain(row[drawn.metric_of(measure).name])
+
+
+def asked_as(
+    served: Served,
+    client: Client,
+    drawn: DrawnChart,
+    measure: str,
+    period: str,
+    columns: tuple[str, ...],
+) -> list[dict[str, Any]]:
+    """The rows of a chart's question for one measure, split by columns of its dataset."""
     text = json.dumps(context_of(served.charts[drawn.id])).replace(PERIOD, period)
     asked = json.loads(text)
-    query = {**asked["queries"][0], "columns": [], "orderby": [], "row_limit": 0}
-    status, answer = client.data({**asked, "queries": [query]})
+    changed = {
+        "columns": list(columns),
+        "metrics": [drawn.metric_of(measure).name],
+        "orderby": [],
+        "row_limit": 0,
+    }
+    status, answer = client.data({**asked, "queries": [{**asked["queries"][0], **changed}]})
     assert status == 200, answer
-    (row,) = answer["result"][0]["data"]
-    return plain(row[drawn.metric_of(measure).name])
+    rows: list[dict[str, Any]] = answer["result"][0]["data"]
+    return rows
+
+
+def ranked_by_chart(
+    served: Served, client: Client, drawn: DrawnChart, value: DigestValue, period: str, by: str
+) -> list[tuple[str, float]]:
+    """The members with a figure as the chart's dataset gives them, in the order they are told."""
+    assert drawn.dataset is not None and value.top is not None
+    column = drawn.dataset.member_column(by)
+    assert column is not None
+    rows = asked_as(served, client, drawn, value.measure, period, (column.name,))
+    metric = drawn.metric_of(value.measure).name
+    figures = [(str(row[column.name]), plain(row[metric])) for row in rows]
+    return ranked([(name, one) for name, one in figures if name != NOBODY["zh"]], value.top)
+
+
+def ranked_by_query(
+    served: Served, query: str, value: DigestValue, scope: Scope, by: str
+) -> list[tuple[str, float]]:
+    """The members with a figure as the named query gives them, in the order they are told."""
+    assert value.top is not None
+    catalogue = served.installation.catalogue
+    named = catalogue.queries[query]
+    given = {"business_date": LAST} if "business_date" in named.parameters else {}
+    with served.snapshot() as connection:
+        rows = run_named_query(
+            catalogue, connection, query, given, by=[by], scope=scope, business_date=LAST
+        ).rows
+    words = value.top.words
+    return ranked(
+        [
+            (words[row[by]].zh if row[by] in words else row[by], plain(row[value.measure]))
+            for row in rows
+            if row[by] is not None
+        ],
+        value.top,
+    )
+
+
+def ranked(figures: list[tuple[str, Any]], top: Top) -> list[tuple[str, float]]:
+    """Members with a figure that is not nought, as a text names them: the first few of two on."""
+    sign = -1 if top.order == "largest" else 1
+    known = [(name, float(figure)) for name, figure in figures if figure]
+    known.sort(key=lambda one: (sign * one[1], one[0]))
+    return known[: top.count] if len(known) > 1 else []
 
 
 def charts_of(served: Served, dashboards: set[str] | None = None) -> list[DrawnChart]:
@@ -141,6 +205,53 @@ def test_every_digest_tells_the_figure_of_query_cube_and_report(served: Served) 
     assert compared == 5 * sum(v.top is None for d in digests.values() for v in d.values.values())
 
 
+def test_every_ranked_list_of_a_digest_names_the_members_of_query_and_report(
+    served: Served,
+) -> None:
+    installation = served.installation
+    lists = 0
+    with installation.snapshot() as snapshot:
+        publication = publication_of(installation, snapshot)
+        for one in one_a_level(served):
+            client = analyst(served, one.account_id)
+            scope = Scope.all() if one.is_whole else Scope.units(one.units)
+            below = max(publication.org.level(unit) or 0 for unit in one.units) + 1
+            for digest in digests_of(installation).values():
+                charts = charts_of(served, {f"report-{digest.digest.replace('_', '-')}"})
+                told = preview(
+                    digest, frozenset(one.units), publication, language="zh", signature="【回音】"
+                )
+                assert told is not None
+                for name, value in digest.values.items():
+                    if value.top is None:
+                        continue
+                    table = digest.tables[value.table]
+                    by = f"org.l{below}" if table.by[0] == BELOW else table.by[0]
+                    if by.startswith("org.") and below not in publication.org.levels:
+                        assert told.figures[name] is None
+                        continue
+                    drawn = next(
+                        chart for chart in charts
+                        if chart.declared.query == table.query
+                        and value.measure in chart.declared.measures
+                    )  # fmt: skip
+                    period = PERIODS[digest.freshness.span][1]
+                    expected = ranked_by_query(served, table.query, value, scope, by)
+                    shown = ranked_by_chart(served, client, drawn, value, period, by)
+                    assert [name for name, _ in shown] == [name for name, _ in expected]
+                    assert [one for _, one in shown] == pytest.approx([one for _, one in expected])
+                    words = "、".join(
+                        f"{member} "
+                        + value_text(
+                            Decimal(str(one)), value.top.format, "zh", publication.currency
+                        )
+                        for member, one in expected
+                    )
+                    assert told.figures[name] == (words or None), (one, name)
+                    lists += bool(expected)
+    assert lists > 5
+
+
 def test_every_alert_tells_the_figure_of_query_cube_and_dashboards(served: Served) -> None:
     installation = served.installation
     rules = load_rules(installation.search_path("notifications/alerts"))
@@ -163,26 +274,20 @@ def test_every_alert_tells_the_figure_of_query_cube_and_dashboards(served: Serve
                         (observed.value if measure == rule.measure else observed.volume) or 0
                     )  # fmt: skip
                     period, range_ = PERIODS["day"] if rule.day else (None, PERIOD)
-                    chart = next(
-                        (
-                            one
-                            for one in charts
-                            if one.dataset is not None
-                            and one.dataset.cube.cube
-                            == installation.catalogue.queries[rule.query].cube
-                            and measure in one.declared.measures
-                            and not one.declared.cuts
-                            and (one.time is None or rule.day)
-                        ),
-                        None,
-                    )
+                    cube = installation.catalogue.queries[rule.query].cube
+                    fitting = [
+                        chart for chart in charts
+                        if chart.dataset is not None and chart.dataset.cube.cube == cube
+                        and not chart.declared.cuts and (chart.time is None or rule.day)
+                    ]  # fmt: skip
+                    # Where no chart shows the measure, any chart's dataset is asked for it.
+                    fitting.sort(key=lambda chart: measure not in chart.declared.measures)
                     figures = [
                         value,
                         by_query(served, rule.query, measure, scope),
                         by_cube(served, rule.query, measure, scope, period),
+                        by_chart(served, client, fitting[0], measure, range_),
                     ]
-                    if chart is not None:
-                        figures.append(by_chart(served, client, chart, measure, range_))
                     assert equal(*figures), (one, name, measure, figures)
                 if observed is not None and observed.value is not None:
                     text = text_of(rule, publication, unit, observed)

@@ -12,8 +12,8 @@ from cubes.catalogue import Catalogue, load_catalogue, shipped_folder
 from cubes.errors import AnswerTooLarge, AnswerTooSlow, QueryError
 from cubes.limits import Limits, within_seconds
 from cubes.named_query import run_named_query
+from cubes.record_stream import stream_named_records
 from cubes.scope import Scope
-from cubes.streaming import stream_named_query
 from cubes.warehouse import read_warehouse
 from tests.cubes.conftest import BUSINESS_DATE
 
@@ -55,18 +55,20 @@ def declared(folder: Path, text: str, name: str) -> Catalogue:
 def streamed(
     catalogue: Catalogue, marts: duckdb.DuckDBPyConnection, name: str, **limits: Any
 ) -> list[dict[str, Any]]:
-    with stream_named_query(
+    with stream_named_records(
         catalogue,
         marts,
         name,
         {},
         scope=Scope.units(["51"]),
         business_date=BUSINESS_DATE,
+        language="zh",
         warehouse=read_warehouse(marts),
         limits=Limits(**limits),
+        keys=True,
     ) as answer:
-        rows = list(answer.rows)
-    assert all(tuple(row) == answer.columns for row in rows)
+        rows = list(answer.rows())
+    assert all(list(row) == answer.schema.names for row in rows)
     return rows
 
 
