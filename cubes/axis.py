@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -24,6 +25,8 @@ GRAIN_LABELS = {
 }
 
 LEAF = "unit"
+
+_LEVEL = re.compile(r"l[1-8]\Z")
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,9 @@ def _resolved(
     catalogue: Catalogue, warehouse: Warehouse, cube_name: str, name: str, language: str
 ) -> Axis:
     cube = catalogue.cubes.get(cube_name) or catalogue.stand_ins[cube_name]
-    role, _, part = name.partition(".")
+    role, dot, part = name.partition(".")
+    if dot and not part:
+        role = name
     if role in cube.time:
         return _time_axis(cube, name, role, part or "day")
     if role in cube.dimensions and not part:
@@ -240,7 +245,7 @@ def _values(attribute: Attribute, warehouse: Warehouse) -> tuple[tuple[str, Labe
 
 
 def _position(part: str) -> int:
-    return int(part[1:]) if part[:1] == "l" and part[1:].isdigit() else 0
+    return int(part[1:]) if _LEVEL.match(part) else 0
 
 
 def hierarchy_steps(

@@ -55,6 +55,7 @@ def filled(
     """
     times = [axis for axis in axes if axis.kind == "time" and axis.role == time_role]
     if not times:
+        _require_no_time(axes, time_role)
         columns: list[Node] = [column(name) for name in _names(axes, has_mask)]
         columns += [_value(name, None, zero) for name in measures]
         return select(columns, named(source))
@@ -101,6 +102,16 @@ def filled(
             this=_subquery(exp.Union(this=complete, expression=rest, distinct=False), "complete")
         ),
     )
+
+
+def _require_no_time(axes: Sequence[Axis], time_role: str | None) -> None:
+    """Refuse dates of another time: they would stay as they are, gaps and all."""
+    other = next((axis for axis in axes if axis.kind == "time"), None)
+    if other is not None:
+        raise QueryError(
+            f"'fill' adds the dates of time '{time_role}', but the query is by '{other.name}'; ask "
+            f"with 'time: {other.role}', or leave 'fill' out."
+        )
 
 
 def _subquery(query: exp.Query, name: str) -> exp.Subquery:

@@ -7,6 +7,8 @@ fact; over the dimension alone the same condition tells whether the member exist
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlglot import exp
@@ -34,6 +36,18 @@ from cubes.sql import (
 )
 
 _TEXT_TYPES = {"VARCHAR"}
+
+_NUMBERS = (
+    "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER",
+    "UBIGINT", "UHUGEINT", "DECIMAL", "DOUBLE", "FLOAT",
+)  # fmt: skip
+
+_READ: tuple[tuple[str, str, Callable[[str], object]], ...] = (
+    *((number, "number", Decimal) for number in _NUMBERS),
+    ("DATE", "date", date.fromisoformat),
+    ("TIMESTAMP", "date or time", datetime.fromisoformat),
+)
+"""How the ends of a range are read, by the beginning of the column's type."""
 
 Condition = Callable[[], Node]
 
@@ -150,6 +164,8 @@ def _typed(binding: Binding, kind: str, value: str) -> Node:
 
 def _range(binding: Binding, cube: Cube, axis: Axis, bounds: tuple[str, str]) -> Node:
     kind = binding.column_type(cube, axis.sql, axis.table)
+    if bounds == ("", ""):
+        raise QueryError(f"The range '..' of '{axis.name}' needs at least one end.")
     conditions: list[Node] = []
     for text, comparison in ((bounds[0], exp.GTE), (bounds[1], exp.LTE)):
         if text:
@@ -158,6 +174,7 @@ def _range(binding: Binding, cube: Cube, axis: Axis, bounds: tuple[str, str]) ->
             if kind in _TEXT_TYPES:
                 bound: Node = binding.bind(literal)
             elif kind is not None:
+                _require_bound(axis, kind, literal)
                 bound = _typed(binding, kind, literal)
             else:
                 try:
@@ -166,6 +183,19 @@ def _range(binding: Binding, cube: Cube, axis: Axis, bounds: tuple[str, str]) ->
                     bound = binding.bind(literal)
             conditions.append(comparison(this=node, expression=bound))
     return all_of(conditions)
+
+
+def _require_bound(axis: Axis, kind: str, literal: str) -> None:
+    """Refuse an end of a range that is no value of the axis's type; it would match nothing."""
+    word, read = next(
+        ((word, read) for start, word, read in _READ if kind.startswith(start)), ("", str)
+    )
+    try:
+        read(literal)
+    except (ValueError, ArithmeticError) as error:
+        raise QueryError(
+            f"'{literal}' is no {word}, so no range of '{axis.name}' can begin or end with it."
+        ) from error
 
 
 def existence(binding: Binding, cube: Cube, axis: Axis, value: str) -> exp.Select | None:

@@ -89,7 +89,8 @@ def refused_query(query: CubeQuery, error: duckdb.Error) -> QueryError:
         else "Trying again does not help; check the query and the declarations against this "
         "database"
     )
-    return QueryError(f"Cube '{query.cube}' could not be queried: {said} {advice}.")
+    said = said.rstrip(" .")
+    return QueryError(f"Cube '{query.cube}' could not be queried: {said}. {advice}.")
 
 
 def execute_query(

@@ -117,7 +117,14 @@ def _text(value: Any) -> str | None:
         return "true" if value else "false"
     if isinstance(value, datetime | date):
         return value.isoformat()
-    return str(value)
+    text = str(value)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise QueryError(
+            f"{text!r} is no text: it holds half a sign or bytes that are not UTF-8. Write it anew."
+        ) from error
+    return text
 
 
 def _choice(mapping: Mapping[str, Any], key: str, allowed: Sequence[str]) -> str | None:

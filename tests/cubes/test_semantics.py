@@ -314,6 +314,15 @@ def test_english_names_fall_back_to_the_own_name(ask: Ask) -> None:
         ({"cube": "cases", "measures": "cases", "cuts": {"created": "2026-02-30"}}, "cannot be"),
         ({"cube": "customers", "measures": "active", "by": "month.day"}, "knows months only"),
         ({"cube": "cases", "measures": "cases", "cuts": {"org.l1": "四川/成都"}}, "level 1"),
+        ({"cube": "cases", "measures": "cases", "by": "org.l²"}, "has no dimension, level or time"),
+        ({"cube": "cases", "measures": "cases", "by": "org.l" + "9" * 5000}, "has no dimension"),
+        ({"cube": "cases", "measures": "cases", "by": "org."}, "has no dimension, level or time"),
+        ({"cube": "cases", "measures": "cases", "by": "created."}, "has no dimension, level"),
+        ({"cube": "cases", "measures": "cases", "cuts": {"kind": "\udc80"}}, "is no text"),
+        (
+            {"cube": "cases", "measures": "cases", "by": "resolved.day", "fill": "zero"},
+            "adds the dates of time 'created', .* ask with 'time: resolved'",
+        ),
     ],
 )
 def test_what_does_not_exist_is_refused_with_a_suggestion(
@@ -321,6 +330,54 @@ def test_what_does_not_exist_is_refused_with_a_suggestion(
 ) -> None:
     with pytest.raises(QueryError, match=message):
         ask(query.pop("cube"), query.pop("measures"), query.pop("by", ()), **query)
+
+
+RANGED = """
+cube: visit
+fact: visit
+dimensions:
+  size: {sql: visits}
+  paid: {sql: paid_on}
+measures:
+  visits: {agg: sum, sql: visits}
+"""
+
+
+@pytest.mark.parametrize(
+    ("cut", "told"),
+    [
+        ({"size": "2..4"}, 6),
+        ({"size": "2.5.."}, 4),
+        ({"size": "..-1e0"}, None),
+        ({"size": "two..4"}, "'two' is no number, so no range of 'size'"),
+        ({"size": "2..4,"}, "'4,' is no number"),
+        ({"size": ".."}, "needs at least one end"),
+        ({"paid": "2026-02-01..2026-02-28"}, 6),
+        ({"paid": "2026-02..2026-03"}, "'2026-02' is no date"),
+    ],
+)
+def test_a_range_whose_end_is_no_value_is_refused_rather_than_empty(
+    tmp_path: Path, cut: dict[str, str], told: int | str | None
+) -> None:
+    (tmp_path / "definitions").mkdir()
+    (tmp_path / "definitions" / "visit.yml").write_text(RANGED)
+    catalogue = load_catalogue([tmp_path])
+    query = CubeQuery.from_mapping({"cube": "visit", "measures": ["visits"], "cuts": cut})
+    with duckdb.connect() as connection:
+        connection.execute(
+            "create table visit as select * from (values (date '2026-01-31', 1), "
+            "(date '2026-02-01', 2), (date '2026-02-28', 4)) as t (paid_on, visits)"
+        )
+
+        def ask() -> object:
+            answer = run_query(catalogue, connection, query, scope=Scope.all(), business_date=None)
+            return answer.rows[0]["visits"]
+
+        if isinstance(told, str):
+            with pytest.raises(QueryError, match=told):
+                ask()
+        else:
+            assert ask() == told
 
 
 def test_an_empty_cut_gives_no_rows_and_an_empty_total(ask: Ask) -> None:
