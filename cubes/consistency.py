@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from cubes.catalogue import Catalogue
 
 
+COMPARED = ("previous", "change", "change_ratio")
+"""What a comparison adds to the name of a measure, after two underscores."""
+
+
 def located_fault(
     catalogue: Catalogue, part: str, name: str, where: Sequence[Any], message: str
 ) -> Fault:
@@ -74,6 +78,12 @@ class Consistency:
         for where, text in cube_expressions(cube):
             yield from self.expression_problems(cube, where, text)
         for name, measure in cube.measures.items():
+            compared, _, suffix = name.rpartition("__")
+            if suffix in COMPARED and compared in cube.measures:
+                yield (
+                    ("measures", name),
+                    f"a comparison of '{compared}' gives a column of this name; choose another",
+                )
             if measure.over_time and not cube.time:
                 yield ("measures", name, "over_time"), "the cube has no time"
             if measure.ratio is not None:
@@ -278,6 +288,7 @@ def _attribute_expressions(
 
 
 def _dimension_problems(dimension: Dimension) -> Iterator[tuple[Sequence[Any], str]]:
+    yield from _key_names(dimension)
     names = dict.fromkeys(dimension.attributes, "an attribute")
     for hierarchy_name, hierarchy in dimension.hierarchies.items():
         if isinstance(hierarchy.levels, str):
@@ -298,3 +309,18 @@ def _dimension_problems(dimension: Dimension) -> Iterator[tuple[Sequence[Any], s
                 table == "own__parent" and dimension.parent is None
             ):
                 yield where, f"'{text}' may name only columns of {dimension.table} or its parent"
+
+
+def _key_names(dimension: Dimension) -> Iterator[tuple[Sequence[Any], str]]:
+    """Names that a query with `keys` gives to the key of another attribute or level."""
+    places: dict[str, tuple[Any, ...]] = {
+        name: ("attributes", name) for name in dimension.attributes
+    }
+    for hierarchy_name, hierarchy in dimension.hierarchies.items():
+        if not isinstance(hierarchy.levels, str):
+            for index, level in enumerate(hierarchy.levels):
+                places[level.name] = ("hierarchies", hierarchy_name, "levels", index)
+    for name, where in places.items():
+        keyed = name.removesuffix("__id")
+        if keyed != name and keyed in places:
+            yield where, f"the key of '{keyed}' has the name '{name}'; choose another"

@@ -33,6 +33,9 @@ SAFE_FUNCTIONS: tuple[type[Any], ...] = (
 
 """Functions without a side to the outside: no file, no setting, no table."""
 
+_DEEPEST = 200
+"""Far beyond any expression a person writes, and far below what would end the process."""
+
 FUNCTION_NAMES = tuple(sorted({kind.sql_name().lower() for kind in SAFE_FUNCTIONS}))
 
 
@@ -47,6 +50,10 @@ def _parsed(text: str, table: str) -> Any:
     except SqlglotError as error:
         first = str(error).splitlines()[0]
         raise ExpressionFault(f"'{text}' cannot be parsed: {first}") from error
+    except RecursionError as error:
+        raise _too_deep(text) from error
+    if _depth(tree) > _DEEPEST:
+        raise _too_deep(text)
     for node in list(tree.walk()):
         _check(node, text)
     for found in list(tree.find_all(exp.Column)):
@@ -55,6 +62,20 @@ def _parsed(text: str, table: str) -> Any:
         elif found.table == "parent":
             found.set("table", identifier(f"{table}__parent"))
     return tree
+
+
+def _depth(tree: Any) -> int:
+    depth, level = 0, [tree]
+    while level:
+        depth += 1
+        level = [child for node in level for child in node.iter_expressions()]
+    return depth
+
+
+def _too_deep(text: str) -> ExpressionFault:
+    return ExpressionFault(
+        f"'{text[:40]}…' nests deeper than {_DEEPEST} operations; compute it in the table instead"
+    )
 
 
 def _check(node: Any, text: str) -> None:

@@ -60,6 +60,24 @@ def warehouse_faults(
     return faults
 
 
+def key_faults(
+    catalogue: Catalogue, connection: duckdb.DuckDBPyConnection, cube: str
+) -> list[Fault]:
+    """The dimensions of a cube whose keys repeat, so that joining them would count facts twice.
+
+    A dimension whose table or columns are missing is left to the query, which says so.
+    """
+    warehouse = read_warehouse(connection)
+    asked = catalogue.cubes.get(cube)
+    used = dict.fromkeys(asked.dimension_of(role) for role in asked.joins) if asked else ()
+    return [
+        located_fault(catalogue, "dimensions", name, where, message)
+        for name in used
+        if not list(_dimension_problems(catalogue.dimensions[name], warehouse))
+        for where, message in _key_problems(catalogue.dimensions[name], warehouse, connection)
+    ]
+
+
 def _table_problem(warehouse: Warehouse, where: Sequence[Any], table: str) -> Iterator[Problem]:
     if table not in warehouse.tables:
         yield (

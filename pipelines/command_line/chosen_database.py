@@ -118,6 +118,7 @@ def chosen_database(context: typer.Context) -> Iterator[ChosenDatabase]:
     except duckdb.Error as error:
         raise HomeError(f"Opening {database} failed: {error}. Check the path.") from error
     with connection:
+        _require_keys(context, catalogue, connection)
         information = information_of(connection)
         yield ChosenDatabase(
             catalogue,
@@ -126,6 +127,28 @@ def chosen_database(context: typer.Context) -> Iterator[ChosenDatabase]:
             information.get("tag"),
             read_warehouse(connection),
         )
+
+
+def _require_keys(
+    context: typer.Context, catalogue: Catalogue, connection: duckdb.DuckDBPyConnection
+) -> None:
+    """Refuse a question to a cube one of whose dimensions repeats a key.
+
+    A snapshot was checked before it was published; another file was not. `check` tells all faults
+    by itself.
+    """
+    from cubes.errors import DeclarationError
+    from cubes.warehouse_check import key_faults
+
+    name = str(context.params.get("name", ""))
+    if context.info_name == "run":
+        named = catalogue.queries.get(name)
+        name = "" if named is None else named.cube or ""
+    elif context.info_name not in ("query", "rows"):
+        return
+    faults = key_faults(catalogue, connection, name)
+    if faults:
+        raise DeclarationError("cube", faults)
 
 
 @contextmanager

@@ -146,6 +146,35 @@ def test_all_faults_of_all_files_are_told_at_once(tmp_path: Path) -> None:
     assert "shop.yml" not in text
 
 
+def test_names_that_answers_give_to_other_columns_are_refused(tmp_path: Path) -> None:
+    for name, text in {
+        "dimensions/place": "dimension: place\ntable: place\nkey: id\n"
+        "hierarchies: {place: {levels: [{name: city, key: id}]}}\nattributes:\n"
+        "  city__id: {sql: post_code}\n  town__id: {sql: post_code}\n",
+        "definitions/sale": "cube: sale\nfact: sale\njoins: {place: place_id}\nmeasures:\n"
+        "  sales: {agg: count}\n  sales__previous: {agg: count}\n  sales__all: {agg: count}\n",
+    }.items():
+        path = tmp_path / f"{name}.yml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    with pytest.raises(DeclarationError) as caught:
+        load_catalogue([tmp_path])
+    told = [(Path(fault.file).name, fault.line, fault.message) for fault in caught.value.faults]
+    assert told == [
+        (
+            "sale.yml",
+            6,
+            "measures.sales__previous: a comparison of 'sales' gives a column of this name; choose "
+            "another",
+        ),
+        (
+            "place.yml",
+            6,
+            "attributes.city__id: the key of 'city' has the name 'city__id'; choose another",
+        ),
+    ]
+
+
 def test_a_category_has_three_levels(ask: Ask) -> None:
     result = ask("cases", "cases", "category.l1,category.l2,category.l3", totals="all")
     assert [column.label for column in result.columns][:3] == ["一级分类", "二级分类", "三级分类"]

@@ -52,3 +52,10 @@ def test_unqualified_columns_belong_to_the_table_at_hand() -> None:
         ("fact__parent", "c"),
         ("org", "b"),
     )
+
+
+@pytest.mark.parametrize("text", ["(" * 300 + "a" + ")" * 300, "a" + " or a" * 3000, "- " * 2000])
+def test_an_expression_that_nests_without_end_is_a_fault_and_ends_nothing(text: str) -> None:
+    with pytest.raises(ExpressionFault):
+        columns_of(text, "fact")
+    assert columns_of("a" + " or b" * 100, "fact") == (("fact", "a"), ("fact", "b"))

@@ -295,6 +295,10 @@ def test_a_join_that_fans_out_and_twenty_faults_are_all_told(
     arguments = ["cube", "--db", str(shop), "--definitions", str(tmp_path / "cubes"), "check"]
     code, _, err = huiyin(*arguments)
     assert code == 2 and "1 rows of shop repeat a key" in err
+    for command in ("query", "rows"):
+        asked = [*arguments[:-1], command, "orders", "--measures", "orders"]
+        code, out, err = huiyin(*asked)
+        assert (code, out) == (2, "") and "1 rows of shop repeat a key" in err
     file = tmp_path / "cubes" / "definitions" / "orders.yml"
     wrong = "".join(f"  bad{n}: {{agg: sum, sql: no_column_{n}}}\n" for n in range(19))
     file.write_text(file.read_text("utf-8") + wrong, "utf-8")
