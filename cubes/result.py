@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
@@ -128,11 +129,16 @@ def _plain_row(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON writes it: decimals as strings with their scale, dates and times ISO."""
+    """A value as JSON writes it: decimals as strings with their scale, dates and times ISO.
+
+    What JSON has no number for is the text "NaN", "Infinity" or "-Infinity".
+    """
     if isinstance(value, Decimal):
         return format(value, "f")
     if isinstance(value, date | datetime | time):
         return value.isoformat()
+    if isinstance(value, float) and not math.isfinite(value):
+        return json.dumps(value)
     if value is None or isinstance(value, bool | int | float | str):
         return value
     return str(value)

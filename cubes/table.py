@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from cubes.formatting import NOTHING, format_value
 from cubes.result import Column, CubeResult
 from cubes.view import NOBODY
 
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _NARROW = 12
 _UNBOUNDED = 10_000
 _TOTAL = {"zh": "合计", "en": "Total"}
@@ -66,12 +68,17 @@ def render_table(
             min_width=min_width,
         )
     for line in cells:
-        table.add_row(*(escape(text) for text in line))
+        table.add_row(*(_harmless(text) for text in line))
     if totals:
         table.add_section()
     for line in totals:
-        table.add_row(*(escape(text) for text in line), style="bold")
+        table.add_row(*(_harmless(text) for text in line), style="bold")
     return table
+
+
+def _harmless(text: str) -> str:
+    """A text of the data as a terminal may show it: nothing in it is markup or a command."""
+    return escape(_CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text))
 
 
 def print_whole(console: Console, table: Table) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
@@ -30,6 +31,7 @@ _FORMATS = {
     "duration": "[h]:mm:ss",
 }
 _WIDEST = 60
+_NONCHARACTERS = re.compile("[\ufffe\uffff]")
 _BOLD = Font(bold=True)
 
 
@@ -115,7 +117,9 @@ def _number_format(column: Column, value: int | float | Decimal) -> str:
 
 
 def _text(sheet: Any, text: str, *, bold: bool = False, wrap: bool = False) -> WriteOnlyCell:
-    cell = WriteOnlyCell(sheet, value=ILLEGAL_CHARACTERS_RE.sub("\N{REPLACEMENT CHARACTER}", text))
+    for no_xml in (ILLEGAL_CHARACTERS_RE, _NONCHARACTERS):
+        text = no_xml.sub("\N{REPLACEMENT CHARACTER}", text)
+    cell = WriteOnlyCell(sheet, value=text)
     # A text that begins with = would else be a formula.
     cell.data_type = "s"
     if bold:

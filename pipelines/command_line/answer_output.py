@@ -99,11 +99,17 @@ def _opened(file: Path | None) -> Iterator[IO[bytes]]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.part")
+    if file.exists() and not file.is_file():
+        # A pipe or a device is written to; a file put in its place would end it.
+        with file.open("wb") as sink:
+            yield sink
+        return
+    target = file.resolve()
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         with temporary.open("wb") as sink:
             yield sink
-        temporary.replace(file)
+        temporary.replace(target)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from io import StringIO
 from typing import Any
@@ -11,7 +12,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from cubes.formatting import format_duration, format_value
-from cubes.query import CubeResult
+from cubes.query import Column, CubeResult
 from cubes.table import print_whole, render_table
 from tests.cubes.conftest import Ask
 
@@ -127,3 +128,29 @@ def test_a_null_member_is_told_apart_from_a_total(ask: Ask) -> None:
 def test_figures_are_never_cut_short_in_a_narrow_terminal(ask: Ask) -> None:
     result = ask("sales", "revenue,average_revenue", "org.l2", period="2026-03", compare="previous")
     assert any("260.15" in line for line in drawn(result, width=70))
+
+
+def test_a_text_of_the_data_commands_no_terminal() -> None:
+    result = CubeResult(
+        columns=(Column("name", "Name", "string", "member"),),
+        rows=[{"name": "a\x1b[2Jb"}, {"name": "c\rd\x00\x9b31me"}, {"name": "[red]f[/red]"}],
+        totals=[],
+        sql="select 1",
+    )
+    lines = "\n".join(drawn(result))
+    assert "a\N{REPLACEMENT CHARACTER}[2Jb" in lines
+    assert "c\N{REPLACEMENT CHARACTER}d" + "\N{REPLACEMENT CHARACTER}" * 2 + "31me" in lines
+    assert "[red]f[/red]" in lines
+
+
+def test_what_json_has_no_number_for_is_a_text() -> None:
+    result = CubeResult(
+        columns=(Column("share", "Share", "number", "measure"),),
+        rows=[
+            {"share": value} for value in (float("nan"), float("inf"), float("-inf"), 0.5, 1e308)
+        ],
+        totals=[],
+        sql="select 1",
+    )
+    told = json.loads(result.to_json(), parse_constant=lambda name: f"no JSON: {name}")
+    assert [row["share"] for row in told["rows"]] == ["NaN", "Infinity", "-Infinity", 0.5, 1e308]

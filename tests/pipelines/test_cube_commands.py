@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -305,6 +306,25 @@ def test_a_join_that_fans_out_and_twenty_faults_are_all_told(
     code, _, err = huiyin(*arguments)
     assert code == 2
     assert sum(f"no_column_{n}'" in err for n in range(19)) == 19 and "repeat a key" in err
+
+
+def test_an_answer_goes_into_a_pipe_and_through_a_link_and_replaces_neither(
+    cube: Command, tmp_path: Path
+) -> None:
+    asked = ["query", "orders", "--measures", "orders", "--format", "csv", "-o"]
+    target, link, pipe = (tmp_path / name for name in ("figures.csv", "link.csv", "pipe.csv"))
+    target.write_text("before")
+    link.symlink_to(target)
+    assert cube(*asked, link)[0] == 0
+    assert link.is_symlink() and target.read_text("utf-8").startswith('"orders"')
+    os.mkfifo(pipe)
+    # Held open for reading and writing, the pipe keeps what is written into it.
+    held = os.open(pipe, os.O_RDWR)
+    try:
+        assert cube(*asked, pipe)[0] == 0
+        assert pipe.is_fifo() and os.read(held, 1000) == target.read_bytes()
+    finally:
+        os.close(held)
 
 
 def test_a_file_that_is_no_database_is_said(huiyin: Command, tmp_path: Path) -> None:
