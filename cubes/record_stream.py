@@ -31,7 +31,7 @@ ROWS_AT_ONCE = 50_000
 
 _WHOLE = pyarrow.decimal128(38, 0)
 # A spreadsheet takes a text that begins so for a formula.
-_FORMULA = r"^([=+\-@\t\r])"
+_FORMULA = r"^([=+\-@\t\r\n＝＋－＠])"
 
 
 @dataclass(frozen=True)
