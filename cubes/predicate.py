@@ -169,7 +169,7 @@ def _range(binding: Binding, cube: Cube, axis: Axis, bounds: tuple[str, str]) ->
     conditions: list[Node] = []
     for text, comparison in ((bounds[0], exp.GTE), (bounds[1], exp.LTE)):
         if text:
-            node = parse_expression(axis.sql, axis.table)
+            node: Node = parse_expression(axis.sql, axis.table)
             literal = parse_member(text).literal
             if kind in _TEXT_TYPES:
                 bound: Node = binding.bind(literal)
@@ -177,10 +177,14 @@ def _range(binding: Binding, cube: Cube, axis: Axis, bounds: tuple[str, str]) ->
                 _require_bound(axis, kind, literal)
                 bound = _typed(binding, kind, literal)
             else:
+                # The type of a computed value is not known: numbers are held against numbers, and
+                # all else, dates too, as it is written.
                 try:
                     bound = binding.bind(float(literal))
+                    node = exp.TryCast(this=node, to=exp.DataType.build("double"))
                 except ValueError:
                     bound = binding.bind(literal)
+                    node = cast(node, exp.DType.TEXT)
             conditions.append(comparison(this=node, expression=bound))
     return all_of(conditions)
 

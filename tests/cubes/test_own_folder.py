@@ -39,6 +39,8 @@ joins:
 dimensions:
   long: {sql: km > 10}
   stars: {sql: stars}
+  grade: {sql: cast(stars as varchar)}
+  day: {sql: cast(taken_at as date)}
 measures:
   trips: {agg: count}
   km: {agg: sum, sql: km}
@@ -123,6 +125,8 @@ def test_cuts_on_snowflaked_paths_keys_ranges_and_truth_values(
     assert trips(stars="1..3") == 2
     assert trips(stars=[5, 3]) == 2
     assert trips(**{"start.size": "small"}) == 1
+    assert trips(grade="1..3") == 2 and trips(grade="..4.5") == 2
+    assert trips(day="2026-02-01..2026-02-02") == 2 and trips(day="..2026-01-31") == 1
     # A level without a key is its name, and names have an order; a path of names has none.
     assert trips(**{"start.city": "A..A"}) == 3
     assert trips(**{"end.city": "B.."}) == 1
