@@ -188,6 +188,28 @@ def _last(count: int, unit: str, end: date, working_days: Sequence[date]) -> Per
 _MOST_DAYS = 20_000
 
 
+def whole_units(period: Period, grain: str | None) -> Period:
+    """The period at a grain, where its ends are days that units of the grain begin with.
+
+    So a month can be asked for as it is shown, by its first day.
+    """
+    if grain in (None, "day") or period.days is not None or period.months is not None:
+        return period
+    ends = [day for day in (period.start, period.end) if day is not None]
+    if any(_unit_start(day, str(grain)) != day for day in ends) or period.end is None:
+        return period
+    if grain == "week":
+        return Period(period.start, period.end + timedelta(days=6))
+    end = add_months(period.end, _MONTHS_OF[str(grain)]) - timedelta(days=1)
+    return Period(period.start, end)
+
+
+def _unit_start(day: date, grain: str) -> date:
+    if grain == "week":
+        return day - timedelta(days=day.weekday())
+    return day.replace(month=day.month - (day.month - 1) % _MONTHS_OF[grain], day=1)
+
+
 def union(periods: Sequence[Period]) -> Period:
     """All days of the periods together; a list of several must have both ends each."""
     if len(periods) == 1:

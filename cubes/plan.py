@@ -22,6 +22,7 @@ from cubes.period import (
     parse_period,
     to_months,
     union,
+    whole_units,
 )
 from cubes.query_calendar import NO_CALENDAR, QueryCalendar
 from cubes.question import CubeQuery
@@ -151,18 +152,18 @@ def select_rows(
     null_times: list[str] = []
     members = []
     is_possible = True
-    wanted: list[tuple[str, tuple[str | None, ...]]] = []
+    wanted: list[tuple[str, tuple[str | None, ...], str | None]] = []
     if query.period is not None:
         if role is None:
             raise QueryError(f"Cube '{cube.cube}' has no time, so 'period' means nothing.")
-        wanted.append((role, (query.period,)))
+        wanted.append((role, (query.period,), None))
     for name, values in query.cuts:
         axis = binding.axis(cube, name)
         if axis.kind == "time":
-            wanted.append((axis.role, values))
+            wanted.append((axis.role, values, axis.grain))
         else:
             members.append((axis, values))
-    for time_role, values in wanted:
+    for time_role, values, grain in wanted:
         texts = [value for value in values if value is not None]
         if len(texts) < len(values):
             if texts:
@@ -170,7 +171,9 @@ def select_rows(
             null_times.append(time_role)
             continue
         working = calendar.working_days
-        period = union([parse_period(t, binding.business_date, working) for t in texts])
+        period = union(
+            [whole_units(parse_period(t, binding.business_date, working), grain) for t in texts]
+        )
         by_month = cube.time[time_role].grain == "month"
         if by_month and period.months is None:
             period = to_months(period)

@@ -19,7 +19,7 @@ from cubes.cube import FACT, Cube
 from cubes.dimension import Dimension
 from cubes.errors import QueryError
 from cubes.expression import parse_expression, plain_column
-from cubes.member import Member, parse_member, split_range
+from cubes.member import Member, format_member, parse_member, split_range
 from cubes.period import Period
 from cubes.sql import (
     Node,
@@ -74,6 +74,7 @@ def cut_predicate(binding: Binding, cube: Cube, axis: Axis, values: tuple[Any, .
 def _value_predicate(binding: Binding, cube: Cube, axis: Axis, value: str | None) -> Node:
     if value is None:
         return _null_predicate(binding, cube, axis)
+    value = _coded(axis, value)
     bounds = split_range(value)
     if axis.kind == "inline":
         if bounds is not None:
@@ -88,6 +89,20 @@ def _value_predicate(binding: Binding, cube: Cube, axis: Axis, value: str | None
             )
         return _range(binding, cube, axis, bounds)
     return member_conditions(binding, cube, axis, parse_member(value))
+
+
+def _coded(axis: Axis, value: str) -> str:
+    """The code of a value that people read by a declared label, as they may write that too."""
+    codes = [code for code, _ in axis.values]
+    if not codes or split_range(value) is not None:
+        return value
+    member = parse_member(value)
+    if member.code is not None or member.literal in codes:
+        return value
+    for code, label in axis.values:
+        if member.literal in (label.zh, label.en):
+            return format_member((code,))
+    return value
 
 
 def _null_predicate(binding: Binding, cube: Cube, axis: Axis) -> Node:
@@ -114,6 +129,9 @@ def member_conditions(binding: Binding, cube: Cube, axis: Axis, member: Member) 
         else:
             if axis.steps:
                 choices.append(_path(equals, axis, axis.steps, member))
+                if len(member.path) == 1:
+                    # The id of a unit means all below it, with or without its sign.
+                    choices += [equals(key, wanted) for step in axis.steps for key in step.keys]
             else:
                 choices += [equals(name, wanted) for name in axis.names]
         return any_of(choices)
@@ -206,7 +224,7 @@ def existence(binding: Binding, cube: Cube, axis: Axis, value: str) -> exp.Selec
     """A query with a row if the account may know the member; None where that is no question."""
     if split_range(value) is not None:
         return None
-    member = parse_member(value)
+    member = parse_member(_coded(axis, value))
     one: Node = exp.Literal(this="1", is_string=False)
     if axis.kind == "inline":
         wanted = member.code or member.literal

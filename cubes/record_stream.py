@@ -24,6 +24,7 @@ from cubes.select_query import execute_select, refused_select
 if TYPE_CHECKING:
     from cubes.catalogue import Catalogue
     from cubes.question import CubeQuery
+    from cubes.result import CubeResult
     from cubes.scope import Scope
     from cubes.warehouse import Warehouse
 
@@ -44,6 +45,12 @@ class RecordStream:
 
     schema: pyarrow.Schema
     batches: Iterator[pyarrow.RecordBatch]
+
+    @classmethod
+    def of(cls, result: CubeResult) -> RecordStream:
+        """The rows of an answer at hand, without its totals."""
+        table = result.to_arrow()
+        return cls(table.schema, iter(table.to_batches()))
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """The rows by the names of their columns, in place of the batches."""
@@ -104,7 +111,7 @@ def stream_named_records(
     limits = limits or named.limits
     if named.rows:
         with within_seconds(connection, limits.seconds):
-            table = run_named_query(
+            result = run_named_query(
                 catalogue,
                 connection,
                 name,
@@ -113,10 +120,10 @@ def stream_named_records(
                 business_date=business_date,
                 language=language,
                 warehouse=warehouse,
-            ).to_arrow()
-            if table.num_rows > limits.rows:
+            )
+            if len(result.rows) > limits.rows:
                 raise _too_large(limits)
-            yield RecordStream(table.schema, iter(table.to_batches()))
+            yield RecordStream.of(result)
         return
     if named.sql is None:
         query, day = named.to_query(parameters, business_date=business_date, keys=keys)

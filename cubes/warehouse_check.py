@@ -15,7 +15,7 @@ from cubes.declaration import suggest
 from cubes.dimension import VALID_FROM, VALID_TO, Dimension, Hierarchy
 from cubes.drill_through import row_columns
 from cubes.errors import Fault
-from cubes.expression import columns_of, parse_expression
+from cubes.expression import columns_of, parse_expression, plain_column
 from cubes.select_check import column_faults
 from cubes.sql import call, is_null, select
 from cubes.warehouse import Warehouse, read_warehouse
@@ -204,3 +204,12 @@ def _cube_problems(catalogue: Catalogue, cube: Cube, warehouse: Warehouse) -> It
                 targets += [dimension.history] if dimension.history is not None else []
             for target in targets:
                 yield from _column_problem(warehouse, where, target, column)
+    for name, time in cube.time.items():
+        plain = plain_column(time.sql, FACT)
+        kind = None if plain is None else warehouse.column_type(cube.fact, plain)
+        if kind is not None and not kind.startswith(("DATE", "TIMESTAMP")):
+            yield (
+                ("time", name),
+                f"column '{plain}' of {cube.fact} is {kind}, no date or time; name another or "
+                "write an expression that gives one",
+            )

@@ -58,8 +58,11 @@ class ChosenDatabase:
 
         A file that knows neither ends yesterday.
         """
+        import duckdb
+
         from cubes.binding import Binding
         from cubes.cube import FACT
+        from cubes.errors import QueryError
         from cubes.scope import Scope
 
         text = self.information.get("business_date")
@@ -70,7 +73,14 @@ class ChosenDatabase:
             binding = Binding(self.catalogue, self.warehouse, Scope.all(), None, "zh")
             day = binding.date_of(known, known.default_time).sql(dialect="duckdb")
             table = self.warehouse.table(known.fact, FACT).sql(dialect="duckdb")
-            row = self.connection.execute(f"select max({day}) from {table}").fetchone()
+            try:
+                row = self.connection.execute(f"select max({day}) from {table}").fetchone()
+            except duckdb.Error as error:
+                raise QueryError(
+                    f"The last day of cube '{cube}' could not be read from time "
+                    f"'{known.default_time}': {str(error).splitlines()[0]}. Trying again does not "
+                    "help; name a column of dates in the cube's 'time'."
+                ) from error
             if row is not None and row[0] is not None:
                 last: date = row[0]
                 return last

@@ -193,7 +193,8 @@ class _WithBareTotals(TyperCommand):
 CutOption = Annotated[
     list[str] | None,
     typer.Option(
-        help="切片 / slice: org=四川/成都, kind=complaint,report, created=2026-01..2026-03; "
+        help="切片 / slice: org=四川/成都, org=#SC06 (编号 / an id), kind=complaint,report, "
+        "created=2026-01..2026-03; "
         "逗号分隔多个成员，\\, 为逗号本身，空为空成员 / members by commas, \\, for a comma itself, "
         "nothing for the null member"
     ),

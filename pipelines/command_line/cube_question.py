@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from cubes.label import Language
     from cubes.question import CubeQuery
+    from cubes.record_stream import RecordStream
     from cubes.result import CubeResult
     from cubes.scope import Scope
     from pipelines.command_line.chosen_database import ChosenDatabase
@@ -81,9 +82,8 @@ class CubeQuestion:
     ) -> CubeResult:
         """Show the rows behind the figures; return them."""
         from cubes.drill_through import drill_through
+        from cubes.record_stream import RecordStream
 
-        if output in STREAMED:
-            raise typer.BadParameter("table | json | xlsx | html", param_hint="--format")
         result = drill_through(
             self.database.catalogue,
             self.database.connection,
@@ -93,12 +93,15 @@ class CubeQuestion:
             snapshot=self.database.tag,
             most_rows=MOST_ROWS,
         )
-        give(result, output, file, title=self._title(), show_sql=False)
+        if output in STREAMED:
+            _write_chunks(RecordStream.of(result), output, file)
+        else:
+            give(result, output, file, title=self._title(), show_sql=False)
         return result
 
     def _stream(self, output: AnswerFormat, file: Path | None) -> None:
         from cubes.limits import Limits
-        from cubes.record_stream import arrow_chunks, csv_chunks, stream_query
+        from cubes.record_stream import stream_query
 
         if self.query.totals != "none":
             say_totals_are_left_out(self.language)
@@ -109,8 +112,7 @@ class CubeQuestion:
             **self._surroundings(),
             limits=Limits.none(),
         ) as stream:
-            chunks = csv_chunks if output is AnswerFormat.csv else arrow_chunks
-            write(file, chunks(stream), is_binary=output is AnswerFormat.arrow)
+            _write_chunks(stream, output, file)
 
     def _surroundings(self) -> dict[str, Any]:
         return {
@@ -122,3 +124,10 @@ class CubeQuestion:
 
     def _title(self) -> str:
         return self.database.catalogue.cube(self.query.cube).label.text(self.language)
+
+
+def _write_chunks(stream: RecordStream, output: AnswerFormat, file: Path | None) -> None:
+    from cubes.record_stream import arrow_chunks, csv_chunks
+
+    chunks = csv_chunks if output is AnswerFormat.csv else arrow_chunks
+    write(file, chunks(stream), is_binary=output is AnswerFormat.arrow)

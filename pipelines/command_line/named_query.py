@@ -17,7 +17,9 @@ from pipelines.command_line.answer_output import (
 )
 from pipelines.command_line.chosen_database import (
     DatabaseOption,
+    DefinitionsOption,
     ScopeOption,
+    catalogue_of,
     chosen_database,
     known_warehouse,
 )
@@ -41,12 +43,19 @@ def add_to(application: typer.Typer) -> None:
 
 
 @query.callback()
-def choose_database_of_queries(context: typer.Context, db: DatabaseOption = None) -> None:
+def choose_database_of_queries(
+    context: typer.Context,
+    db: DatabaseOption = None,
+    definitions: DefinitionsOption = None,
+) -> None:
     """命名查询：列出、执行 / named queries: list, run.
 
-    例 / example: huiyin query --db then.duckdb run daily_sales
+    例 / examples: huiyin query --db then.duckdb run daily_sales
+
+    huiyin query --db shop.duckdb --definitions my_cubes run best_products
     """
     context.meta["db"] = db
+    context.meta["definitions"] = definitions
 
 
 @query.command("list")
@@ -64,7 +73,7 @@ def query_list(
 
     installation = open_installation(context)
     chosen = language_of(installation, language)
-    catalogue = installation.catalogue
+    catalogue = catalogue_of(context, installation)
     with known_warehouse(context) as warehouse:
         rows = [
             {

@@ -263,6 +263,8 @@ def test_a_path_a_code_and_a_level_pick_the_same_members(ask: Ask) -> None:
 
 def test_a_bare_unit_code_means_it_and_everything_below(ask: Ask) -> None:
     assert ask("cases", "cases", cuts={"org": "#51"}).rows == [{"cases": 5}]
+    # An id without its sign means the same: the unit and all below it.
+    assert ask("cases", "cases", cuts={"org": "51"}).rows == [{"cases": 5}]
     assert ask("cases", "cases", cuts={"org.unit": "#5102"}).rows == [{"cases": 1}]
 
 
@@ -413,3 +415,24 @@ def test_values_are_bound_and_never_written_into_the_statement(ask: Ask) -> None
 def test_units_are_converted_after_the_sum(ask: Ask) -> None:
     (row,) = ask("usage", ["minutes", "megabytes", "charge"]).rows
     assert row == {"minutes": 1.5, "megabytes": 2.5, "charge": Decimal("1.50")}
+
+
+def test_a_month_may_be_asked_for_as_it_is_shown_by_its_first_day(ask: Ask) -> None:
+    def lines(**cuts: str) -> int:
+        return int(ask("sales", "order_lines", cuts=cuts).rows[0]["order_lines"])
+
+    assert lines(**{"sold.month": "2026-03-01"}) == lines(sold="2026-03") > lines(sold="2026-03-01")
+    assert lines(**{"sold.month": "2026-02-01..2026-03-01"}) == lines(sold="2026-02..2026-03")
+    assert lines(**{"sold.week": "2026-03-30"}) == lines(sold="2026-03-30..2026-04-05")
+    assert lines(**{"sold.quarter": "2026-01-01"}) == lines(sold="2026-Q1")
+    # Days that begin no month stay days.
+    assert lines(**{"sold.month": "2026-03-30"}) == lines(sold="2026-03-30")
+
+
+def test_a_value_may_be_cut_by_its_label_in_either_language(ask: Ask) -> None:
+    def cases(**cuts: str) -> int:
+        return int(ask("cases", "cases", cuts=cuts).rows[0]["cases"])
+
+    assert cases(is_open="未结") == cases(is_open="Open") == cases(is_open="true") > 0
+    with pytest.raises(QueryError, match="'is_open' has no member '未'"):
+        cases(is_open="未")

@@ -348,3 +348,51 @@ def test_no_data_is_an_answer_in_every_format(huiyin: Command, shop: Path, tmp_p
         )  # fmt: skip
         assert code == 0, err
     assert "没有数据" in (tmp_path / "empty.html").read_text("utf-8")
+
+
+def test_rows_behind_a_figure_are_given_as_csv_and_arrow(cube: Command, tmp_path: Path) -> None:
+    words = (
+        "rows",
+        "orders",
+        "--measures",
+        "orders",
+        "--columns",
+        "order_no",
+        "--order",
+        "order_no",
+    )
+    assert cube(*words, "--format", "csv")[1].splitlines() == [
+        '"order_no"', '"o1"', '"o2"', '"o3"', '"o4"', '"o5"',
+    ]  # fmt: skip
+    file = tmp_path / "rows.arrow"
+    assert cube(*words, "--format", "arrow", "-o", file)[0] == 0
+    table = pyarrow.ipc.open_stream(file.read_bytes()).read_all()
+    assert table["order_no"].to_pylist() == ["o1", "o2", "o3", "o4", "o5"]
+
+
+def test_named_queries_of_a_folder_are_listed_and_run(
+    huiyin: Command, shop: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "cubes" / "queries").mkdir()
+    (tmp_path / "cubes" / "queries" / "by_kind.yml").write_text(
+        "query: by_kind\nlabel: {zh: 按类型, en: By kind}\ncube: orders\nmeasures: [orders]\n"
+        "by: [kind]\norder: [-orders, kind]\n",
+        encoding="utf-8",
+    )
+    chosen = ("query", "--db", shop, "--definitions", tmp_path / "cubes")
+    code, out, err = huiyin(*chosen, "list")
+    assert code == 0 and "by_kind" in out and "daily_sales" not in out, err
+    code, out, err = huiyin(*chosen, "run", "by_kind", "--format", "csv")
+    assert code == 0 and len(out.splitlines()) == 6, err
+
+
+def test_a_time_that_is_no_date_is_told_by_check_and_by_the_query(
+    cube: Command, tmp_path: Path
+) -> None:
+    path = tmp_path / "cubes" / "definitions" / "orders.yml"
+    path.write_text(FILES["definitions/orders"].replace("created_at,", "order_no,"), "utf-8")
+    code, _, err = cube("check")
+    assert code == 2
+    assert "orders.yml:6: time.created: column 'order_no' of sales_order is VARCHAR" in err
+    code, _, err = cube("query", "orders", "--measures", "orders")
+    assert code == 2 and "name a column of dates" in err and "Traceback" not in err

@@ -6,10 +6,15 @@ import csv
 import json
 from pathlib import Path
 
-from cubes.rule_table import RULE_TABLES
-from tests.pipelines.test_sla_explain import Command, huiyin
+import pytest
 
-__all__ = ["huiyin"]
+from cubes.rule_table import RULE_TABLES
+from tests.pipelines.conftest import Command
+
+
+@pytest.fixture
+def command_home(tmp_path: Path) -> Path:
+    return tmp_path
 
 
 def add(home: Path, *rows: dict[str, str]) -> None:
@@ -26,7 +31,7 @@ def add(home: Path, *rows: dict[str, str]) -> None:
 def test_the_shipped_policies_are_sound_and_those_to_be_confirmed_are_listed(
     huiyin: Command,
 ) -> None:
-    code, out, _ = huiyin("check", "--format", "json")
+    code, out, _ = huiyin("sla", "check", "--format", "json")
     told = json.loads(out)
     assert code == 0 and told["faults"] == [] and told["warnings"] == []
     assert told["snapshot"] is None
@@ -45,7 +50,7 @@ def test_faults_of_the_operators_policies_are_told_with_file_and_line_and_exit_1
         {"policy_id": "odd", "ordinal": "30", "clock": "resolution", "calendar_id": "nobody",
          "target": "1"},
     )  # fmt: skip
-    code, out, _ = huiyin("check", "--language", "en")
+    code, out, _ = huiyin("sla", "check", "--language", "en")
     assert code == 1
     faults = [line for line in out.splitlines() if line.startswith("fault ")]
     assert any("sla_policy.csv:3: late (ordinal 20) can never win: own" in one for one in faults)
