@@ -177,10 +177,19 @@ def _cut(
         if value is None:
             return period, role, ()
         cut = f"{cut}.{part}"
-    if value is not None:
-        text = str(value).lower() if isinstance(value, bool) else str(value)
-        value = f"#{format_member((text,)).removeprefix(chr(92))}"
-    return period, role, ((cut, (value,)),)
+    if value is None:
+        return period, role, ((cut, (None,)),)
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    if cut in keys.inline:
+        return period, role, ((cut, (format_member((text,)),)),)
+    # A key that is an empty text cannot be written as a code.
+    members = ((cut, (_as_code(text),)),) if text else ()
+    return period, role, members
+
+
+def _as_code(text: str) -> str:
+    written = format_member((text,))
+    return f"#{written[1:]}" if text.startswith("#") else f"#{written}"
 
 
 def _code(
@@ -233,8 +242,8 @@ def _period(day: date | None, grain: str, rng: random.Random) -> str | None:
         return None
     if grain in ("day", "week"):
         length = rng.randint(1, 40) * (7 if grain == "week" else 1)
-        return f"{day}..{day + timedelta(days=length - 1)}"
-    year = day.year + rng.randint(0, 1)
+        return f"{day}..{day + timedelta(days=min(length - 1, (date.max - day).days))}"
+    year = min(day.year + rng.randint(0, 1), date.max.year)
     return f"{day:%Y-%m}..{year}-12"
 
 

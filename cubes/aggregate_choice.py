@@ -86,7 +86,8 @@ def _has_period(cube: Cube, keys: AggregateKeys, role: str, period: Period) -> b
     if period.days is not None:
         return False
     starts = period.start is None or _is_first(period.start, grain)
-    ends = period.end is None or _is_first(period.end + timedelta(days=1), grain)
+    end = period.end
+    ends = end is None or end == date.max or _is_first(end + timedelta(days=1), grain)
     return starts and ends
 
 

@@ -69,6 +69,10 @@ def add_months(day: date, months: int) -> date:
     return date(year, month + 1, min(day.day, last))
 
 
+def _month_end(day: date) -> date:
+    return day.replace(day=calendar.monthrange(day.year, day.month)[1])
+
+
 def needs_working_days(text: str) -> bool:
     """Whether parsing `text` needs the calendar's working days."""
     return "working day" in text
@@ -134,7 +138,8 @@ def _absolute(text: str) -> Period | None:
 
 
 def _whole(start: date, months: int) -> Period:
-    return Period(start, add_months(start, months) - timedelta(days=1), None, months, True)
+    last = add_months(start, months - 1)
+    return Period(start, _month_end(last), None, months, True)
 
 
 def _between(first: str, second: str) -> Period:
@@ -186,6 +191,7 @@ def _last(count: int, unit: str, end: date, working_days: Sequence[date]) -> Per
 
 
 _MOST_DAYS = 20_000
+_LAST_MONDAY = date.max - timedelta(days=6)
 
 
 def whole_units(period: Period, grain: str | None) -> Period:
@@ -199,9 +205,8 @@ def whole_units(period: Period, grain: str | None) -> Period:
     if any(_unit_start(day, str(grain)) != day for day in ends) or period.end is None:
         return period
     if grain == "week":
-        return Period(period.start, period.end + timedelta(days=6))
-    end = add_months(period.end, _MONTHS_OF[str(grain)]) - timedelta(days=1)
-    return Period(period.start, end)
+        return Period(period.start, min(period.end, _LAST_MONDAY) + timedelta(days=6))
+    return Period(period.start, _month_end(add_months(period.end, _MONTHS_OF[str(grain)] - 1)))
 
 
 def _unit_start(day: date, grain: str) -> date:

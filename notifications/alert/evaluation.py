@@ -213,7 +213,12 @@ def moved_by(rule: Rule, publication: Publication, period: date, unit_id: str) -
         if name is not None:
             day = period if rule.day is None else as_date(row[rule.day])
             members[str(name)][day] = row
-    past = _past_days(rule, publication, period, rows)
+    past: tuple[date, ...] = ()
+    if rule.day is not None:
+        # The days the whole has figures of, as for the figure itself: a member that is new in them
+        # had none before.
+        whole = publication.figures(rule.query, {"business_date": period}, None, (rule.day,)).rows
+        past = _past_days(rule, publication, period, whole)
     measure = rule.contribution_measure
     ranked = []
     for name, by_day in sorted(members.items()):

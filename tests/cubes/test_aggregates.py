@@ -305,6 +305,22 @@ def test_an_aggregate_that_tells_otherwise_than_the_facts_is_found(
     assert any(seen_by in one.query.measures for one in found)
 
 
+def test_odd_members_and_the_last_day_there_is_are_compared_like_others(
+    tmp_path: Path, visits: duckdb.DuckDBPyConnection
+) -> None:
+    monthly = FILES["definitions/visit"].replace("daily: {by: [on.day", "daily: {by: [on.month")
+    catalogue = load_catalogue([write(tmp_path, visit=monthly)])
+    for kind in ("", "#", "#a", "\\a", "a..b", "a/b", "true"):
+        visits.execute("insert into visit values (1, ?, '9999-12-31', 1, 1)", [kind])
+    build_aggregates(catalogue, visits)
+    assert compare_aggregates(catalogue, visits, rng=random.Random(3), cuts=150) == []
+    asked = {"cube": "visit", "measures": "visits"}
+    for period in ("9999-12-31", "9999-12", "9999", "2026-02-01..9999-12-31", "9999-Q4.."):
+        query = CubeQuery.from_mapping({**asked, "period": period})
+        (row,) = run_query(catalogue, visits, query, scope=Scope.all(), business_date=None).rows
+        assert row["visits"] == (11 if period.startswith("2026") else 7), period
+
+
 def test_every_fault_of_aggregates_is_told_with_its_place(tmp_path: Path) -> None:
     wrong = FILES["definitions/visit"].split("aggregates:")[0] + (
         "  mode: {agg: max, sql: guests}\n"

@@ -85,6 +85,21 @@ def test_a_surge_is_told_to_the_unit_and_its_superior_with_its_cause(world: Any)
     )
 
 
+def test_what_moved_a_figure_is_held_against_the_same_days_as_the_figure(world: Any) -> None:
+    history(world, world.day)
+    others = [row for row in world.warehouse.facts["complaints_by_day"] if row["unit"] != "CD1"]
+    yesterday = world.day - timedelta(days=1)
+    # Jinjiang had one complaint in the 28 days of which the others have figures.
+    own = [fact("CD1", yesterday, "宽带", 1), fact("CD1", world.day, "宽带", 12)]
+    world.warehouse.facts["complaints_by_day"] = [*others, *own]
+    world.tick(rules=surge_rule(world))
+    told = {message.dedupe_key: message.text for message in world.messages()}
+    # 12 less 1 / 28 is 11.96, not 12 less the 1 of its only day.
+    assert told["complaints_surge:CD1:2026-03-30:fired:J4:sms"].splitlines()[1] == (
+        "主要来自：宽带12件（+12）"
+    )
+
+
 def test_the_same_snapshot_again_says_nothing(world: Any) -> None:
     history(world, world.day, {world.day: 26})
     assert world.tick(rules=surge_rule(world)).messages_added == 5
