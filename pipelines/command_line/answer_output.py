@@ -16,6 +16,7 @@ import typer
 from pipelines.command_line.output import print_error, print_text, wide_console
 
 if TYPE_CHECKING:
+    from cubes.label import Language
     from cubes.result import CubeResult
 
 
@@ -37,13 +38,35 @@ STREAMED = (AnswerFormat.csv, AnswerFormat.arrow)
 MOST_ROWS = 1_000_000
 """The rows that formats held in memory may have."""
 
+_TABLES = (AnswerFormat.table, AnswerFormat.text)
 AnswerFormatOption = Annotated[
     AnswerFormat,
-    typer.Option("--format", help="table | json | csv | arrow | xlsx | html"),
+    typer.Option(
+        "--format",
+        help="table | json | csv | arrow | xlsx | html；不写则按 -o 的文件名 / by default by the "
+        "name of the file of -o",
+    ),
 ]
 OutputOption = Annotated[
     Path | None, typer.Option("--output", "-o", help="写入文件 / write to this file")
 ]
+
+
+def format_for(output: AnswerFormat, file: Path | None) -> AnswerFormat:
+    """The format of an answer: a file named like one gets it where no other was asked for."""
+    suffix = "" if file is None else file.suffix.removeprefix(".").lower()
+    named = {one.value: one for one in AnswerFormat if one not in _TABLES}
+    return named.get(suffix, output) if output in _TABLES else output
+
+
+def say_rows_were_cut(rows: int, limit: int | None, language: Language) -> None:
+    """Say of as many rows as were asked for that there may be more."""
+    if limit is not None and rows == limit:
+        print_error(
+            f"只给出前 {limit} 行，可能还有；用 --limit 取更多。"
+            if language == "zh"
+            else f"These are the first {limit} rows and there may be more; see --limit."
+        )
 
 
 def give(

@@ -11,6 +11,8 @@ from pipelines.command_line.answer_output import (
     AnswerFormat,
     AnswerFormatOption,
     OutputOption,
+    format_for,
+    say_rows_were_cut,
 )
 from pipelines.command_line.chosen_database import (
     DatabaseOption,
@@ -27,7 +29,6 @@ from pipelines.command_line.output import (
     LanguageOption,
     language_of,
     open_installation,
-    print_error,
     print_json,
     print_table,
     print_text,
@@ -288,9 +289,9 @@ def cube_query(
     with chosen_database(context) as database:
         question = CubeQuestion(database, query, database.scope(scope), installation.now(), chosen)
         if explain:
-            question.explain(output, file)
+            question.explain(format_for(output, file), file)
         else:
-            question.show(output, file, show_sql=show_sql)
+            question.show(format_for(output, file), file, show_sql=show_sql)
 
 
 @cube.command("rows")
@@ -331,13 +332,8 @@ def cube_rows(
     )
     with chosen_database(context) as database:
         question = CubeQuestion(database, query, database.scope(scope), installation.now(), chosen)
-        result = question.show_rows(split(columns), output, file)
-    if len(result.rows) == limit:
-        print_error(
-            f"只给出前 {limit} 行，可能还有；用 --limit 取更多。"
-            if chosen == "zh"
-            else f"These are the first {limit} rows and there may be more; see --limit."
-        )
+        result = question.show_rows(split(columns), format_for(output, file), file)
+    say_rows_were_cut(len(result.rows), limit, chosen)
 
 
 def split(text: str) -> list[str]:

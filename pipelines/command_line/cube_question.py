@@ -12,6 +12,7 @@ from pipelines.command_line.answer_output import (
     STREAMED,
     AnswerFormat,
     give,
+    say_rows_were_cut,
     say_totals_are_left_out,
     write,
 )
@@ -56,6 +57,7 @@ class CubeQuestion:
             most_rows=MOST_ROWS,
         )
         give(result, output, file, title=self._title(), show_sql=show_sql)
+        say_rows_were_cut(len(result.rows), self.query.limit, self.language)
 
     def explain(self, output: AnswerFormat, file: Path | None) -> None:
         """Show the answer with what it means, where it comes from and what moved it."""

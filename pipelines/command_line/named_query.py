@@ -11,6 +11,7 @@ from pipelines.command_line.answer_output import (
     AnswerFormat,
     AnswerFormatOption,
     OutputOption,
+    format_for,
     give,
     say_totals_are_left_out,
     write,
@@ -135,6 +136,7 @@ def query_run(
 
     installation = open_installation(context)
     chosen = language_of(installation, language)
+    output = format_for(output, file)
     given = dict(pair(item) for item in parameter or [])
     with chosen_database(context) as database:
         asked = database.catalogue.named_query(name)

@@ -396,3 +396,19 @@ def test_a_time_that_is_no_date_is_told_by_check_and_by_the_query(
     assert "orders.yml:6: time.created: column 'order_no' of sales_order is VARCHAR" in err
     code, _, err = cube("query", "orders", "--measures", "orders")
     assert code == 2 and "name a column of dates" in err and "Traceback" not in err
+
+
+def test_a_file_named_like_a_format_gets_it(cube: Command, tmp_path: Path) -> None:
+    words = ("query", "orders", "--measures", "orders", "--by", "kind")
+    for name in ("a.xlsx", "a.JSON", "a.csv", "a.txt"):
+        assert cube(*words, "-o", tmp_path / name)[0] == 0
+    assert openpyxl.load_workbook(tmp_path / "a.xlsx").worksheets
+    assert json.loads((tmp_path / "a.JSON").read_text("utf-8"))["rows"]
+    assert (tmp_path / "a.csv").read_text("utf-8").startswith('"kind","orders"')
+    assert "┃" in (tmp_path / "a.txt").read_text("utf-8")
+
+
+def test_as_many_rows_as_were_asked_for_are_said_to_be_so(cube: Command) -> None:
+    words = ("query", "orders", "--measures", "orders", "--by", "kind", "--language", "en")
+    assert "first 2 rows and there may be more" in cube(*words, "--limit", "2")[2]
+    assert "may be more" not in cube(*words)[2]
