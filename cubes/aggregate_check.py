@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from cubes.aggregate import (
@@ -19,6 +20,7 @@ from cubes.aggregate import (
 )
 from cubes.catalogue import Catalogue
 from cubes.cube import GRAINS, Cube
+from cubes.dimension import Dimension
 from cubes.expression import parse_expression
 from cubes.member import format_member, parse_member
 from cubes.query import run_query
@@ -64,127 +66,142 @@ def compare_aggregates(
         for name in cube.aggregates:
             if table_of(cube.cube, name) not in warehouse.tables:
                 continue
+            asked = _AskedAggregate(catalogue, connection, warehouse, cube, name)
             # With one aggregate alone there is no choice but it or the facts.
             only = cube.model_copy(update={"aggregates": {name: cube.aggregates[name]}})
             alone = replace(catalogue, cubes={**catalogue.cubes, cube.cube: only})
-            for query in _queries(catalogue, connection, warehouse, cube, name, rng, cuts):
+            for query in asked.queries(rng, cuts):
                 difference = _difference(alone, connection, warehouse, query, name)
                 if difference is not None:
                     found.append(difference)
     return found
 
 
-def _queries(
-    catalogue: Catalogue,
-    connection: duckdb.DuckDBPyConnection,
-    warehouse: Warehouse,
-    cube: Cube,
-    name: str,
-    rng: random.Random,
-    cuts: int,
-) -> Iterator[CubeQuery]:
-    aggregate = cube.aggregates[name]
-    stored = tuple(stored_measures(cube, aggregate))
-    if not stored:
-        return
-    keys = keys_of(cube, aggregate, catalogue.dimensions)
-    names = _names(catalogue, warehouse, cube, name, keys)
-    yield CubeQuery(cube.cube, stored)
-    for _ in range(cuts):
-        by = tuple(rng.sample(names, rng.randint(0, min(_MOST_NAMES, len(names)))))
-        measures = tuple(rng.sample(stored, rng.randint(1, min(_MOST_MEASURES, len(stored)))))
-        period, role, members = _cut(catalogue, connection, warehouse, cube, name, keys, rng)
-        members = tuple(
-            one for one in members if _is_member(catalogue, connection, warehouse, cube, *one)
-        )
-        yield CubeQuery(
-            cube.cube,
-            measures,
-            by=tuple(one for one in by if one not in measures),
-            cuts=members,
-            time=role,
-            period=period,
-        )
+@dataclass(frozen=True)
+class _AskedAggregate:
+    """One aggregate of a database, and random questions that it must be able to answer."""
 
+    catalogue: Catalogue
+    connection: duckdb.DuckDBPyConnection
+    warehouse: Warehouse
+    cube: Cube
+    name: str
 
-def _parts(
-    catalogue: Catalogue,
-    warehouse: Warehouse,
-    cube: Cube,
-    name: str,
-    role: str,
-    keys: AggregateKeys,
-) -> list[str]:
-    """The levels and attributes kept of a role; the organisation may have fewer than declared."""
-    dimension = catalogue.dimensions[cube.dimension_of(role)]
-    columns = warehouse.tables[shrunken_table_of(cube.cube, name, role)]
-    return [p for p in sorted(keys.shrunken[role]) if code_column(dimension, p) in columns]
+    @cached_property
+    def keys(self) -> AggregateKeys:
+        return keys_of(self.cube, self.cube.aggregates[self.name], self.catalogue.dimensions)
 
+    def queries(self, rng: random.Random, cuts: int) -> Iterator[CubeQuery]:
+        """Everything in total, then random cuts."""
+        stored = tuple(stored_measures(self.cube, self.cube.aggregates[self.name]))
+        if not stored:
+            return
+        names = self._names()
+        yield CubeQuery(self.cube.cube, stored)
+        for _ in range(cuts):
+            by = tuple(rng.sample(names, rng.randint(0, min(_MOST_NAMES, len(names)))))
+            measures = tuple(rng.sample(stored, rng.randint(1, min(_MOST_MEASURES, len(stored)))))
+            period, role, members = self._cut(rng)
+            yield CubeQuery(
+                self.cube.cube,
+                measures,
+                by=tuple(one for one in by if one not in measures),
+                cuts=tuple(one for one in members if self._is_member(*one)),
+                time=role,
+                period=period,
+            )
 
-def _names(
-    catalogue: Catalogue, warehouse: Warehouse, cube: Cube, name: str, keys: AggregateKeys
-) -> list[str]:
-    """What an aggregate can be asked by: times at each grain, members and their attributes."""
-    names = [
-        f"{role}.{grain}" for role in keys.times for grain in GRAINS if keys.serves(role, grain)
-    ]
-    names += sorted(keys.inline)
-    names += [
-        f"{role}.{part}"
-        for role in keys.shrunken
-        for part in _parts(catalogue, warehouse, cube, name, role, keys)
-    ]
-    for role in sorted(keys.joins):
-        dimension = catalogue.dimensions[cube.dimension_of(role)]
-        names += [role, *(f"{role}.{attribute}" for attribute in dimension.attributes)]
-        for hierarchy in dimension.hierarchies.values():
-            if not isinstance(hierarchy.levels, str):
-                names += [f"{role}.{level.name}" for level in hierarchy.levels]
-    return names
+    def _names(self) -> list[str]:
+        """What it can be asked by: times at each grain, members, levels and attributes."""
+        keys = self.keys
+        names = [
+            f"{role}.{grain}" for role in keys.times for grain in GRAINS if keys.serves(role, grain)
+        ]
+        names += sorted(keys.inline)
+        names += [f"{role}.{part}" for role in keys.shrunken for part in self._parts(role)]
+        for role in sorted(keys.joins):
+            dimension = self._dimension(role)
+            names += [role, *(f"{role}.{attribute}" for attribute in dimension.attributes)]
+            for hierarchy in dimension.hierarchies.values():
+                if not isinstance(hierarchy.levels, str):
+                    names += [f"{role}.{level.name}" for level in hierarchy.levels]
+        return names
 
+    def _dimension(self, role: str) -> Dimension:
+        return self.catalogue.dimension(self.cube, role)
 
-def _cut(
-    catalogue: Catalogue,
-    connection: duckdb.DuckDBPyConnection,
-    warehouse: Warehouse,
-    cube: Cube,
-    name: str,
-    keys: AggregateKeys,
-    rng: random.Random,
-) -> tuple[str | None, str | None, tuple[tuple[str, tuple[str | None, ...]], ...]]:
-    """A period and members taken from one row of the aggregate; None where it holds no row."""
-    table = _quoted(table_of(cube.cube, name))
-    counted = connection.execute(f"select count(*) from {table}").fetchone()
-    assert counted is not None
-    if not counted[0]:
-        return None, None, ()
-    cursor = connection.execute(f"select * from {table} limit 1 offset {rng.randrange(counted[0])}")
-    columns = [item[0] for item in cursor.description or ()]
-    row = dict(zip(columns, cursor.fetchone() or (), strict=True))
-    period = role = None
-    if keys.times and rng.random() < 0.7:
-        role = rng.choice(sorted(keys.times))
-        period = _period(row[key_column(role)], keys.times[role], rng)
-        role = role if period is not None else None
-    roles = sorted(keys.joins | keys.inline | keys.shrunken.keys())
-    cut = rng.choice(roles) if roles and rng.random() < 0.7 else None
-    if cut is None:
-        return period, role, ()
-    value = row[key_column(cut)]
-    if cut in keys.shrunken:
-        part = rng.choice(_parts(catalogue, warehouse, cube, name, cut, keys))
-        value = _code(catalogue, connection, cube, name, cut, part, value)
-        if value is None:
+    def _parts(self, role: str) -> list[str]:
+        """The levels and attributes kept of a role; an organisation may lack some."""
+        columns = self.warehouse.tables[shrunken_table_of(self.cube.cube, self.name, role)]
+        dimension = self._dimension(role)
+        return [p for p in sorted(self.keys.shrunken[role]) if code_column(dimension, p) in columns]
+
+    def _cut(
+        self, rng: random.Random
+    ) -> tuple[str | None, str | None, tuple[tuple[str, tuple[str | None, ...]], ...]]:
+        """A period and members taken from one row of the aggregate; None where it holds no row."""
+        keys = self.keys
+        row = self._row(rng)
+        if row is None:
+            return None, None, ()
+        period = role = None
+        if keys.times and rng.random() < 0.7:
+            role = rng.choice(sorted(keys.times))
+            period = _period(row[key_column(role)], keys.times[role], rng)
+            role = role if period is not None else None
+        roles = sorted(keys.joins | keys.inline | keys.shrunken.keys())
+        cut = rng.choice(roles) if roles and rng.random() < 0.7 else None
+        if cut is None:
             return period, role, ()
-        cut = f"{cut}.{part}"
-    if value is None:
-        return period, role, ((cut, (None,)),)
-    text = str(value).lower() if isinstance(value, bool) else str(value)
-    if cut in keys.inline:
-        return period, role, ((cut, (format_member((text,)),)),)
-    # A key that is an empty text cannot be written as a code.
-    members = ((cut, (_as_code(text),)),) if text else ()
-    return period, role, members
+        value = row[key_column(cut)]
+        if cut in keys.shrunken:
+            part = rng.choice(self._parts(cut))
+            value = self._code(cut, part, value)
+            if value is None:
+                return period, role, ()
+            cut = f"{cut}.{part}"
+        if value is None:
+            return period, role, ((cut, (None,)),)
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        if cut in keys.inline:
+            return period, role, ((cut, (format_member((text,)),)),)
+        # A key that is an empty text cannot be written as a code.
+        members = ((cut, (_as_code(text),)),) if text else ()
+        return period, role, members
+
+    def _row(self, rng: random.Random) -> dict[str, Any] | None:
+        table = _quoted(table_of(self.cube.cube, self.name))
+        counted = self.connection.execute(f"select count(*) from {table}").fetchone()
+        assert counted is not None
+        if not counted[0]:
+            return None
+        place = rng.randrange(counted[0])
+        cursor = self.connection.execute(f"select * from {table} limit 1 offset {place}")
+        columns = [item[0] for item in cursor.description or ()]
+        return dict(zip(columns, cursor.fetchone() or (), strict=True))
+
+    def _code(self, role: str, part: str, number: int) -> Any:
+        """What picks the member of a level or attribute in a row of a shrunken dimension."""
+        wanted = column(code_column(self._dimension(role), part)).sql(dialect="duckdb")
+        table = _quoted(shrunken_table_of(self.cube.cube, self.name, role))
+        found = self.connection.execute(
+            f"select {wanted} from {table} where {SURROGATE_KEY} = $number", {"number": number}
+        ).fetchone()
+        return None if found is None else found[0]
+
+    def _is_member(self, role: str, values: tuple[str | None, ...]) -> bool:
+        """Whether a key of the fact is one of the dimension's; a cut by another is refused."""
+        if role not in self.cube.joins or values == (None,):
+            return True
+        dimension = self._dimension(role)
+        table = self.warehouse.table(dimension.table, role).sql(dialect="duckdb")
+        key = parse_expression(dimension.key, role).sql(dialect="duckdb")
+        member = parse_member(values[0] or "")
+        found = self.connection.execute(
+            f"select 1 from {table} where cast({key} as varchar) = $key limit 1",
+            {"key": member.code},
+        ).fetchone()
+        return found is not None
 
 
 def _as_code(text: str) -> str:
@@ -192,48 +209,8 @@ def _as_code(text: str) -> str:
     return f"#{written[1:]}" if text.startswith("#") else f"#{written}"
 
 
-def _code(
-    catalogue: Catalogue,
-    connection: duckdb.DuckDBPyConnection,
-    cube: Cube,
-    name: str,
-    role: str,
-    part: str,
-    number: int | None,
-) -> Any:
-    """What picks the member of a level or attribute in one row of a shrunken dimension, if any."""
-    dimension = catalogue.dimensions[cube.dimension_of(role)]
-    wanted = column(code_column(dimension, part)).sql(dialect="duckdb")
-    table = _quoted(shrunken_table_of(cube.cube, name, role))
-    found = connection.execute(
-        f"select {wanted} from {table} where {SURROGATE_KEY} = $number", {"number": number}
-    ).fetchone()
-    return None if found is None else found[0]
-
-
 def _quoted(table: str) -> str:
     return ".".join(identifier(part).sql(dialect="duckdb") for part in table.split("."))
-
-
-def _is_member(
-    catalogue: Catalogue,
-    connection: duckdb.DuckDBPyConnection,
-    warehouse: Warehouse,
-    cube: Cube,
-    role: str,
-    values: tuple[str | None, ...],
-) -> bool:
-    """Whether a key of the fact is one of the dimension's; a cut by another is refused."""
-    if role not in cube.joins or values == (None,):
-        return True
-    dimension = catalogue.dimensions[cube.dimension_of(role)]
-    table = warehouse.table(dimension.table, role).sql(dialect="duckdb")
-    key = parse_expression(dimension.key, role).sql(dialect="duckdb")
-    member = parse_member(values[0] or "")
-    found = connection.execute(
-        f"select 1 from {table} where cast({key} as varchar) = $key limit 1", {"key": member.code}
-    ).fetchone()
-    return found is not None
 
 
 def _period(day: date | None, grain: str, rng: random.Random) -> str | None:

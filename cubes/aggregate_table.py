@@ -47,9 +47,8 @@ _NOBODY = 0
 def build_aggregates(catalogue: Catalogue, connection: duckdb.DuckDBPyConnection) -> list[str]:
     """Make every declared aggregate whose fact exists, in one transaction; return their tables.
 
-    Those of shrunken dimensions are not among them.
-
-    Tables of aggregates that are declared no more are gone after it.
+    Tables of shrunken dimensions are made too, but not returned. Tables of aggregates that are
+    declared no more are gone after it.
     """
     warehouse = read_warehouse(connection)
     made = []

@@ -17,6 +17,7 @@ from pipelines.command_line.output import print_error, print_text, wide_console
 
 if TYPE_CHECKING:
     from cubes.label import Language
+    from cubes.record_stream import RecordStream
     from cubes.result import CubeResult
 
 
@@ -100,6 +101,14 @@ def _table_text(result: CubeResult) -> str:
     file = StringIO()
     Console(width=400, file=file).print(render_table(result))
     return file.getvalue()
+
+
+def write_stream(stream: RecordStream, output: AnswerFormat, file: Path | None) -> None:
+    """Write an answer in one of the formats in `STREAMED`."""
+    from cubes.record_stream import arrow_chunks, csv_chunks
+
+    chunks = csv_chunks if output is AnswerFormat.csv else arrow_chunks
+    write(file, chunks(stream), is_binary=output is AnswerFormat.arrow)
 
 
 def write(file: Path | None, chunks: Iterable[bytes], *, is_binary: bool = False) -> None:

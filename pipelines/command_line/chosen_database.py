@@ -45,6 +45,7 @@ class ChosenDatabase:
     """What is asked: declarations, a connection, and what the file says of itself.
 
     `tag` names the snapshot, `information` is its published.json; both are empty for other files.
+    `is_checked` says that its keys were checked before it was published.
     """
 
     catalogue: Catalogue
@@ -52,6 +53,18 @@ class ChosenDatabase:
     information: dict[str, Any]
     tag: str | None
     warehouse: Warehouse
+    is_checked: bool
+
+    def require_keys(self, cube: str | None) -> None:
+        """Refuse to ask a cube one of whose dimensions repeats a key; raises DeclarationError."""
+        from cubes.errors import DeclarationError
+        from cubes.warehouse_check import key_faults
+
+        if cube is None or self.is_checked:
+            return
+        faults = key_faults(self.catalogue, self.connection, cube)
+        if faults:
+            raise DeclarationError("cube", faults)
 
     def business_date(self, cube: str | None, now: Any) -> date:
         """What relative periods end on: the snapshot's date, else the last day of the cube.
@@ -118,7 +131,12 @@ def chosen_database(context: typer.Context) -> Iterator[ChosenDatabase]:
     if database is None:
         with installation.snapshot() as snapshot, snapshot.cursor() as cursor:
             yield ChosenDatabase(
-                catalogue, cursor, dict(snapshot.info), snapshot.tag, snapshot.warehouse
+                catalogue,
+                cursor,
+                dict(snapshot.info),
+                snapshot.tag,
+                snapshot.warehouse,
+                is_checked=True,
             )
         return
     if not database.is_file():
@@ -128,7 +146,6 @@ def chosen_database(context: typer.Context) -> Iterator[ChosenDatabase]:
     except duckdb.Error as error:
         raise HomeError(f"Opening {database} failed: {error}. Check the path.") from error
     with connection:
-        _require_keys(context, catalogue, connection)
         information = information_of(connection)
         yield ChosenDatabase(
             catalogue,
@@ -136,29 +153,8 @@ def chosen_database(context: typer.Context) -> Iterator[ChosenDatabase]:
             information,
             information.get("tag"),
             read_warehouse(connection),
+            is_checked=False,
         )
-
-
-def _require_keys(
-    context: typer.Context, catalogue: Catalogue, connection: duckdb.DuckDBPyConnection
-) -> None:
-    """Refuse a question to a cube one of whose dimensions repeats a key.
-
-    A snapshot was checked before it was published; another file was not. `check` tells all faults
-    by itself.
-    """
-    from cubes.errors import DeclarationError
-    from cubes.warehouse_check import key_faults
-
-    name = str(context.params.get("name", ""))
-    if context.info_name == "run":
-        named = catalogue.queries.get(name)
-        name = "" if named is None else named.cube or ""
-    elif context.info_name not in ("query", "rows"):
-        return
-    faults = key_faults(catalogue, connection, name)
-    if faults:
-        raise DeclarationError("cube", faults)
 
 
 @contextmanager

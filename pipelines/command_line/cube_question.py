@@ -14,7 +14,7 @@ from pipelines.command_line.answer_output import (
     give,
     say_rows_were_cut,
     say_totals_are_left_out,
-    write,
+    write_stream,
 )
 from pipelines.command_line.output import print_json
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from cubes.label import Language
     from cubes.question import CubeQuery
-    from cubes.record_stream import RecordStream
     from cubes.result import CubeResult
     from cubes.scope import Scope
     from pipelines.command_line.chosen_database import ChosenDatabase
@@ -96,7 +95,7 @@ class CubeQuestion:
             most_rows=MOST_ROWS,
         )
         if output in STREAMED:
-            _write_chunks(RecordStream.of(result), output, file)
+            write_stream(RecordStream.of(result), output, file)
         else:
             give(result, output, file, title=self._title(), show_sql=False)
         return result
@@ -114,9 +113,10 @@ class CubeQuestion:
             **self._surroundings(),
             limits=Limits.none(),
         ) as stream:
-            _write_chunks(stream, output, file)
+            write_stream(stream, output, file)
 
     def _surroundings(self) -> dict[str, Any]:
+        self.database.require_keys(self.query.cube)
         return {
             "scope": self.scope,
             "business_date": self.database.business_date(self.query.cube, self.now),
@@ -126,10 +126,3 @@ class CubeQuestion:
 
     def _title(self) -> str:
         return self.database.catalogue.cube(self.query.cube).label.text(self.language)
-
-
-def _write_chunks(stream: RecordStream, output: AnswerFormat, file: Path | None) -> None:
-    from cubes.record_stream import arrow_chunks, csv_chunks
-
-    chunks = csv_chunks if output is AnswerFormat.csv else arrow_chunks
-    write(file, chunks(stream), is_binary=output is AnswerFormat.arrow)

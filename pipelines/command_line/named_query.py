@@ -14,7 +14,7 @@ from pipelines.command_line.answer_output import (
     format_for,
     give,
     say_totals_are_left_out,
-    write,
+    write_stream,
 )
 from pipelines.command_line.chosen_database import (
     DatabaseOption,
@@ -132,7 +132,7 @@ def query_run(
     huiyin query run case_figures --format xlsx --output cases.xlsx
     """
     from cubes.named_query import run_named_query
-    from cubes.record_stream import arrow_chunks, csv_chunks, stream_named_records
+    from cubes.record_stream import stream_named_records
 
     installation = open_installation(context)
     chosen = language_of(installation, language)
@@ -140,6 +140,7 @@ def query_run(
     given = dict(pair(item) for item in parameter or [])
     with chosen_database(context) as database:
         asked = database.catalogue.named_query(name)
+        database.require_keys(asked.cube)
         scope_ = database.scope(scope)
         business_date = database.business_date(asked.cube, installation.now())
         if output in STREAMED and not split(by):
@@ -155,8 +156,7 @@ def query_run(
                 language=chosen,
                 warehouse=database.warehouse,
             ) as stream:
-                chunks = csv_chunks if output is AnswerFormat.csv else arrow_chunks
-                write(file, chunks(stream), is_binary=output is AnswerFormat.arrow)
+                write_stream(stream, output, file)
             return
         if output in STREAMED:
             raise typer.BadParameter("--by: table | json | xlsx | html", param_hint="--format")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -17,7 +18,7 @@ from dashboards.declaration import load_dashboards
 from notifications.alert.evaluation import Moved, observe, text_values
 from notifications.alert.rule import Rule, load_rules
 from notifications.alert.state import Observation
-from notifications.digest import BELOW, DigestValue, Top, preview
+from notifications.digest import BELOW, Digest, DigestValue, Top, preview
 from notifications.portal.shown import value_text
 from notifications.publication import Publication
 from notifications.template import render_lines
@@ -150,6 +151,22 @@ def charts_of(served: Served, dashboards: set[str] | None = None) -> list[DrawnC
     return [one for one in served.drawn() if one.id in ids and one.dataset is not None]
 
 
+def showing(charts: list[DrawnChart], query: str, measure: str) -> DrawnChart:
+    """The first chart of a named query that shows the measure."""
+    return next(
+        chart
+        for chart in charts
+        if chart.declared.query == query and measure in chart.declared.measures
+    )
+
+
+def figures_of(digest: Digest, one: Account, publication: Publication) -> Mapping[str, Any]:
+    """What the digest tells the account in Chinese, by the names of its values."""
+    told = preview(digest, frozenset(one.units), publication, language="zh", signature="【回音】")
+    assert told is not None
+    return told.figures
+
+
 def text_of(rule: Rule, publication: Publication, unit: str, observed: Observation) -> str:
     """What the rule would say of the observation if it fired."""
     values = text_values(rule, observed, publication, unit, Moved(), "zh")
@@ -177,21 +194,14 @@ def test_every_digest_tells_the_figure_of_query_cube_and_report(served: Served) 
             scope = Scope.all() if one.is_whole else Scope.units(one.units)
             for digest in digests.values():
                 charts = reports[digest.digest]
-                told = preview(
-                    digest, frozenset(one.units), publication, language="zh", signature="【回音】"
-                )
-                assert told is not None
+                told = figures_of(digest, one, publication)
                 span, range_ = PERIODS[digest.freshness.span]
                 for name, value in digest.values.items():
                     table = digest.tables[value.table]
                     if value.top is not None:
                         continue
-                    drawn = next(
-                        chart for chart in charts
-                        if chart.declared.query == table.query
-                        and value.measure in chart.declared.measures
-                    )  # fmt: skip
-                    stated = told.figures[name]
+                    drawn = showing(charts, table.query, value.measure)
+                    stated = told[name]
                     figures = (
                         None if stated is None else float(stated),
                         by_query(served, table.query, value.measure, scope),
@@ -218,23 +228,16 @@ def test_every_ranked_list_of_a_digest_names_the_members_of_query_and_report(
             below = max(publication.org.level(unit) or 0 for unit in one.units) + 1
             for digest in digests_of(installation).values():
                 charts = charts_of(served, {f"report-{digest.digest.replace('_', '-')}"})
-                told = preview(
-                    digest, frozenset(one.units), publication, language="zh", signature="【回音】"
-                )
-                assert told is not None
+                told = figures_of(digest, one, publication)
                 for name, value in digest.values.items():
                     if value.top is None:
                         continue
                     table = digest.tables[value.table]
                     by = f"org.l{below}" if table.by[0] == BELOW else table.by[0]
                     if by.startswith("org.") and below not in publication.org.levels:
-                        assert told.figures[name] is None
+                        assert told[name] is None
                         continue
-                    drawn = next(
-                        chart for chart in charts
-                        if chart.declared.query == table.query
-                        and value.measure in chart.declared.measures
-                    )  # fmt: skip
+                    drawn = showing(charts, table.query, value.measure)
                     period = PERIODS[digest.freshness.span][1]
                     expected = ranked_by_query(served, table.query, value, scope, by)
                     shown = ranked_by_chart(served, client, drawn, value, period, by)
@@ -247,7 +250,7 @@ def test_every_ranked_list_of_a_digest_names_the_members_of_query_and_report(
                         )
                         for member, one in expected
                     )
-                    assert told.figures[name] == (words or None), (one, name)
+                    assert told[name] == (words or None), (one, name)
                     lists += bool(expected)
     assert lists > 5
 
