@@ -30,7 +30,7 @@ def service_application(installation: Installation) -> Application:
     query.
     """
     from connectors.service.application import make_application
-    from connectors.service.desk import ServiceDesk
+    from connectors.service.desk import STREAMS_AT_ONCE, ServiceDesk
     from connectors.service.exchange import Exchange
     from connectors.service.pins import SnapshotPins
     from connectors.service.reading import Reader
@@ -74,6 +74,7 @@ def service_application(installation: Installation) -> Application:
             SnapshotPins(lambda: published_tag(installation), open_snapshot),
         ),
         queries=ThreadPoolExecutor(_QUERIES_AT_ONCE, thread_name_prefix="query"),
+        streams=ThreadPoolExecutor(STREAMS_AT_ONCE, thread_name_prefix="stream"),
         key=installation.secrets.derive("service content"),
         seal=seal,
         unseal=store.unseal,

@@ -34,6 +34,7 @@ from connectors.service.operation import OPERATIONS, STREAMED, Operation
 from connectors.service.packet import Packet, Params
 from connectors.service.reading import Reader, refused
 from connectors.service.refusal import PacketRefused, field_fault, load_codes
+from connectors.service.room import Room
 
 _OF_INTAKE = {
     "invalid": "invalid",
@@ -42,6 +43,9 @@ _OF_INTAKE = {
     "not_found": "not_found",
     "too_many": "too_many",
 }
+STREAMS_AT_ONCE = 4
+"""The answers that may be read in parts at a time; as many threads read them."""
+
 _LOOK_SECONDS = 0.25
 """How often it is looked whether a caller still waits."""
 
@@ -50,12 +54,18 @@ _log = logging.getLogger("huiyin.service")
 
 @dataclass
 class ServiceLimits:
-    """Bounds of behaviour: packets per client and minute, at once, wrong keys per address."""
+    """Bounds of behaviour: packets per client and minute, wrong keys per address, and how much
+    may be under way at once.
+
+    Of a client's questions `questions_at_once` are computed at a time and the others wait, so that
+    one client does not hold up all.
+    """
 
     packets: Limiter = field(default_factory=lambda: Limiter(1_200, 60))
     wrong_keys: Limiter = field(default_factory=lambda: Limiter(50, 600))
-    at_once: int = 8
-    in_all: int = 32
+    under_way: Room = field(default_factory=lambda: Room(8, 32))
+    streams: Room = field(default_factory=lambda: Room(2, STREAMS_AT_ONCE))
+    questions_at_once: int = 2
 
 
 @dataclass(frozen=True)
@@ -78,15 +88,17 @@ class _Turn:
 class ServiceDesk:
     """Everything the service needs, passed in by the composition.
 
-    `intake` takes submissions and events by its own rules; `queries` runs what reads the warehouse;
-    `key` is the one from which hashes of contents are made; `seal` and `unseal` encrypt answers at
-    rest, since they may tell the secret of a case.
+    `intake` takes submissions and events by its own rules; `queries` runs what reads the warehouse,
+    `streams` what reads it in parts, so that nobody's question waits behind a long answer; `key`
+    is the one from which hashes of contents are made; `seal` and `unseal` encrypt answers at rest,
+    since they may tell the secret of a case.
     """
 
     intake: Desk
     exchange: Exchange
     reader: Reader
     queries: Executor
+    streams: Executor
     key: bytes
     seal: Callable[[bytes, datetime], bytes]
     unseal: Callable[[bytes], bytes]
@@ -94,6 +106,7 @@ class ServiceDesk:
     limits: ServiceLimits = field(default_factory=ServiceLimits)
     _readers: threading.local = field(default_factory=threading.local)
     _turns: dict[tuple[str, str], _Turn] = field(default_factory=dict)
+    _shares: dict[str, asyncio.Semaphore] = field(default_factory=dict)
 
     async def handle(self, packet: Packet, client: ApiClient) -> Answer:
         """Do what a packet asks, or repeat what was answered; raises PacketRefused."""
@@ -182,7 +195,8 @@ class ServiceDesk:
         """Check everything a writing operation checks; nothing is kept."""
         if operation.name == "deliver_batch":
             batch = await self._queried(
-                lambda: self.exchange.checked_batch(packet, client, now=self.now(), trial=True)
+                client,
+                lambda: self.exchange.checked_batch(packet, client, now=self.now(), trial=True),
             )
             return {"rows": batch.rows, "status": "valid"}
         data = await self._write(operation, packet, client, self.intake.trial(), trial=True)
@@ -240,7 +254,7 @@ class ServiceDesk:
             "list_operations": self.reader.operations,
         }
         if name in asked:
-            data, snapshot = await self._queried(lambda: asked[name](packet, client))
+            data, snapshot = await self._queried(client, lambda: asked[name](packet, client))
             return data, snapshot
         if name == "query_status":
             return await asyncio.to_thread(self._status, packet, client)
@@ -273,7 +287,10 @@ class ServiceDesk:
             with refused("params"):
                 return stream.read()
 
-        reading = asyncio.ensure_future(self._queried(read))
+        loop = asyncio.get_running_loop()
+        reading = loop.run_in_executor(self.streams, read)
+        # What it raises once nobody waits for it is nobody's to be told.
+        reading.add_done_callback(lambda done: done.cancelled() or done.exception())
         try:
             while not (await asyncio.wait([reading], timeout=_LOOK_SECONDS))[0]:
                 if await has_left():
@@ -285,11 +302,12 @@ class ServiceDesk:
 
     async def parts(self, stream: AnswerStream, first: bytes) -> AsyncIterator[bytes]:
         """The parts of an answer; a caller that leaves stops what is computed for it."""
+        loop = asyncio.get_running_loop()
         try:
             part = first
             while part:
                 yield part
-                part = await self._queried(stream.read)
+                part = await loop.run_in_executor(self.streams, stream.read)
         finally:
             self._leave(stream)
 
@@ -297,8 +315,10 @@ class ServiceDesk:
         # Nothing may be awaited in a task that is being ended.
         asyncio.get_running_loop().run_in_executor(None, stream.leave)
 
-    async def _queried(self, ask: Callable[[], Any]) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self.queries, ask)
+    async def _queried(self, client: ApiClient, ask: Callable[[], Any]) -> Any:
+        most = self.limits.questions_at_once
+        async with self._shares.setdefault(client.client_id, asyncio.Semaphore(most)):
+            return await asyncio.get_running_loop().run_in_executor(self.queries, ask)
 
     def _status(self, packet: Packet, client: ApiClient) -> tuple[Any, str | None]:
         params = Params(clean(dict(packet.params)))
@@ -333,7 +353,8 @@ class ServiceDesk:
 
     def close(self) -> None:
         """Write what was accepted, then close everything."""
-        self.queries.shutdown(wait=True, cancel_futures=True)
+        for pool in (self.queries, self.streams):
+            pool.shutdown(wait=True, cancel_futures=True)
         self.intake.close()
         self.reader.pins.close()
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import MutableMapping
+from contextlib import ExitStack
 from typing import Any
 
 from connectors.inbox import ApiClient
@@ -37,7 +37,6 @@ class Door:
     def __init__(self, application: Application, desk: ServiceDesk) -> None:
         self._application = application
         self._desk = desk
-        self._under_way: Counter[str] = Counter()
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -68,17 +67,13 @@ class Door:
             raise PacketRefused(
                 "too_many", retry_after=limits.packets.wait(name, desk.intake.seconds()) or None
             )
-        if self._under_way[name] >= limits.at_once or self._under_way.total() >= limits.in_all:
-            raise PacketRefused("busy", retry_after=1)
-        self._under_way[name] += 1
-        try:
+        with ExitStack() as held:
+            held.enter_context(limits.under_way.entered(name))
+            if scope["path"] == STREAMS:
+                held.enter_context(limits.streams.entered(name))
             body = await _bounded(scope, receive, MOST_BYTES)
             scope[CLIENT] = client
             await self._application(scope, replayed(body, receive), send)
-        finally:
-            self._under_way[name] -= 1
-            if not self._under_way[name]:
-                del self._under_way[name]
 
     async def _client(self, scope: MutableMapping[str, Any]) -> ApiClient:
         given = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,6 +25,16 @@ label: {zh: 慢, en: Slow}
 columns: {n: {type: integer}}
 scope: open
 limits: {seconds: 0.5}
+sql: |
+  select count(*) as n from marts.dim_date a cross join marts.dim_date b
+  cross join marts.dim_date c cross join marts.dim_date d where a.is_workday
+""",
+    "slower": """\
+query: slower
+label: {zh: 更慢, en: Slower}
+columns: {n: {type: integer}}
+scope: open
+limits: {seconds: 4}
 sql: |
   select count(*) as n from marts.dim_date a cross join marts.dim_date b
   cross join marts.dim_date c cross join marts.dim_date d where a.is_workday
@@ -70,6 +81,21 @@ def test_a_query_beyond_its_seconds_is_interrupted_and_others_go_on(whole: Clien
         codes = {told(answer.result())["code"] for answer in slow}
     assert codes == {"answer_too_slow"} and told(quick)["code"] == "ok"
     assert slow[0].result().headers["retry-after"]
+
+
+def test_slow_questions_of_one_client_do_not_hold_up_another(
+    server: ServiceServer, whole: Client
+) -> None:
+    greedy = Client(server, add_client(server.home, "greedy"))
+    with ThreadPoolExecutor(4) as pool:
+        asked = [
+            pool.submit(greedy.send, "run_named_query", f"g{n}", query="slower") for n in range(4)
+        ]
+        time.sleep(0.5)
+        quick = whole.send("run_named_query", "quick", query="overdue_cases")
+        assert told(quick)["code"] == "ok"
+        assert not any(one.done() for one in asked)
+        assert {told(one.result())["code"] for one in asked} == {"answer_too_slow"}
 
 
 def test_an_answer_with_too_many_rows_is_refused_whole(whole: Client) -> None:
