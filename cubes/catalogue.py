@@ -105,6 +105,14 @@ def load_catalogue(folders: Sequence[Path]) -> Catalogue:
 
     Raises DeclarationError with the faults of all files and between them at once.
     """
+    catalogue, faults = read_catalogue(folders)
+    if faults:
+        raise DeclarationError("cube", faults)
+    return catalogue
+
+
+def read_catalogue(folders: Sequence[Path]) -> tuple[Catalogue, list[Fault]]:
+    """What loads of the folders, and the faults of all files and between them."""
     faults: list[Fault] = []
     files: dict[tuple[str, str], Path] = {}
 
@@ -128,9 +136,7 @@ def load_catalogue(folders: Sequence[Path]) -> Catalogue:
         files,
     )
     faults.extend(Consistency(catalogue).faults())
-    if faults:
-        raise DeclarationError("cube", faults)
-    return catalogue
+    return catalogue, faults
 
 
 def _with_variants(
@@ -150,19 +156,47 @@ def _with_variants(
     return dict(sorted(cubes.items()))
 
 
-def check_catalogue(
-    catalogue: Catalogue, connection: duckdb.DuckDBPyConnection, *, keys: bool = True
-) -> None:
-    """Check every table and column the catalogue names, and (with `keys`) unique dimension keys.
+def sound_part(catalogue: Catalogue, faults: Sequence[Fault]) -> Catalogue:
+    """The catalogue without the files that have faults and those that need them."""
+    while faults:
+        faulty = {fault.file for fault in faults}
+        files = {place: path for place, path in catalogue.files.items() if str(path) not in faulty}
 
+        def kept(
+            part: str, declared: Mapping[str, Model], files: Mapping[tuple[str, str], Path] = files
+        ) -> dict[str, Model]:
+            return {name: one for name, one in declared.items() if (part, name) in files}
+
+        catalogue = Catalogue(
+            kept("dimensions", catalogue.dimensions),
+            kept("definitions", catalogue.cubes),
+            kept("queries", catalogue.queries),
+            files,
+        )
+        faults = list(Consistency(catalogue).faults())
+    return catalogue
+
+
+def check_catalogue(
+    catalogue: Catalogue,
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    keys: bool = True,
+    faults: Sequence[Fault] = (),
+) -> None:
+    """Check every table and column the catalogue names, that its expressions can be computed, and
+    (with `keys`) unique dimension keys.
+
+    `faults` are those its files have already; what needs none of them is checked all the same.
     Raises DeclarationError with all faults at once.
     """
     # The checks resolve names as queries do, which need the catalogue first.
     from cubes.warehouse_check import warehouse_faults
 
-    faults = warehouse_faults(catalogue, connection, keys=keys)
-    if faults:
-        raise DeclarationError("cube", faults)
+    sound = sound_part(catalogue, faults)
+    found = [*faults, *warehouse_faults(sound, connection, keys=keys)]
+    if found:
+        raise DeclarationError("cube", found)
 
 
 def describe_cube(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlglot import exp
 
 from cubes.axis import hierarchy_steps
+from cubes.bind_check import Problem, unbound_of_cube, unbound_of_dimension
 from cubes.binding import parent_join
 from cubes.consistency import cube_expressions, dimension_expressions, located_fault
 from cubes.cube import FACT, Cube
@@ -15,7 +16,7 @@ from cubes.declaration import suggest
 from cubes.dimension import VALID_FROM, VALID_TO, Dimension, Hierarchy
 from cubes.drill_through import row_columns
 from cubes.errors import Fault
-from cubes.expression import columns_of, parse_expression, plain_column
+from cubes.expression import columns_of, parse_expression
 from cubes.select_check import column_faults
 from cubes.sql import call, is_null, select
 from cubes.warehouse import Warehouse, read_warehouse
@@ -25,25 +26,31 @@ if TYPE_CHECKING:
 
     from cubes.catalogue import Catalogue
 
-Problem = tuple[Sequence[Any], str]
-
 
 def warehouse_faults(
     catalogue: Catalogue, connection: duckdb.DuckDBPyConnection, *, keys: bool
 ) -> list[Fault]:
-    """Every table or column that is missing, and with `keys` every key that repeats."""
+    """Every table or column that is missing, what cannot be computed over those that are there,
+    and with `keys` every key that repeats."""
     warehouse = read_warehouse(connection)
     faults: list[Fault] = []
-    for dimension in catalogue.dimensions.values():
+    sound: set[str] = set()
+    for name, dimension in catalogue.dimensions.items():
         problems = list(_dimension_problems(dimension, warehouse))
-        if keys and not problems:
-            problems = list(_key_problems(dimension, warehouse, connection))
+        problems = problems or list(unbound_of_dimension(dimension, warehouse, connection))
+        if not problems:
+            sound.add(name)
+            if keys:
+                problems = list(_key_problems(dimension, warehouse, connection))
         for where, message in problems:
             faults.append(
                 located_fault(catalogue, "dimensions", dimension.dimension, where, message)
             )
     for cube in catalogue.declared_cubes():
-        for where, message in _cube_problems(catalogue, cube, warehouse):
+        problems = list(_cube_problems(catalogue, cube, warehouse))
+        if cube.fact in warehouse.tables and sound.issuperset(map(cube.dimension_of, cube.joins)):
+            problems += unbound_of_cube(catalogue, cube, warehouse, connection, known=problems)
+        for where, message in problems:
             faults.append(located_fault(catalogue, "definitions", cube.cube, where, message))
     for query in catalogue.queries.values():
         if query.rows and query.cube is not None:
@@ -204,12 +211,3 @@ def _cube_problems(catalogue: Catalogue, cube: Cube, warehouse: Warehouse) -> It
                 targets += [dimension.history] if dimension.history is not None else []
             for target in targets:
                 yield from _column_problem(warehouse, where, target, column)
-    for name, time in cube.time.items():
-        plain = plain_column(time.sql, FACT)
-        kind = None if plain is None else warehouse.column_type(cube.fact, plain)
-        if kind is not None and not kind.startswith(("DATE", "TIMESTAMP")):
-            yield (
-                ("time", name),
-                f"column '{plain}' of {cube.fact} is {kind}, no date or time; name another or "
-                "write an expression that gives one",
-            )

@@ -107,17 +107,30 @@ class ChosenDatabase:
         return find_units(self.catalogue, self.connection, self.warehouse, units)
 
 
+def folders_of(context: typer.Context, installation: Installation) -> list[Path]:
+    """The folder of declarations that was named, else those of the home."""
+    folder: Path | None = context.meta.get("definitions")
+    return [folder] if folder is not None else installation.search_path("cubes")
+
+
 def catalogue_of(context: typer.Context, installation: Installation) -> Catalogue:
     """The declarations of the folder that was named, else those of the home."""
     from cubes.catalogue import load_catalogue
 
-    folder: Path | None = context.meta.get("definitions")
-    return load_catalogue([folder]) if folder is not None else installation.catalogue
+    is_named = context.meta.get("definitions") is not None
+    if is_named:
+        return load_catalogue(folders_of(context, installation))
+    return installation.catalogue
 
 
 @contextmanager
-def chosen_database(context: typer.Context) -> Iterator[ChosenDatabase]:
-    """Open what the options of the group name, read-only and locked."""
+def chosen_database(
+    context: typer.Context, catalogue: Catalogue | None = None
+) -> Iterator[ChosenDatabase]:
+    """Open what the options of the group name, read-only and locked.
+
+    Without a `catalogue` the declarations are loaded and must have no fault.
+    """
     import duckdb
 
     from cubes.snapshot import LOCKED
@@ -126,7 +139,7 @@ def chosen_database(context: typer.Context) -> Iterator[ChosenDatabase]:
     from pipelines.known_file import information_of
 
     installation = open_installation(context)
-    catalogue = catalogue_of(context, installation)
+    catalogue = catalogue or catalogue_of(context, installation)
     database: Path | None = context.meta.get("db")
     if database is None:
         with installation.snapshot() as snapshot, snapshot.cursor() as cursor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Annotated, Any
 
 import typer
@@ -20,6 +21,7 @@ from pipelines.command_line.chosen_database import (
     ScopeOption,
     catalogue_of,
     chosen_database,
+    folders_of,
     known_warehouse,
 )
 from pipelines.command_line.cube_question import CubeQuestion
@@ -70,12 +72,20 @@ def cube_check(
 
     例 / example: huiyin cube --db shop.duckdb --definitions my_cubes check
     """
-    from cubes.catalogue import check_catalogue
+    from cubes.catalogue import check_catalogue, read_catalogue
+    from cubes.errors import DeclarationError, SnapshotError
 
     installation = open_installation(context)
     chosen = language_of(installation, language)
-    with chosen_database(context) as database:
-        check_catalogue(database.catalogue, database.connection)
+    catalogue, faults = read_catalogue(folders_of(context, installation))
+    with ExitStack() as held:
+        try:
+            database = held.enter_context(chosen_database(context, catalogue))
+        except SnapshotError:
+            if faults:
+                raise DeclarationError("cube", faults) from None
+            raise
+        check_catalogue(catalogue, database.connection, faults=faults)
         found = {
             "cubes": len(database.catalogue.cubes),
             "dimensions": len(database.catalogue.dimensions),

@@ -306,6 +306,14 @@ def test_a_join_that_fans_out_and_twenty_faults_are_all_told(
     code, _, err = huiyin(*arguments)
     assert code == 2
     assert sum(f"no_column_{n}'" in err for n in range(19)) == 19 and "repeat a key" in err
+    # Faults of form are told with them, and by themselves where there is no database yet.
+    broken = tmp_path / "cubes" / "definitions" / "other.yml"
+    broken.write_text("cube: other\nfact: other\nmeasure: {n: {agg: count}}\n", "utf-8")
+    said = "other.yml:3: measure: unknown key (did you mean 'measures'?)"
+    code, _, err = huiyin(*arguments)
+    assert code == 2 and said in err and "no_column_0'" in err
+    code, _, err = huiyin("cube", "--definitions", str(tmp_path / "cubes"), "check")
+    assert code == 2 and said in err and "no_column_0'" not in err
 
 
 def test_an_answer_goes_into_a_pipe_and_through_a_link_and_replaces_neither(
@@ -393,7 +401,7 @@ def test_a_time_that_is_no_date_is_told_by_check_and_by_the_query(
     path.write_text(FILES["definitions/orders"].replace("created_at,", "order_no,"), "utf-8")
     code, _, err = cube("check")
     assert code == 2
-    assert "orders.yml:6: time.created: column 'order_no' of sales_order is VARCHAR" in err
+    assert "orders.yml:6: time.created: 'order_no' is VARCHAR, no date or time" in err
     code, _, err = cube("query", "orders", "--measures", "orders")
     assert code == 2 and "name a column of dates" in err and "Traceback" not in err
 
