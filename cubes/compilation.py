@@ -23,6 +23,7 @@ from sqlglot import exp
 
 from cubes.aggregate_choice import choose_aggregate
 from cubes.as_was import AsWas
+from cubes.asked import Asked, asked_by
 from cubes.axis import Axis
 from cubes.binding import Binding
 from cubes.catalogue import Catalogue
@@ -69,9 +70,9 @@ class Statement:
     """A statement ready to run.
 
     `columns` are the result's columns (types are known after running). Rows carry a column named
-    `_rolled_up` when there are totals: 0 for rows, else a bit for each axis rolled up. `as_was`
-    tells what is shown as it was, if the query asked for it, `aggregate` which one is read in
-    place of the fact, and `compared` the period a comparison is with.
+    `_rolled_up` when there are totals: 0 for rows, else a bit for each axis rolled up. `asked`
+    tells what it is of, `as_was` what is shown as it was, if the query asked for it, `aggregate`
+    which one is read in place of the fact, and `compared` the period a comparison is with.
     """
 
     sql: str
@@ -79,6 +80,7 @@ class Statement:
     columns: tuple[Column, ...]
     axes: tuple[Axis, ...]
     has_totals: bool
+    asked: Asked
     as_was: AsWas | None = None
     aggregate: str | None = None
     compared: Period | None = None
@@ -119,6 +121,7 @@ def _compile(
 ) -> Statement:
     binding = Binding(catalogue, warehouse, scope, business_date, language)
     plan = make_plan(binding, query, calendar)
+    asked = asked_by(binding, plan)
     stand_in = choose_aggregate(binding, plan) if aggregates and plan.cube.aggregates else None
     if stand_in is not None:
         plan = make_plan(binding, query, calendar, over=stand_in)
@@ -129,6 +132,7 @@ def _compile(
         result_columns(plan, language),
         plan.axes,
         has_mask,
+        asked,
         plan.as_was,
         None if stand_in is None else stand_in.cube.partition("@")[2],
         None if plan.compared is None else plan.compared[0],
@@ -174,7 +178,7 @@ def statement_tree(binding: Binding, plan: Plan) -> tuple[exp.Select, bool]:
         steps.append(
             (
                 "filled",
-                filled(binding, axes, plan.time_role, period, names, zero, has_mask, source),
+                filled(binding, axes, plan.sets, plan.time_role, period, names, zero, source),
             )
         )
         source = "filled"

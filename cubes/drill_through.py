@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 from sqlglot import exp
 
+from cubes.asked import asked_by
 from cubes.binding import Binding, roles_in
 from cubes.catalogue import Catalogue
 from cubes.cube import FACT, Cube, Measure
@@ -17,6 +18,7 @@ from cubes.errors import QueryError
 from cubes.expression import parse_expression, plain_column
 from cubes.figures import Selection, conditions, cut_roles, day_of_cut, edge
 from cubes.member_check import check_fact, check_members
+from cubes.member_label import asked_by_name
 from cubes.plan import Plan, make_plan
 from cubes.query import fetch, refused_query, type_name
 from cubes.query_calendar import read_query_calendar
@@ -87,6 +89,7 @@ def drill_through(
         cursor = connection.execute(sql, binding.parameters)
         types = [str(item[1]) for item in cursor.description or ()]
         records = fetch(cursor, most_rows)
+        asked = asked_by_name(connection, warehouse, asked_by(binding, plan), language)
     except duckdb.Error as error:
         raise refused_query(query, error) from error
     names = [found.name for found in shown]
@@ -106,6 +109,7 @@ def drill_through(
         parameters=dict(binding.parameters),
         snapshot=snapshot,
         language=language,
+        asked=asked,
     )
 
 

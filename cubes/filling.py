@@ -10,7 +10,7 @@ from cubes.axis import Axis
 from cubes.binding import Binding, truncated
 from cubes.cube import GRAINS
 from cubes.errors import QueryError
-from cubes.figures import MASK, key_name
+from cubes.figures import MASK, Set, key_name, mask_of
 from cubes.period import Period
 from cubes.sql import (
     Node,
@@ -42,66 +42,104 @@ _STEPS = {
 def filled(
     binding: Binding,
     axes: Sequence[Axis],
+    sets: Sequence[Set],
     time_role: str | None,
     period: Period,
     measures: Sequence[str],
     zero: Collection[str],
-    has_mask: bool,
     source: str,
 ) -> exp.Select:
     """Rows of `source` with the missing ones added; measures in `zero` become 0, others null.
 
+    Of every grouping set that keeps a time the gaps are filled, so that subtotals have them too.
     Without a time in the query only the missing values are filled.
     """
+    has_mask = len(sets) > 1
     times = [axis for axis in axes if axis.kind == "time" and axis.role == time_role]
     if not times:
         _require_no_time(axes, time_role)
         columns: list[Node] = [column(name) for name in _names(axes, has_mask)]
         columns += [_value(name, None, zero) for name in measures]
         return select(columns, named(source))
-    finest = max(times, key=lambda axis: GRAINS.index(axis.grain))
-    if len(times) > 1 and finest.grain != "day" and any(t.grain == "week" for t in times):
+    if _finest(times).grain != "day" and len(times) > 1 and any(t.grain == "week" for t in times):
         raise QueryError("'fill' cannot combine weeks with coarser times; ask for one of them.")
-    others = [axis for axis in axes if axis not in times]
-    spine = _spine(period, finest, source, has_mask, binding)
-    own = [column(name, source) for axis in others for name in _columns_of(axis)]
-    limits = [equal(column(MASK, source), number(0))] if has_mask else []
-    members = select(own, named(source), (), limits)
-    members.set("distinct", exp.Distinct())
+    parts: list[exp.Query] = []
+    for present in sets:
+        kept = [axes[index] for index in present]
+        mask = mask_of(axes, present) if has_mask else None
+        if any(axis in times for axis in kept):
+            spine = _spine(period, _finest([a for a in kept if a in times]), source, mask, binding)
+            parts.append(_complete(axes, kept, times, spine, mask, measures, zero, source))
+        parts.append(_rest(axes, kept, times, mask, measures, zero, source))
+    united = parts[0]
+    for part in parts[1:]:
+        united = exp.Union(this=united, expression=part, distinct=False)
+    return exp.Select(expressions=[exp.Star()], from_=exp.From(this=_subquery(united, "complete")))
+
+
+def _finest(times: Sequence[Axis]) -> Axis:
+    return max(times, key=lambda axis: GRAINS.index(axis.grain))
+
+
+def _complete(
+    axes: Sequence[Axis],
+    kept: Sequence[Axis],
+    times: Sequence[Axis],
+    spine: exp.Select,
+    mask: int | None,
+    measures: Sequence[str],
+    zero: Collection[str],
+    source: str,
+) -> exp.Select:
+    """The rows of one grouping set: every date of the spine with every member there is."""
+    others = [axis for axis in kept if axis not in times]
+    finest = _finest([axis for axis in kept if axis in times])
     on: list[Node] = [same(column(finest.name, source), column("on_day", "spine"))]
     for axis in others:
         for name in _columns_of(axis):
             on.append(same(column(name, source), column(name, "members")))
-    if has_mask:
-        on.append(equal(column(MASK, source), number(0)))
-    columns = []
+    on += _of_set(mask, source)
+    columns: list[Node] = []
     for axis in axes:
-        if axis in times:
+        if axis not in kept:
+            columns += [alias(exp.Null(), name) for name in _columns_of(axis)]
+        elif axis in times:
             columns.append(alias(truncated(column("on_day", "spine"), str(axis.grain)), axis.name))
         else:
             columns += [column(name, "members") for name in _columns_of(axis)]
-    if has_mask:
-        columns.append(alias(number(0), MASK))
+    if mask is not None:
+        columns.append(alias(number(mask), MASK))
     columns += [_value(name, source, zero) for name in measures]
     joins = [join(named(source), on)]
-    table: Node = _subquery(spine, "spine")
     if others:
+        own: list[Node] = [column(name, source) for axis in others for name in _columns_of(axis)]
+        members = select(own, named(source), (), _of_set(mask, source))
+        members.set("distinct", exp.Distinct())
         joins.insert(0, join(_subquery(members, "members"), []))
-    complete = select(columns, table, joins)
-    rest_limits: list[Node] = [is_null(column(finest.name, source))]
-    rest_columns: list[Node] = [column(name, source) for name in _names(axes, has_mask)]
-    rest_columns += [_value(name, source, zero) for name in measures]
-    # Totals, and rows whose time is unknown, have no place on the spine.
-    rest = select(rest_columns, named(source), (), rest_limits)
-    if has_mask:
-        other_sets = exp.NEQ(this=column(MASK, source), expression=number(0))
-        rest.set("where", exp.Where(this=exp.Or(this=rest_limits[0], expression=other_sets)))
-    return exp.Select(
-        expressions=[exp.Star()],
-        from_=exp.From(
-            this=_subquery(exp.Union(this=complete, expression=rest, distinct=False), "complete")
-        ),
-    )
+    return select(columns, _subquery(spine, "spine"), joins)
+
+
+def _rest(
+    axes: Sequence[Axis],
+    kept: Sequence[Axis],
+    times: Sequence[Axis],
+    mask: int | None,
+    measures: Sequence[str],
+    zero: Collection[str],
+    source: str,
+) -> exp.Select:
+    """The rows of one grouping set that have no place on a spine: without a time or a known one."""
+    limits = _of_set(mask, source)
+    own = [axis for axis in kept if axis in times]
+    if own:
+        limits.append(is_null(column(_finest(own).name, source)))
+    columns: list[Node] = [column(name, source) for name in _names(axes, mask is not None)]
+    columns += [_value(name, source, zero) for name in measures]
+    return select(columns, named(source), (), limits)
+
+
+def _of_set(mask: int | None, source: str) -> list[Node]:
+    return [] if mask is None else [equal(column(MASK, source), number(mask))]
 
 
 def _require_no_time(axes: Sequence[Axis], time_role: str | None) -> None:
@@ -133,7 +171,7 @@ def _value(name: str, table: str | None, zero: Collection[str]) -> Node:
 
 
 def _spine(
-    period: Period, finest: Axis, source: str, has_mask: bool, binding: Binding
+    period: Period, finest: Axis, source: str, mask: int | None, binding: Binding
 ) -> exp.Select:
     grain = str(finest.grain)
     if period.days is not None:
@@ -146,8 +184,8 @@ def _spine(
     def bound(limit: object, aggregate: str) -> Node:
         if limit is not None:
             return truncated(as_date(binding.bind(limit)), grain)
-        limits = [equal(column(MASK), number(0))] if has_mask else []
-        query = select([call(aggregate, column(finest.name))], named(source), (), limits)
+        dates = call(aggregate, column(finest.name, source))
+        query = select([dates], named(source), (), _of_set(mask, source))
         return exp.Subquery(this=query)
 
     count, unit = _STEPS[grain]

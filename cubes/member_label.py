@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
+from cubes.asked import Asked
 from cubes.compilation import Statement
 from cubes.dimension import VALID_FROM, VALID_TO, Dimension, localised
 from cubes.expression import parse_expression
-from cubes.sql import Node, column, inside, select, unnest
+from cubes.member import parse_member
+from cubes.sql import Node, cast, column, inside, select, unnest
 from cubes.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -51,6 +54,28 @@ def member_labels(
     return labels
 
 
+def asked_by_name(
+    connection: duckdb.DuckDBPyConnection, warehouse: Warehouse, asked: Asked, language: str
+) -> Asked:
+    """What was asked for with the names of the members that were written by their keys."""
+    members = []
+    for one in asked.members:
+        dimension = one.keys_of
+        keys = [parse_member(value) for value in one.values if value is not None]
+        wanted = sorted({key.code or key.literal for key in keys})
+        if dimension is not None and dimension.name is not None and wanted:
+            names = _names(connection, warehouse, dimension, language, wanted, is_text=True)
+            one = replace(
+                one,
+                texts=tuple(
+                    text if text is None else names.get(text.removeprefix("#"), text)
+                    for text in one.texts
+                ),
+            )
+        members.append(one)
+    return replace(asked, members=tuple(members))
+
+
 def _names(
     connection: duckdb.DuckDBPyConnection,
     warehouse: Warehouse,
@@ -58,11 +83,18 @@ def _names(
     language: str,
     codes: list[Any],
     on: date | None = None,
+    *,
+    is_text: bool = False,
 ) -> dict[Any, str]:
-    """What members are called by key: today, or in their version of the day `on`."""
+    """What members are called by key: today, or in their version of the day `on`.
+
+    With `is_text` the codes are keys as people write them.
+    """
     assert dimension.name is not None
     name = parse_expression(localised(dimension.name, language), "member")
     key = parse_expression(dimension.key, "member")
+    if is_text:
+        key = cast(key, exp.DType.VARCHAR)
     conditions: list[Node] = [inside(key.copy(), unnest(exp.Placeholder(this="codes")))]
     values: dict[str, Any] = {"codes": codes}
     table = dimension.table

@@ -14,7 +14,7 @@ from cubes.compilation import Statement, compile_query
 from cubes.errors import AnswerTooLarge, QueryError
 from cubes.figures import MASK, key_name
 from cubes.member_check import check_fact, check_members
-from cubes.member_label import member_labels
+from cubes.member_label import asked_by_name, member_labels
 from cubes.query_calendar import read_query_calendar
 from cubes.question import CubeQuery
 from cubes.result import Column, CubeResult
@@ -202,6 +202,7 @@ def _result(
         snapshot=snapshot,
         language=language,
         member_labels=member_labels(connection, warehouse, statement, [*rows, *totals], language),
+        asked=asked_by_name(connection, warehouse, statement.asked, language),
         as_was=statement.as_was,
         aggregate=statement.aggregate,
         compared=statement.compared,

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import pandas
     import pyarrow
 
+    from cubes.asked import Asked
+
 
 @dataclass(frozen=True)
 class Column:
@@ -44,8 +46,8 @@ class CubeResult:
 
     Values are Python values (Decimal stays Decimal, dates are date). `member_labels` gives for a
     column the text of its codes in the asked language. `snapshot` names the snapshot answered from;
-    `as_was` says what is shown as it was, if that was asked; `aggregate` which aggregate answered
-    for the facts; `compared` with which period the query's was compared.
+    `asked` says what it is of; `as_was` what is shown as it was, if that was asked; `aggregate`
+    which aggregate answered for the facts; `compared` with which period the query's was compared.
     """
 
     columns: tuple[Column, ...]
@@ -56,6 +58,7 @@ class CubeResult:
     snapshot: str | None = None
     language: str = "zh"
     member_labels: Mapping[str, Mapping[Any, str]] = field(default_factory=dict)
+    asked: Asked | None = None
     as_was: AsWas | None = None
     aggregate: str | None = None
     compared: Period | None = None
@@ -74,6 +77,7 @@ class CubeResult:
             "totals": [_plain_row(row) for row in self.totals],
             "snapshot": self.snapshot,
             "sql": self.sql,
+            **({} if self.asked is None else {"asked": self.asked.to_mapping()}),
             **({} if self.as_was is None else {"as_was": self.as_was.to_mapping()}),
             **({} if self.compared is None else {"compared": _bounds(self.compared)}),
         }

@@ -44,7 +44,10 @@ def render_table(
     caption = None
     if hidden > 0:
         caption = f"另有 {hidden} 行" if language == "zh" else f"{hidden} more rows"
-    caption = "\n".join([*([caption] if caption else []), *remarks(result, language)]) or None
+    caption = (
+        "\n".join([*([caption] if caption else []), *map(_harmless, remarks(result, language))])
+        or None
+    )
     table = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
     cells = [
         [cell_text(result, column, row, language) for column in result.columns] for row in rows
@@ -96,8 +99,8 @@ def _longest_word(heading: str) -> int:
 
 
 def remarks(result: CubeResult, language: str) -> list[str]:
-    """What people must know to read the figures: the period compared with, and what was."""
-    told = []
+    """What people must know to read the figures: what they are of, what with, and what was."""
+    told = [] if result.asked is None else result.asked.sentences(language)
     if result.compared is not None:
         start, end = result.compared.start, result.compared.end
         told.append(f"比较期：{start} 至 {end}" if language == "zh" else f"against {start}..{end}")

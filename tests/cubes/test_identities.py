@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import date, timedelta
 from decimal import Decimal
@@ -293,3 +294,32 @@ def test_filling_adds_only_zero_rows(world: World, rows: list[Any]) -> None:
     assert len(full) == 14 * len({row["kind"] for row in plain})
     assert bag([row for row in full if row["rows"]]) == bag(plain)
     assert all(row["share"] is None for row in full if not row["rows"])
+
+
+@modest
+@given(sales)
+def test_filled_subtotals_hold_every_date_and_are_the_sums_of_their_rows(
+    world: World, rows: list[Any]
+) -> None:
+    world.fill("sale", [*rows, (1, "x", None, Decimal(1), "p")])
+    full = world.ask(
+        "sale",
+        "rows",
+        "on.month,on.day,kind",
+        period="2026-02-01..2026-02-14",
+        fill="zero",
+        totals="all",
+    )
+    kept = ((), ("on.month",), ("on.month", "on.day"), ("kind",), ("on.month", "kind"))
+    sums: Counter[tuple[Any, ...]] = Counter()
+    for row in full.rows:
+        for names in kept:
+            sums[tuple((name, row[name]) for name in names)] += row["rows"]
+    told = {
+        tuple((name, row[name]) for name in row if name != "rows"): row["rows"]
+        for row in full.totals
+    }
+    if full.rows:
+        assert told == sums
+    else:
+        assert set(told.values()) <= {0}

@@ -155,7 +155,8 @@ def test_sql_in_any_parameter_finds_nothing_and_changes_nothing(served: Served, 
         body = told(answer)
         assert body["code"] in {"invalid", "not_found", "ok", "malformed"}, answer.text
         if body["code"] == "ok":
-            assert not _leaks(answer.text), answer.text
+            # What was asked is echoed: a period may be a year whose digits are a unit's.
+            assert not _leaks(str({**body["data"], "asked": None})), answer.text
             assert all(row["cases"] <= 3 for row in body["data"]["rows"])
     count = served.whole.send("query_cube", **base).json["data"]["rows"]
     assert count == [{"cases": 6}]
