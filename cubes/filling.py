@@ -61,7 +61,10 @@ def filled(
         return select(columns, named(source))
     finest = max(times, key=lambda axis: GRAINS.index(axis.grain))
     if len(times) > 1 and finest.grain != "day" and any(t.grain == "week" for t in times):
-        raise QueryError("'fill' cannot combine weeks with coarser times; ask for one of them.")
+        raise QueryError(
+            zh="“fill”不能把周和更粗的时间放在一起；请只用其中一种。",
+            en="'fill' cannot combine weeks with coarser times; ask for one of them.",
+        )
     others = [axis for axis in axes if axis not in times]
     spine = _spine(period, finest, source, has_mask, binding)
     own = [column(name, source) for axis in others for name in _columns_of(axis)]
@@ -109,8 +112,10 @@ def _require_no_time(axes: Sequence[Axis], time_role: str | None) -> None:
     other = next((axis for axis in axes if axis.kind == "time"), None)
     if other is not None:
         raise QueryError(
-            f"'fill' adds the dates of time '{time_role}', but the query is by '{other.name}'; ask "
-            f"with 'time: {other.role}', or leave 'fill' out."
+            zh=f"“fill”补的是时间“{time_role}”的日期，而查询按“{other.name}”分组；"
+            f"请写“time: {other.role}”，或去掉“fill”。",
+            en=f"'fill' adds the dates of time '{time_role}', but the query is by '{other.name}'; "
+            f"ask with 'time: {other.role}', or leave 'fill' out.",
         )
 
 
