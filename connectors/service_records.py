@@ -147,7 +147,8 @@ def trial_faults(
         try:
             places = records.header(contract, name).places
         except RefusedDelivery as refused:
-            return [field_fault("records", "query", said=refused.reason)]
+            zh = f"{sentence(refused.code, 'zh')}（{refused.reason}）"
+            return [field_fault("records", "query", said={"zh": zh, "en": refused.reason})]
         records.type(connection, contract, name, places, zone=zone)
         faults = [_record_fault(item) for item in rejected_records(connection, places)]
         wrong = wrong_sums(connection, stream, sums) if not faults else ""

@@ -105,8 +105,10 @@ def _resolved(
             return axis
     known = axis_names(catalogue, warehouse, cube)
     raise QueryError(
-        f"Cube '{cube.cube}' has no dimension, level or time '{name}'{suggest(name, known)}; "
-        f"known are: {', '.join(known)}."
+        zh=f"立方体“{cube.cube}”没有名为“{name}”的维度、级或时间{suggest(name, known, 'zh')}；"
+        f"现有：{'、'.join(known)}。",
+        en=f"Cube '{cube.cube}' has no dimension, level or time '{name}'{suggest(name, known)}; "
+        f"known are: {', '.join(known)}.",
     )
 
 
@@ -149,12 +151,16 @@ def _time_axis(cube: Cube, name: str, role: str, grain: str) -> Axis:
     time = cube.time[role]
     if grain not in GRAINS:
         raise QueryError(
-            f"Time '{role}' has no grain '{grain}'{suggest(grain, GRAINS)}; "
-            f"grains are: {', '.join(GRAINS)}."
+            zh=f"时间“{role}”没有粒度“{grain}”{suggest(grain, GRAINS, 'zh')}；"
+            f"粒度有：{'、'.join(GRAINS)}。",
+            en=f"Time '{role}' has no grain '{grain}'{suggest(grain, GRAINS)}; "
+            f"grains are: {', '.join(GRAINS)}.",
         )
     if time.grain == "month" and grain in ("week", "day"):
         raise QueryError(
-            f"Cube '{cube.cube}' knows months only, so '{name}' has no value; use '{role}.month'."
+            zh=f"立方体“{cube.cube}”只有月份，“{name}”没有值；请用“{role}.month”。",
+            en=f"Cube '{cube.cube}' knows months only, so '{name}' has no value; "
+            f"use '{role}.month'.",
         )
     base = time.label or named(role)
     suffix = GRAIN_LABELS[grain]

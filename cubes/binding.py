@@ -91,7 +91,7 @@ class Binding:
     def look_back(self, cube: Cube, role: str | None) -> None:
         """Read dimensions as they were at the date `role` of the facts; raises QueryError."""
         if role is None:
-            raise QueryError(f"Cube '{cube.cube}' has no time, so 'as_was' means nothing.")
+            raise _no_time(cube)
         self.as_was = True
         self.times[cube.cube] = role
 
@@ -105,8 +105,10 @@ class Binding:
         tables = self.warehouse.tables
         if tables and dimension.history not in tables:
             raise QueryError(
-                f"'as_was' needs the table '{dimension.history}', which this database does not "
-                f"have in schema {self.warehouse.schema}. Build first, or leave 'as_was' out."
+                zh=f"“as_was”需要表“{dimension.history}”，而这个数据库的 {self.warehouse.schema} "
+                "模式里没有它。请先构建，或去掉“as_was”。",
+                en=f"'as_was' needs the table '{dimension.history}', which this database does not "
+                f"have in schema {self.warehouse.schema}. Build first, or leave 'as_was' out.",
             )
         return dimension.history
 
@@ -141,7 +143,7 @@ class Binding:
         """The conditions that a version is that of the fact's date."""
         time = self.times.get(cube.cube, cube.default_time)
         if time is None:
-            raise QueryError(f"Cube '{cube.cube}' has no time, so 'as_was' means nothing.")
+            raise _no_time(cube)
         return [
             exp.LTE(this=column(VALID_FROM, role), expression=self.date_of(cube, time)),
             exp.GT(this=column(VALID_TO, role), expression=self.date_of(cube, time)),
@@ -159,6 +161,13 @@ class Binding:
             self.parent_join(dimension, role),
             conditions,
         )
+
+
+def _no_time(cube: Cube) -> QueryError:
+    return QueryError(
+        zh=f"立方体“{cube.cube}”没有时间，“as_was”没有意义。",
+        en=f"Cube '{cube.cube}' has no time, so 'as_was' means nothing.",
+    )
 
 
 def parent_join(warehouse: Warehouse, dimension: Dimension, role: str) -> list[exp.Join]:

@@ -69,9 +69,11 @@ class Catalogue:
         """The cube, or QueryError with the nearest name."""
         found = self.cubes.get(name)
         if found is None:
-            known = ", ".join(self.cubes) or "none"
             raise QueryError(
-                f"There is no cube '{name}'{suggest(name, self.cubes)}; cubes are: {known}."
+                zh=f"没有立方体“{name}”{suggest(name, self.cubes, 'zh')}；"
+                f"现有立方体：{'、'.join(self.cubes) or '无'}。",
+                en=f"There is no cube '{name}'{suggest(name, self.cubes)}; "
+                f"cubes are: {', '.join(self.cubes) or 'none'}.",
             )
         return found
 
@@ -79,9 +81,11 @@ class Catalogue:
         """The named query, or QueryError with the nearest name."""
         found = self.queries.get(name)
         if found is None:
-            known = ", ".join(self.queries) or "none"
             raise QueryError(
-                f"There is no query '{name}'{suggest(name, self.queries)}; queries are: {known}."
+                zh=f"没有命名查询“{name}”{suggest(name, self.queries, 'zh')}；"
+                f"现有命名查询：{'、'.join(self.queries) or '无'}。",
+                en=f"There is no query '{name}'{suggest(name, self.queries)}; "
+                f"queries are: {', '.join(self.queries) or 'none'}.",
             )
         return found
 
@@ -90,7 +94,8 @@ class Catalogue:
         found = cube.measures.get(name)
         if found is None:
             raise QueryError(
-                f"Cube '{cube.cube}' has no measure '{name}'{suggest(name, cube.measures)}."
+                zh=f"立方体“{cube.cube}”没有度量“{name}”{suggest(name, cube.measures, 'zh')}。",
+                en=f"Cube '{cube.cube}' has no measure '{name}'{suggest(name, cube.measures)}.",
             )
         return found
 

@@ -43,20 +43,26 @@ def compared_period(
     start, end = period.start, period.end
     if start is None or end is None:
         raise QueryError(
-            "A comparison needs a period with both ends; give 'period', for example 2026-03."
+            zh="比较需要起止都明确的时期；请写“period”，例如 2026-03。",
+            en="A comparison needs a period with both ends; give 'period', for example 2026-03.",
         )
     if comparison == "same_working_day":
         return _same_kinds(period, calendar.kinds)
     if comparison == "previous" and period.days is not None:
         if not calendar.working_days:
             raise QueryError(
-                f"The days of the cut between {start} and {end} are no single period, so none lies "
-                "just before them. Ask for one period, or compare with month or year."
+                zh=f"切片里 {start} 至 {end} 的日子不是一段连续的时期，没有紧接在前面的一期。"
+                "请只查一段时期，或改用 month、year 比较。",
+                en=f"The days of the cut between {start} and {end} are no single period, so none "
+                "lies just before them. Ask for one period, or compare with month or year.",
             )
         earlier = sorted(day for day in calendar.working_days if day < start)
         earlier = earlier[-len(period.days) :]
         if len(earlier) < len(period.days):
-            raise QueryError("The calendar does not reach back to the previous working days.")
+            raise QueryError(
+                zh="日历往前不够，找不到上一期的工作日。",
+                en="The calendar does not reach back to the previous working days.",
+            )
         return _paired(zip(earlier, sorted(period.days), strict=True))
     shift = Shift(days=(end - start).days + 1)
     if comparison == "same_weekday":
@@ -73,8 +79,9 @@ def compared_period(
         return _days_back(period, shift.days), shift
     except (OverflowError, ValueError) as error:
         raise QueryError(
-            f"The period from {start} to {end} has no earlier one to compare with: it would begin "
-            "before the year 1. Choose a later period."
+            zh=f"{start} 至 {end} 这个时期没有更早的一期可比：它会早于公元 1 年。请选更晚的时期。",
+            en=f"The period from {start} to {end} has no earlier one to compare with: it would "
+            "begin before the year 1. Choose a later period.",
         ) from error
 
 
@@ -90,8 +97,10 @@ def _same_kinds(period: Period, kinds: Sequence[tuple[date, bool]]) -> tuple[Per
     missing = [day for day in asked if day not in known]
     if missing:
         raise QueryError(
-            f"The calendar (dim_date) does not know {missing[0]}, so no working day can be held "
-            "against it. Choose a period within the calendar."
+            zh=f"日历（dim_date）里没有 {missing[0]}，找不到可与它相比的工作日。"
+            "请选日历范围内的时期。",
+            en=f"The calendar (dim_date) does not know {missing[0]}, so no working day can be "
+            "held against it. Choose a period within the calendar.",
         )
     earlier: dict[tuple[int, bool], list[date]] = defaultdict(list)
     for day, is_workday in kinds:
@@ -105,8 +114,10 @@ def _same_kinds(period: Period, kinds: Sequence[tuple[date, bool]]) -> tuple[Per
         found = earlier[kind][-len(days) :]
         if len(found) < len(days):
             raise QueryError(
-                f"The calendar (dim_date) does not reach back to as many days of the kind of "
-                f"{days[0]} before {asked[0]}. Choose a later or shorter period."
+                zh=f"日历（dim_date）往前不够：{asked[0]} 之前没有那么多与 {days[0]} 同类的日子。"
+                "请选更晚或更短的时期。",
+                en=f"The calendar (dim_date) does not reach back to as many days of the kind of "
+                f"{days[0]} before {asked[0]}. Choose a later or shorter period.",
             )
         pairs.extend(zip(found, days, strict=True))
     return _paired(pairs)
@@ -126,8 +137,11 @@ def _lunar_year(start: date, end: date, festivals: Sequence[tuple[date, str]]) -
     before = [day for day, name in festivals if nearest and name == nearest[1] and day < nearest[0]]
     if nearest is None or not before or distance(nearest[0]) > _FARTHEST_FESTIVAL:
         raise QueryError(
-            f"The calendar (dim_date) knows no festival of the lunar year near {start}..{end} and "
-            "the same one a year before. Choose a period within the calendar, or compare with year."
+            zh=f"日历（dim_date）里没有 {start}..{end} 附近的农历节日，或没有它前一年的同一节日。"
+            "请选日历范围内的时期，或改用 year 比较。",
+            en=f"The calendar (dim_date) knows no festival of the lunar year near {start}..{end} "
+            "and the same one a year before. Choose a period within the calendar, or compare with "
+            "year.",
         )
     return (nearest[0] - before[-1]).days
 

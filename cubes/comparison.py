@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 
+from cubes.axis import GRAIN_LABELS
 from cubes.binding import Binding
 from cubes.compared_period import Shift
 from cubes.cube import Measure
@@ -78,9 +79,12 @@ def shifted(
         )
         if not fits:
             raise QueryError(
-                f"'compare: {plan.query.compare}' cannot align '{axis.name}' with the period "
+                zh=f"“compare: {plan.query.compare}”无法把“{axis.name}”与时期"
+                f"“{plan.query.period}”对齐；请去掉“{axis.name}”，改按“{axis.role}.day”分组，"
+                f"或选由整{GRAIN_LABELS[str(axis.grain)].zh}组成的时期。",
+                en=f"'compare: {plan.query.compare}' cannot align '{axis.name}' with the period "
                 f"'{plan.query.period}'; leave '{axis.name}' out, ask by '{axis.role}.day', or "
-                f"choose a period made of whole {axis.grain}s."
+                f"choose a period made of whole {axis.grain}s.",
             )
         unit, count = ("MONTH", shift.months) if shift.months else ("DAY", shift.days)
         step = exp.Interval(this=text(str(count)), unit=exp.Var(this=unit))

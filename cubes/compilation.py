@@ -285,7 +285,9 @@ def _finished(binding: Binding, plan: Plan, statement: exp.Select, has_mask: boo
         name, is_descending = _order(item)
         if name not in names:
             raise QueryError(
-                f"'order' names '{name}', which is no column of the result{suggest(name, names)}."
+                zh=f"“order”里的“{name}”不是结果的列{suggest(name, names, 'zh')}。",
+                en=f"'order' names '{name}', which is no column of the result"
+                f"{suggest(name, names)}.",
             )
         sort.append(ordered(column(name), is_descending))
         used.add(name)
@@ -316,5 +318,8 @@ def _order(item: str) -> tuple[str, bool]:
         return item[1:], True
     name, _, direction = item.strip().partition(" ")
     if direction.strip() not in ("", "asc", "desc"):
-        raise QueryError(f"'order' cannot read '{item}'; write 'name', '-name' or 'name desc'.")
+        raise QueryError(
+            zh=f"“order”无法识别“{item}”；请写成“name”“-name”或“name desc”。",
+            en=f"'order' cannot read '{item}'; write 'name', '-name' or 'name desc'.",
+        )
     return name, direction.strip() == "desc"

@@ -45,10 +45,17 @@ class LocatedSequence(list[Any]):
         self.item_lines: list[int] = []
 
 
-def suggest(name: str, known: Iterable[str]) -> str:
+def suggest(name: str, known: Iterable[str], language: str = "en") -> str:
     """Return " (did you mean 'x'?)" for the nearest known name, or an empty string."""
     nearest = difflib.get_close_matches(str(name), sorted(known), n=1, cutoff=0.6)
-    return f" (did you mean '{nearest[0]}'?)" if nearest else ""
+    return did_you_mean(nearest, language)
+
+
+def did_you_mean(nearest: Sequence[str], language: str = "en") -> str:
+    """The first of the nearest names as a suggestion behind a wrong one; empty without any."""
+    if not nearest:
+        return ""
+    return f"（是不是“{nearest[0]}”？）" if language == "zh" else f" (did you mean '{nearest[0]}'?)"
 
 
 def read_yaml(path: Path, faults: list[Fault]) -> LocatedMapping | None:

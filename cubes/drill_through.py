@@ -69,11 +69,19 @@ def drill_through(
     """
     for key in ("compare", "fill"):
         if getattr(query, key) is not None:
-            raise QueryError(f"Rows have no '{key}'; leave it out.")
+            raise QueryError(
+                zh=f"明细没有“{key}”；请去掉。", en=f"Rows have no '{key}'; leave it out."
+            )
     if query.by or query.totals != "none":
-        raise QueryError("Rows are not grouped; leave 'by' and 'totals' out.")
+        raise QueryError(
+            zh="明细不分组；请去掉“by”和“totals”。",
+            en="Rows are not grouped; leave 'by' and 'totals' out.",
+        )
     if query.as_was:
-        raise QueryError("Rows show members as they are today; leave 'as_was' out.")
+        raise QueryError(
+            zh="明细按现在的样子显示成员；请去掉“as_was”。",
+            en="Rows show members as they are today; leave 'as_was' out.",
+        )
     try:
         warehouse = warehouse or read_warehouse(connection)
         check_fact(catalogue, warehouse, query)
@@ -141,9 +149,11 @@ def _chosen(cube: Cube, known: Sequence[ViewColumn], names: Sequence[str]) -> li
         unknown = [name for name in names if name not in offered]
         if unknown:
             told = "; ".join(f"'{name}'{suggest(name, offered)}" for name in unknown)
+            told_zh = "、".join(f"“{name}”{suggest(name, offered, 'zh')}" for name in unknown)
             raise QueryError(
-                f"Rows of cube '{cube.cube}' have no column {told}. "
-                f"Columns are: {', '.join(offered)}."
+                zh=f"立方体“{cube.cube}”的明细没有列{told_zh}。现有的列：{'、'.join(offered)}。",
+                en=f"Rows of cube '{cube.cube}' have no column {told}. "
+                f"Columns are: {', '.join(offered)}.",
             )
         return [offered[name] for name in names]
     instants = {name.removesuffix("_at_local") for name in offered if name.endswith("_at_local")}
@@ -220,7 +230,8 @@ def _sorted(cube: Cube, query: CubeQuery, shown: Sequence[ViewColumn]) -> list[A
         name = item.removeprefix("-")
         if name not in names:
             raise QueryError(
-                f"'order' names '{name}', which is no column of the rows{suggest(name, names)}."
+                zh=f"“order”里的“{name}”不是明细的列{suggest(name, names, 'zh')}。",
+                en=f"'order' names '{name}', which is no column of the rows{suggest(name, names)}.",
             )
         sort.append(ordered(column(name), item.startswith("-")))
     asked = {item.removeprefix("-") for item in query.order}

@@ -11,6 +11,7 @@ CubeError
     └── NoWorkingTime     a calendar has no working time, or too little, to reach a target
 
 Every class states in `retryable` whether the same call can succeed later without a change.
+A QueryError speaks Chinese and English: `str` is the English sentence, `text` that of a language.
 """
 
 from __future__ import annotations
@@ -53,8 +54,24 @@ class DeclarationError(CubeError):
         )
 
 
-class QueryError(CubeError):
+class _InBothLanguages(Exception):
+    """An error that speaks Chinese and English; `str` of it is the English."""
+
+    def __init__(self, *, zh: str, en: str) -> None:
+        self._zh = zh
+        super().__init__(en)
+
+    def text(self, language: str) -> str:
+        """What it says in `language` ("zh" or "en")."""
+        return self._zh if language == "zh" else str(self)
+
+
+class QueryError(_InBothLanguages, CubeError):
     """A query cannot be answered as asked; the message says which name is wrong and suggests."""
+
+
+class ValueFault(_InBothLanguages, ValueError):
+    """What is wrong with one value, as the part of a sentence that its catcher writes."""
 
 
 class AnswerTooLarge(QueryError):

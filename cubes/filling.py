@@ -62,7 +62,10 @@ def filled(
         columns += [_value(name, None, zero) for name in measures]
         return select(columns, named(source))
     if _finest(times).grain != "day" and len(times) > 1 and any(t.grain == "week" for t in times):
-        raise QueryError("'fill' cannot combine weeks with coarser times; ask for one of them.")
+        raise QueryError(
+            zh="“fill”不能把周和更粗的时间放在一起；请只用其中一种。",
+            en="'fill' cannot combine weeks with coarser times; ask for one of them.",
+        )
     parts: list[exp.Query] = []
     for present in sets:
         kept = [axes[index] for index in present]
@@ -147,8 +150,10 @@ def _require_no_time(axes: Sequence[Axis], time_role: str | None) -> None:
     other = next((axis for axis in axes if axis.kind == "time"), None)
     if other is not None:
         raise QueryError(
-            f"'fill' adds the dates of time '{time_role}', but the query is by '{other.name}'; ask "
-            f"with 'time: {other.role}', or leave 'fill' out."
+            zh=f"“fill”补的是时间“{time_role}”的日期，而查询按“{other.name}”分组；"
+            f"请写“time: {other.role}”，或去掉“fill”。",
+            en=f"'fill' adds the dates of time '{time_role}', but the query is by '{other.name}'; "
+            f"ask with 'time: {other.role}', or leave 'fill' out.",
         )
 
 

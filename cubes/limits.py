@@ -55,8 +55,10 @@ def within_seconds(connection: duckdb.DuckDBPyConnection, seconds: float) -> Ite
     except Exception as error:
         if expired.is_set() and _is_interruption(error):
             raise AnswerTooSlow(
-                f"The answer was not there after {seconds:g} seconds and was given up. Trying "
-                "again helps only on an idle machine; ask for a shorter period or fewer groups."
+                zh=f"{seconds:g} 秒内没有算出结果，已经放弃。只有机器空闲时重试才有用；"
+                "请缩短时期，或减少分组。",
+                en=f"The answer was not there after {seconds:g} seconds and was given up. Trying "
+                "again helps only on an idle machine; ask for a shorter period or fewer groups.",
             ) from error
         raise
     finally:

@@ -13,7 +13,7 @@ from cubes.axis import Axis
 from cubes.binding import Binding
 from cubes.catalogue import Catalogue
 from cubes.cube import FACT, Cube
-from cubes.declaration import suggest
+from cubes.declaration import did_you_mean, suggest
 from cubes.errors import QueryError
 from cubes.expression import parse_expression
 from cubes.member import format_member, parse_member
@@ -32,9 +32,11 @@ def check_fact(catalogue: Catalogue, warehouse: Warehouse, query: CubeQuery) -> 
     cube = catalogue.cube(query.cube)
     if cube.fact not in warehouse.tables:
         raise QueryError(
-            f"Cube '{cube.cube}' reads table '{cube.fact}', which this database does not have in "
-            f"schema {warehouse.schema}{suggest(cube.fact, warehouse.tables)}. Build first, or "
-            "choose another database."
+            zh=f"立方体“{cube.cube}”读取表“{cube.fact}”，而这个数据库的 {warehouse.schema} 模式里"
+            f"没有它{suggest(cube.fact, warehouse.tables, 'zh')}。请先构建，或换一个数据库。",
+            en=f"Cube '{cube.cube}' reads table '{cube.fact}', which this database does not have "
+            f"in schema {warehouse.schema}{suggest(cube.fact, warehouse.tables)}. Build first, or "
+            "choose another database.",
         )
 
 
@@ -72,19 +74,20 @@ def check_members(
     assert answer is not None
     for (axis, value), is_known in zip(asked, answer, strict=True):
         if not is_known and not _is_empty(connection, binding, cube, axis):
-            known = member_names(connection, binding, cube, axis)
+            nearest = _nearest(value, member_names(connection, binding, cube, axis))
             seen = "" if scope.is_all else " that this account may see"
+            seen_zh = "" if scope.is_all else "这个账号可见的"
             raise QueryError(
-                f"'{axis.name}' has no member '{value}'{seen}{_nearest(value, known)}."
+                zh=f"“{axis.name}”没有{seen_zh}成员“{value}”{did_you_mean(nearest, 'zh')}。",
+                en=f"'{axis.name}' has no member '{value}'{seen}{did_you_mean(nearest)}.",
             )
 
 
-def _nearest(value: str, known: Sequence[str]) -> str:
-    """A suggestion: a path that ends in the name asked for, else the most similar name."""
+def _nearest(value: str, known: Sequence[str]) -> Sequence[str]:
+    """What may have been meant: paths that end in the name asked for, else the most similar."""
     ending = [name for name in known if parse_member(name).path[-1] == value]
     # Chinese names are short, so one wrong sign of two must still find its neighbour.
-    found = ending or difflib.get_close_matches(value, known, n=1, cutoff=0.4)
-    return f" (did you mean '{found[0]}'?)" if found else ""
+    return ending or difflib.get_close_matches(value, known, n=1, cutoff=0.4)
 
 
 def _is_empty(connection: Connection, binding: Binding, cube: Cube, axis: Axis) -> bool:

@@ -140,7 +140,10 @@ class NamedQuery(Frozen):
         Raises QueryError, also for a query that is a select.
         """
         if self.cube is None:
-            raise QueryError(f"Query '{self.query}' is a select and asks no cube.")
+            raise QueryError(
+                zh=f"命名查询“{self.query}”是 select，不查立方体。",
+                en=f"Query '{self.query}' is a select and asks no cube.",
+            )
         values = self.values(parameters, business_date)
         texts = {name: written(value) for name, value in values.items() if value is not None}
         left_out = {name for name, value in values.items() if value is None}
@@ -173,7 +176,10 @@ class NamedQuery(Frozen):
         """
         known = {*self.parameters, BUSINESS_DATE}
         faults = [
-            f"Query '{self.query}' has no parameter '{name}'{suggest(str(name), known)}."
+            QueryError(
+                zh=f"命名查询“{self.query}”没有参数“{name}”{suggest(str(name), known, 'zh')}。",
+                en=f"Query '{self.query}' has no parameter '{name}'{suggest(str(name), known)}.",
+            )
             for name in given
             if name not in known
         ]
@@ -190,14 +196,21 @@ class NamedQuery(Frozen):
             if value is None:
                 values[name] = None
                 if not parameter.optional:
-                    faults.append(f"Query '{self.query}' needs parameter '{name}'.")
+                    faults.append(
+                        QueryError(
+                            zh=f"命名查询“{self.query}”缺少参数“{name}”。",
+                            en=f"Query '{self.query}' needs parameter '{name}'.",
+                        )
+                    )
                 continue
             try:
                 values[name] = read_parameter(self.query, name, parameter, value)
             except QueryError as error:
-                faults.append(str(error))
+                faults.append(error)
         if faults:
-            raise QueryError(" ".join(faults))
+            raise QueryError(
+                zh="".join(fault.text("zh") for fault in faults), en=" ".join(map(str, faults))
+            )
         return values
 
     def places(self) -> set[str]:
@@ -256,7 +269,10 @@ def run_named_query(
     deadline = within_seconds(connection, named.limits.seconds) if limited else nullcontext()
     if named.sql is not None:
         if by or keys:
-            raise QueryError(f"Query '{name}' is a select; 'by' and 'keys' belong to a cube's.")
+            raise QueryError(
+                zh=f"命名查询“{name}”是 select；“by”和“keys”只用于立方体的查询。",
+                en=f"Query '{name}' is a select; 'by' and 'keys' belong to a cube's.",
+            )
         values = named.values(parameters, business_date)
         with deadline:
             return run_select(
@@ -271,7 +287,10 @@ def run_named_query(
                 most_rows=rows,
             )
     if named.rows and (by or keys):
-        raise QueryError(f"Query '{name}' gives rows; 'by' and 'keys' belong to figures.")
+        raise QueryError(
+            zh=f"命名查询“{name}”给出明细；“by”和“keys”只用于汇总的数字。",
+            en=f"Query '{name}' gives rows; 'by' and 'keys' belong to figures.",
+        )
     query, day = named.to_query(parameters, business_date=business_date, by=by, keys=keys)
     if named.rows:
         with deadline:

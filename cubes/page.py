@@ -22,8 +22,10 @@ def page_html(result: CubeResult, *, title: str) -> str:
     """
     if len(result.rows) > MOST_ROWS:
         raise AnswerTooLarge(
-            f"A page holds at most {MOST_ROWS} rows, and the answer has {len(result.rows)}. Trying "
-            "again does not help; ask for fewer rows, or for CSV."
+            zh=f"一个网页最多 {MOST_ROWS} 行，而结果有 {len(result.rows)} 行。重试没有用；"
+            "请减少行数，或改用 CSV。",
+            en=f"A page holds at most {MOST_ROWS} rows, and the answer has {len(result.rows)}. "
+            "Trying again does not help; ask for fewer rows, or for CSV.",
         )
     language = result.language
     return _template().render(

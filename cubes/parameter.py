@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import model_validator
 
 from cubes.dimension import Frozen
-from cubes.errors import QueryError
+from cubes.errors import QueryError, ValueFault
 from cubes.label import Label
 
 Value = str | int | Decimal | bool | date
@@ -32,6 +32,17 @@ SQL_TYPES = {
     "unit": "VARCHAR",
 }
 """The DuckDB type of each type of parameter; a month is its first seven characters."""
+
+_NOUNS = {
+    "date": "日期",
+    "month": "月份",
+    "string": "文本",
+    "integer": "整数",
+    "decimal": "十进制数",
+    "boolean": "true 或 false",
+    "unit": "单位",
+}
+"""What a value of each type is called in Chinese."""
 
 
 class Parameter(Frozen):
@@ -73,21 +84,36 @@ class Parameter(Frozen):
                 yield f"the default {error}"
 
     def read(self, given: Any) -> Value:
-        """The typed value of what was given; raises ValueError with what is wrong with it."""
+        """The typed value of what was given; raises ValueFault with what is wrong with it."""
         text = given.isoformat() if isinstance(given, date) else str(given)
         if isinstance(given, bool):
             text = text.lower()
         if len(text) > self.length:
-            raise ValueError(f"has {len(text)} characters, at most {self.length} are allowed")
+            raise ValueFault(
+                zh=f"有 {len(text)} 个字符，最多 {self.length} 个",
+                en=f"has {len(text)} characters, at most {self.length} are allowed",
+            )
         value = self._typed(text)
         if value is None:
-            raise ValueError(f"must be a {self.type}, not {text!r}")
+            raise ValueFault(
+                zh=f"必须是{_NOUNS[self.type]}，不能是 {text!r}",
+                en=f"must be a {self.type}, not {text!r}",
+            )
         if self.min is not None and value < self.min:  # type: ignore[operator]
-            raise ValueError(f"must be at least {self.min}, not {text}")
+            raise ValueFault(
+                zh=f"不能小于 {self.min}，给的是 {text}",
+                en=f"must be at least {self.min}, not {text}",
+            )
         if self.max is not None and value > self.max:  # type: ignore[operator]
-            raise ValueError(f"must be at most {self.max}, not {text}")
+            raise ValueFault(
+                zh=f"不能大于 {self.max}，给的是 {text}",
+                en=f"must be at most {self.max}, not {text}",
+            )
         if self.values is not None and value not in self.values:
-            raise ValueError(f"must be one of {', '.join(self.values)}, not {text!r}")
+            raise ValueFault(
+                zh=f"必须是 {'、'.join(self.values)} 之一，不能是 {text!r}",
+                en=f"must be one of {', '.join(self.values)}, not {text!r}",
+            )
         return value
 
     def _typed(self, text: str) -> Value | None:
@@ -137,5 +163,8 @@ def read_parameter(query: str, name: str, parameter: Parameter, given: Any) -> V
     """The typed value of one parameter of a query; raises QueryError."""
     try:
         return parameter.read(given)
-    except ValueError as error:
-        raise QueryError(f"Parameter '{name}' of query '{query}' {error}.") from error
+    except ValueFault as error:
+        raise QueryError(
+            zh=f"命名查询“{query}”的参数“{name}”{error.text('zh')}。",
+            en=f"Parameter '{name}' of query '{query}' {error}.",
+        ) from error

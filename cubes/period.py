@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal, get_args
 
-from cubes.errors import QueryError
+from cubes.errors import QueryError, ValueFault
 
 Comparison = Literal["previous", "same_weekday", "same_working_day", "month", "year", "lunar_year"]
 COMPARISONS: tuple[Comparison, ...] = get_args(Comparison)
@@ -34,11 +34,11 @@ _TO_DATE = re.compile(r"(week|month|quarter|year)(?: to date)?\Z")
 
 _MONTHS_OF = {"month": 1, "quarter": 3, "year": 12}
 
-SYNTAX = (
-    "2026-03-30, 2026-03, 2026-Q1, 2026, 2026-03-01..2026-03-30, last 7 days, "
-    "last 7 working days, last 3 months, week|month|quarter|year to date, "
-    "last full week|month|quarter|year"
-)
+_FORMS = (
+    "2026-03-30", "2026-03", "2026-Q1", "2026", "2026-03-01..2026-03-30", "last 7 days",
+    "last 7 working days", "last 3 months", "week|month|quarter|year to date",
+    "last full week|month|quarter|year",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -100,8 +100,12 @@ def parse_period(
     try:
         return _parse(plain, business_date, working_days)
     except (ValueError, OverflowError) as error:
+        # What we did not raise is Python's word on a date that cannot be.
+        reason = error.text("zh") if isinstance(error, ValueFault) else f"没有这样的日期（{error}）"
         raise QueryError(
-            f"The period '{text}' cannot be read: {error}. Expected one of: {SYNTAX}."
+            zh=f"无法识别时期“{text}”：{reason}。可以写成：{'、'.join(_FORMS)}。",
+            en=f"The period '{text}' cannot be read: {error}. Expected one of: "
+            f"{', '.join(_FORMS)}.",
         ) from error
 
 
@@ -114,9 +118,9 @@ def _parse(text: str, business_date: date | None, working_days: Sequence[date]) 
         return absolute
     relative = _LAST.match(text) or _TO_DATE.match(text) or _LAST_FULL.match(text)
     if relative is None:
-        raise ValueError("this is no known period")
+        raise ValueFault(zh="没有这种写法", en="this is no known period")
     if business_date is None:
-        raise ValueError("a relative period needs a business date")
+        raise ValueFault(zh="相对的时期需要业务日期", en="a relative period needs a business date")
     if relative.re is _TO_DATE:
         return _to_date(relative.group(1), business_date)
     if relative.re is _LAST_FULL:
@@ -145,14 +149,17 @@ def _whole(start: date, months: int) -> Period:
 def _between(first: str, second: str) -> Period:
     start, end = (_absolute(side) if side else None for side in (first, second))
     if (first and start is None) or (second and end is None):
-        raise ValueError("both ends of a range must be days, months, quarters or years")
+        raise ValueFault(
+            zh="区间的两端必须是日、月、季度或年",
+            en="both ends of a range must be days, months, quarters or years",
+        )
     if start is None or end is None:
         if start is None and end is None:
-            raise ValueError("a range needs at least one end")
+            raise ValueFault(zh="区间至少要写一端", en="a range needs at least one end")
         return Period(start.start if start else None, end.end if end else None)
     assert start.start is not None and end.end is not None
     if end.end < start.start:
-        raise ValueError("it ends before it begins")
+        raise ValueFault(zh="结束早于开始", en="it ends before it begins")
     if start.is_whole and end.is_whole:
         months = (end.end.year - start.start.year) * 12 + end.end.month - start.start.month + 1
         return Period(start.start, end.end, None, months, True)
@@ -177,11 +184,14 @@ def _last_full(unit: str, end: date) -> Period:
 
 def _last(count: int, unit: str, end: date, working_days: Sequence[date]) -> Period:
     if count < 1:
-        raise ValueError("the count must be at least 1")
+        raise ValueFault(zh="数量至少是 1", en="the count must be at least 1")
     if unit == "working day":
         days = sorted(day for day in working_days if day <= end)[-count:]
         if len(days) < count:
-            raise ValueError("the calendar (dim_date) does not reach back so many working days")
+            raise ValueFault(
+                zh="日历（dim_date）往前没有这么多工作日",
+                en="the calendar (dim_date) does not reach back so many working days",
+            )
         return Period(days[0], days[-1], tuple(days))
     if unit in ("day", "week"):
         length = count * (7 if unit == "week" else 1)
@@ -273,10 +283,14 @@ def days_of(period: Period) -> Sequence[date]:
     if period.days is not None:
         return period.days
     if period.start is None or period.end is None:
-        raise QueryError("Days can be listed only for a period with both ends.")
+        raise QueryError(
+            zh="只有起止都明确的时期才能逐日列出。",
+            en="Days can be listed only for a period with both ends.",
+        )
     length = (period.end - period.start).days + 1
     if length > _MOST_DAYS:
         raise QueryError(
-            f"A period whose days are listed may not span more than {_MOST_DAYS} days."
+            zh=f"要逐日列出的时期不能超过 {_MOST_DAYS} 天。",
+            en=f"A period whose days are listed may not span more than {_MOST_DAYS} days.",
         )
     return [period.start + timedelta(days=index) for index in range(length)]

@@ -68,8 +68,10 @@ def make_plan(
     role = query.time or declared.default_time
     if role is not None and role not in declared.time:
         raise QueryError(
-            f"Cube '{cube.cube}' has no time '{role}'{suggest(role, declared.time)}; "
-            f"times are: {', '.join(declared.time) or 'none'}."
+            zh=f"立方体“{cube.cube}”没有时间“{role}”{suggest(role, declared.time, 'zh')}；"
+            f"现有时间：{'、'.join(declared.time) or '无'}。",
+            en=f"Cube '{cube.cube}' has no time '{role}'{suggest(role, declared.time)}; "
+            f"times are: {', '.join(declared.time) or 'none'}.",
         )
     if role not in cube.time:
         # An aggregate that keeps no such time answers only where none is asked for.
@@ -95,18 +97,23 @@ def _period_to_compare(
 ) -> Period:
     if selection.periods is None:
         raise QueryError(
-            f"'compare: {comparison}' has no day to start from: the period and the cuts of a time "
-            "have none in common. Make them overlap, or leave one of them out."
+            zh=f"“compare: {comparison}”没有可以比较的日子：时期与时间的切片没有共同的日子。"
+            "请让它们重叠，或去掉其中一个。",
+            en=f"'compare: {comparison}' has no day to start from: the period and the cuts of a "
+            "time have none in common. Make them overlap, or leave one of them out.",
         )
     period = selection.periods.get(role or "")
     if role is None or period is None:
         raise QueryError(
-            f"'compare: {comparison}' needs a 'period', for example 2026-03 or last 7 days."
+            zh=f"“compare: {comparison}”需要“period”（时期），例如 2026-03 或 last 7 days。",
+            en=f"'compare: {comparison}' needs a 'period', for example 2026-03 or last 7 days.",
         )
     if cube.time[role].grain == "month" and comparison not in _OF_MONTHS:
         raise QueryError(
-            f"'compare: {comparison}' holds day against day, but cube '{cube.cube}' knows months "
-            f"only; compare with {', '.join(_OF_MONTHS)}."
+            zh=f"“compare: {comparison}”逐日比较，而立方体“{cube.cube}”只有月份；"
+            f"请改用 {'、'.join(_OF_MONTHS)} 比较。",
+            en=f"'compare: {comparison}' holds day against day, but cube '{cube.cube}' knows "
+            f"months only; compare with {', '.join(_OF_MONTHS)}.",
         )
     return period
 
@@ -155,7 +162,10 @@ def select_rows(
     wanted: list[tuple[str, tuple[str | None, ...], str | None]] = []
     if query.period is not None:
         if role is None:
-            raise QueryError(f"Cube '{cube.cube}' has no time, so 'period' means nothing.")
+            raise QueryError(
+                zh=f"立方体“{cube.cube}”没有时间，“period”没有意义。",
+                en=f"Cube '{cube.cube}' has no time, so 'period' means nothing.",
+            )
         wanted.append((role, (query.period,), None))
     for name, values in query.cuts:
         axis = binding.axis(cube, name)
@@ -167,7 +177,10 @@ def select_rows(
         texts = [value for value in values if value is not None]
         if len(texts) < len(values):
             if texts:
-                raise QueryError(f"A cut on '{time_role}' cannot mix null with periods.")
+                raise QueryError(
+                    zh=f"“{time_role}”的切片不能把空值和时期混在一起。",
+                    en=f"A cut on '{time_role}' cannot mix null with periods.",
+                )
             null_times.append(time_role)
             continue
         working = calendar.working_days
@@ -210,8 +223,10 @@ def grouping_sets(axes: Sequence[Axis], totals: str) -> tuple[Set, ...]:
         sets = [(*kept, *prefix) for kept in sets for prefix in prefixes]
         if len(sets) > MOST_SETS:
             raise QueryError(
-                f"'totals: all' over these {len(axes)} dimensions needs more than {MOST_SETS} "
-                "kinds of subtotals; ask for 'grand' or fewer dimensions."
+                zh=f"在这 {len(axes)} 个维度上，“totals: all”需要的小计超过 {MOST_SETS} 种；"
+                "请改用“grand”，或减少维度。",
+                en=f"'totals: all' over these {len(axes)} dimensions needs more than {MOST_SETS} "
+                "kinds of subtotals; ask for 'grand' or fewer dimensions.",
             )
     return tuple(tuple(sorted(present)) for present in sets)
 

@@ -19,6 +19,7 @@ from cubes.cube import FACT, Cube
 from cubes.dimension import Dimension
 from cubes.errors import QueryError
 from cubes.expression import parse_expression, plain_column
+from cubes.label import Label
 from cubes.member import Member, format_member, parse_member, split_range
 from cubes.period import Period
 from cubes.sql import (
@@ -42,12 +43,13 @@ _NUMBERS = (
     "UBIGINT", "UHUGEINT", "DECIMAL", "DOUBLE", "FLOAT",
 )  # fmt: skip
 
-_READ: tuple[tuple[str, str, Callable[[str], object]], ...] = (
-    *((number, "number", Decimal) for number in _NUMBERS),
-    ("DATE", "date", date.fromisoformat),
-    ("TIMESTAMP", "date or time", datetime.fromisoformat),
+_NUMBER = Label(zh="数字", en="number")
+_READ: tuple[tuple[str, Label, Callable[[str], object]], ...] = (
+    *((number, _NUMBER, Decimal) for number in _NUMBERS),
+    ("DATE", Label(zh="日期", en="date"), date.fromisoformat),
+    ("TIMESTAMP", Label(zh="日期或时刻", en="date or time"), datetime.fromisoformat),
 )
-"""How the ends of a range are read, by the beginning of the column's type."""
+"""How the ends of a range are called and read, by the beginning of the column's type."""
 
 Condition = Callable[[], Node]
 
@@ -84,8 +86,10 @@ def _value_predicate(binding: Binding, cube: Cube, axis: Axis, value: str | None
     if bounds is not None:
         if len(axis.steps) > 1 and (axis.kind == "key" or axis.key is not None):
             raise QueryError(
-                f"'{value}' is a range, but '{axis.name}' has named members only, which have no "
-                "order; name them."
+                zh=f"“{value}”是一个区间，但“{axis.name}”的成员只有名称，没有先后；"
+                "请逐个写出成员。",
+                en=f"'{value}' is a range, but '{axis.name}' has named members only, which have "
+                "no order; name them.",
             )
         return _range(binding, cube, axis, bounds)
     return member_conditions(binding, cube, axis, parse_member(value))
@@ -142,9 +146,12 @@ def member_conditions(binding: Binding, cube: Cube, axis: Axis, member: Member) 
         return any_of([equals(sql, member.literal) for sql in axis.steps[0].values])
     start = len(axis.steps) - len(member.path)
     if start < 0:
+        path = "/".join(member.path)
         raise QueryError(
-            f"The member '{'/'.join(member.path)}' has {len(member.path)} names, but "
-            f"'{axis.name}' lies at level {len(axis.steps)}; write '/' in a name as '\\/'."
+            zh=f"成员“{path}”有 {len(member.path)} 段名称，但“{axis.name}”在第 "
+            f"{len(axis.steps)} 级；名称里的“/”请写成“\\/”。",
+            en=f"The member '{path}' has {len(member.path)} names, but '{axis.name}' lies at "
+            f"level {len(axis.steps)}; write '/' in a name as '\\/'.",
         )
     return _path(equals, axis, axis.steps[start:], member)
 
@@ -153,9 +160,12 @@ def _path(
     equals: Callable[[str, str], Node], axis: Axis, steps: tuple[Step, ...], member: Member
 ) -> Node:
     if len(member.path) > len(steps):
+        path = "/".join(member.path)
         raise QueryError(
-            f"The member '{'/'.join(member.path)}' has {len(member.path)} names, but "
-            f"'{axis.name}' has {len(steps)} levels; write '/' in a name as '\\/'."
+            zh=f"成员“{path}”有 {len(member.path)} 段名称，但“{axis.name}”只有 {len(steps)} 级；"
+            "名称里的“/”请写成“\\/”。",
+            en=f"The member '{path}' has {len(member.path)} names, but '{axis.name}' has "
+            f"{len(steps)} levels; write '/' in a name as '\\/'.",
         )
     return all_of(
         [
@@ -183,7 +193,10 @@ def _typed(binding: Binding, kind: str, value: str) -> Node:
 def _range(binding: Binding, cube: Cube, axis: Axis, bounds: tuple[str, str]) -> Node:
     kind = binding.column_type(cube, axis.sql, axis.table)
     if bounds == ("", ""):
-        raise QueryError(f"The range '..' of '{axis.name}' needs at least one end.")
+        raise QueryError(
+            zh=f"“{axis.name}”的区间“..”至少要写一端。",
+            en=f"The range '..' of '{axis.name}' needs at least one end.",
+        )
     conditions: list[Node] = []
     for text, comparison in ((bounds[0], exp.GTE), (bounds[1], exp.LTE)):
         if text:
@@ -209,15 +222,18 @@ def _range(binding: Binding, cube: Cube, axis: Axis, bounds: tuple[str, str]) ->
 
 def _require_bound(axis: Axis, kind: str, literal: str) -> None:
     """Refuse an end of a range that is no value of the axis's type; it would match nothing."""
-    word, read = next(
-        ((word, read) for start, word, read in _READ if kind.startswith(start)), ("", str)
-    )
-    try:
-        read(literal)
-    except (ValueError, ArithmeticError) as error:
-        raise QueryError(
-            f"'{literal}' is no {word}, so no range of '{axis.name}' can begin or end with it."
-        ) from error
+    for start, noun, read in _READ:
+        if not kind.startswith(start):
+            continue
+        try:
+            read(literal)
+        except (ValueError, ArithmeticError) as error:
+            raise QueryError(
+                zh=f"“{literal}”不是{noun.zh}，“{axis.name}”的区间不能以它开始或结束。",
+                en=f"'{literal}' is no {noun.en}, so no range of '{axis.name}' can begin or end "
+                "with it.",
+            ) from error
+        return
 
 
 def existence(binding: Binding, cube: Cube, axis: Axis, value: str) -> exp.Select | None:
@@ -340,8 +356,9 @@ def scoping_roles(binding: Binding, cube: Cube) -> list[str]:
     first = [role for role in scoped if cube.joins[role].scope == "first"][:1]
     if not first:
         raise QueryError(
-            f"Cube '{cube.cube}' has no dimension with a scope, so a restricted account may not "
-            "see it."
+            zh=f"立方体“{cube.cube}”没有可以限定管辖范围的维度，受范围限制的账号不能看。",
+            en=f"Cube '{cube.cube}' has no dimension with a scope, so a restricted account may "
+            "not see it.",
         )
     return first + [role for role in scoped if cube.joins[role].scope == "second"]
 

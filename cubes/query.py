@@ -13,6 +13,7 @@ from cubes.catalogue import Catalogue
 from cubes.compilation import Statement, compile_query
 from cubes.errors import AnswerTooLarge, QueryError
 from cubes.figures import MASK, key_name
+from cubes.label import Label
 from cubes.member_check import check_fact, check_members
 from cubes.member_label import asked_by_name, member_labels
 from cubes.query_calendar import read_query_calendar
@@ -31,6 +32,16 @@ _INTEGERS = {
     "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT",
     "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT",
 }  # fmt: skip
+
+
+_TRY_LATER = Label(
+    zh="等数据库可以读，并有内存和磁盘空间后再试",
+    en="Try again once the database can be read and has memory and disk space",
+)
+_CHECK_FIRST = Label(
+    zh="重试没有用；请对照这个数据库检查查询和声明",
+    en="Trying again does not help; check the query and the declarations against this database",
+)
 
 
 def run_query(
@@ -84,13 +95,15 @@ def refused_query(query: CubeQuery, error: duckdb.Error) -> QueryError:
     """What the database said, and what to do about it."""
     said = next(iter(str(error).splitlines()), "") or type(error).__name__
     advice = (
-        "Try again once the database can be read and has memory and disk space"
+        _TRY_LATER
         if isinstance(error, duckdb.OperationalError | duckdb.InterruptException)
-        else "Trying again does not help; check the query and the declarations against this "
-        "database"
+        else _CHECK_FIRST
     )
     said = said.rstrip(" .")
-    return QueryError(f"Cube '{query.cube}' could not be queried: {said}. {advice}.")
+    return QueryError(
+        zh=f"立方体“{query.cube}”查询失败：{said}。{advice.zh}。",
+        en=f"Cube '{query.cube}' could not be queried: {said}. {advice.en}.",
+    )
 
 
 def execute_query(
@@ -162,8 +175,9 @@ def fetch(cursor: Connection, most_rows: int | None) -> list[tuple[Any, ...]]:
 def _require_few(count: int, most_rows: int | None) -> None:
     if most_rows is not None and count > most_rows:
         raise AnswerTooLarge(
-            f"The answer has more than {most_rows} rows. Trying again does not help; ask for a "
-            "shorter period, fewer groups, or a limit."
+            zh=f"结果超过 {most_rows} 行。重试没有用；请缩短时期、减少分组，或给出 limit。",
+            en=f"The answer has more than {most_rows} rows. Trying again does not help; ask for a "
+            "shorter period, fewer groups, or a limit.",
         )
 
 

@@ -56,8 +56,10 @@ def read_query_calendar(
     )
     if not needed <= columns.keys():
         raise QueryError(
-            f"Working days and festivals need the table dim_date with {', '.join(sorted(needed))}, "
-            "which this database does not have."
+            zh=f"工作日和农历节日需要表 dim_date 的 {'、'.join(sorted(needed))} 列，"
+            "而这个数据库没有。",
+            en=f"Working days and festivals need the table dim_date with "
+            f"{', '.join(sorted(needed))}, which this database does not have.",
         )
     table = warehouse.table("dim_date").sql(dialect="duckdb")
     working: list[date] = []

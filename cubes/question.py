@@ -42,19 +42,26 @@ class CubeQuery:
 
     def __post_init__(self) -> None:
         if not self.measures:
-            raise QueryError("A query needs at least one measure in 'measures'.")
+            raise QueryError(
+                zh="查询的“measures”里至少要有一个度量。",
+                en="A query needs at least one measure in 'measures'.",
+            )
         for noun, names in (("measures", self.measures), ("by", self.by)):
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
-                raise QueryError(f"'{noun}' names {', '.join(twice)} twice; name each once.")
+                raise QueryError(
+                    zh=f"“{noun}”里重复写了 {'、'.join(twice)}；每个名称只写一次。",
+                    en=f"'{noun}' names {', '.join(twice)} twice; name each once.",
+                )
         both = [name for name in self.by if name in self.measures]
         if both:
             raise QueryError(
-                f"'{both[0]}' is a measure and a name in 'by' at once; write a time with its "
-                f"grain, for example '{both[0]}.day'."
+                zh=f"“{both[0]}”既是度量，又写在“by”里；时间要写明粒度，例如“{both[0]}.day”。",
+                en=f"'{both[0]}' is a measure and a name in 'by' at once; write a time with its "
+                f"grain, for example '{both[0]}.day'.",
             )
         if self.limit is not None and self.limit < 0:
-            raise QueryError("'limit' must not be negative.")
+            raise QueryError(zh="“limit”不能是负数。", en="'limit' must not be negative.")
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> CubeQuery:
@@ -62,15 +69,24 @@ class CubeQuery:
         known = {item.name for item in fields(cls)}
         for key in mapping:
             if key not in known:
-                raise QueryError(f"A query has no key '{key}'{suggest(key, known)}.")
+                raise QueryError(
+                    zh=f"查询没有“{key}”这一项{suggest(key, known, 'zh')}。",
+                    en=f"A query has no key '{key}'{suggest(key, known)}.",
+                )
         if not mapping.get("cube"):
-            raise QueryError("A query needs 'cube'.")
+            raise QueryError(zh="查询缺少“cube”（立方体）。", en="A query needs 'cube'.")
         cuts = mapping.get("cuts") or {}
         if not isinstance(cuts, Mapping):
-            raise QueryError("'cuts' must be a mapping of names to members.")
+            raise QueryError(
+                zh="“cuts”（切片）必须是名称到成员的映射。",
+                en="'cuts' must be a mapping of names to members.",
+            )
         limit = mapping.get("limit")
         if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int)):
-            raise QueryError(f"'limit' must be a whole number, not {limit!r}.")
+            raise QueryError(
+                zh=f"“limit”必须是整数，不能是 {limit!r}。",
+                en=f"'limit' must be a whole number, not {limit!r}.",
+            )
         return cls(
             cube=str(mapping["cube"]),
             measures=_names(mapping.get("measures"), "measures"),
@@ -97,7 +113,10 @@ def _names(value: Any, key: str) -> tuple[str, ...]:
     if isinstance(value, str):
         return tuple(part.strip() for part in value.split(",") if part.strip())
     if not isinstance(value, Sequence):
-        raise QueryError(f"'{key}' must be a list of names, not {value!r}.")
+        raise QueryError(
+            zh=f"“{key}”必须是名称的列表，不能是 {value!r}。",
+            en=f"'{key}' must be a list of names, not {value!r}.",
+        )
     return tuple(str(item) for item in value)
 
 
@@ -105,7 +124,10 @@ def _values(value: Any) -> CutValues:
     if isinstance(value, str | bytes) or not isinstance(value, Sequence | set | frozenset):
         return (_text(value),)
     if not value:
-        raise QueryError("A cut needs at least one member; leave the cut out to mean all.")
+        raise QueryError(
+            zh="切片至少要有一个成员；要全部成员，就去掉这个切片。",
+            en="A cut needs at least one member; leave the cut out to mean all.",
+        )
     items = sorted(value, key=str) if isinstance(value, set | frozenset) else value
     return tuple(_text(item) for item in items)
 
@@ -122,7 +144,9 @@ def _text(value: Any) -> str | None:
         text.encode()
     except UnicodeEncodeError as error:
         raise QueryError(
-            f"{text!r} is no text: it holds half a sign or bytes that are not UTF-8. Write it anew."
+            zh=f"{text!r} 不是文本：含有半个字符，或不是 UTF-8 的字节。请重新填写。",
+            en=f"{text!r} is no text: it holds half a sign or bytes that are not UTF-8. "
+            "Write it anew.",
         ) from error
     return text
 
@@ -133,8 +157,10 @@ def _choice(mapping: Mapping[str, Any], key: str, allowed: Sequence[str]) -> str
         return None
     if value not in allowed:
         raise QueryError(
-            f"'{key}' cannot be {value!r}{suggest(str(value), allowed)}; "
-            f"expected one of: none, {', '.join(allowed)}."
+            zh=f"“{key}”不能是 {value!r}{suggest(str(value), allowed, 'zh')}；"
+            f"可以是：none、{'、'.join(allowed)}。",
+            en=f"'{key}' cannot be {value!r}{suggest(str(value), allowed)}; "
+            f"expected one of: none, {', '.join(allowed)}.",
         )
     return str(value)
 
@@ -142,5 +168,8 @@ def _choice(mapping: Mapping[str, Any], key: str, allowed: Sequence[str]) -> str
 def _flag(mapping: Mapping[str, Any], key: str) -> bool:
     value = mapping.get(key, False)
     if not isinstance(value, bool):
-        raise QueryError(f"'{key}' must be true or false, not {value!r}.")
+        raise QueryError(
+            zh=f"“{key}”必须是 true 或 false，不能是 {value!r}。",
+            en=f"'{key}' must be true or false, not {value!r}.",
+        )
     return value

@@ -154,8 +154,9 @@ def stream_named_records(
 
 def _too_large(limits: Limits) -> AnswerTooLarge:
     return AnswerTooLarge(
-        f"The answer has more than {limits.rows} rows. Trying again does not help; ask for a "
-        "shorter period or fewer groups."
+        zh=f"结果超过 {limits.rows} 行。重试没有用；请缩短时期，或减少分组。",
+        en=f"The answer has more than {limits.rows} rows. Trying again does not help; ask for a "
+        "shorter period or fewer groups.",
     )
 
 
@@ -194,8 +195,9 @@ def _read(
                 yield batch.select(wanted).cast(schema)
             except pyarrow.ArrowInvalid as error:
                 raise QueryError(
-                    "A whole number of the answer is too large for 64 bits. Trying again does not "
-                    "help; ask for the answer as JSON."
+                    zh="结果里有整数超出 64 位。重试没有用；请改用 JSON 取结果。",
+                    en="A whole number of the answer is too large for 64 bits. Trying again does "
+                    "not help; ask for the answer as JSON.",
                 ) from error
 
     return RecordStream(schema, batches())

@@ -65,10 +65,14 @@ def read_seed_calendar(
     if faults:
         raise DeclarationError("calendar", faults)
     chain = _chain(calendar_id, tables["calendar"])
+    zone = chain[0]["zone"] or zone
     try:
-        place = zone_of(chain[0]["zone"] or zone)
+        place = zone_of(zone)
     except ValueError as error:
-        raise QueryError(f"The zone of calendar {calendar_id!r} is wrong: {error}.") from error
+        raise QueryError(
+            zh=f"日历“{calendar_id}”的时区不对：“{zone}”不是 IANA 时区名（如 Asia/Shanghai）。",
+            en=f"The zone of calendar {calendar_id!r} is wrong: {error}.",
+        ) from error
     known = _known_by(known_at, place)
     levels = [_level(row["calendar_id"], tables, known) for row in chain]
     makeup_weekday = int(_nearest(chain, "makeup_weekday") or 1)
@@ -97,8 +101,10 @@ def _chain(calendar_id: str, calendars: Sequence[RuleRow]) -> list[Values]:
     known = {row.values["calendar_id"]: row.values for row in calendars}
     if calendar_id not in known:
         raise QueryError(
-            f"There is no calendar {calendar_id!r}{suggest(calendar_id, known)}; known are "
-            f"{', '.join(sorted(known))}. Trying again does not help; choose one of these."
+            zh=f"没有日历“{calendar_id}”{suggest(calendar_id, known, 'zh')}；"
+            f"现有：{'、'.join(sorted(known))}。重试没有用；请从中选一个。",
+            en=f"There is no calendar {calendar_id!r}{suggest(calendar_id, known)}; known are "
+            f"{', '.join(sorted(known))}. Trying again does not help; choose one of these.",
         )
     chain = [known[calendar_id]]
     while base := chain[-1]["base_calendar_id"]:

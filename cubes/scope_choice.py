@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cubes.catalogue import Catalogue
+from cubes.declaration import did_you_mean
 from cubes.dimension import Dimension
 from cubes.errors import QueryError
 from cubes.expression import parse_expression
@@ -33,14 +34,21 @@ def find_units(
     dimension = next((one for one in catalogue.dimensions.values() if one.scope), None)
     if dimension is None:
         raise QueryError(
-            "No dimension has a scope, so nothing can be limited to units. Declare 'scope: true' "
-            "on the dimension of units, or leave the scope out."
+            zh="没有维度声明管辖范围，不能限定到单位。请在单位的维度上写“scope: true”，"
+            "或不限定范围。",
+            en="No dimension has a scope, so nothing can be limited to units. Declare "
+            "'scope: true' on the dimension of units, or leave the scope out.",
         )
     ids = _ids(dimension, connection, warehouse)
     unknown = [unit for unit in units if unit not in ids]
     if unknown:
-        told = "; ".join(f"'{unit}'{_nearest(unit, ids)}" for unit in unknown)
-        raise QueryError(f"There is no unit {told}. Give the id or code of a unit that exists.")
+        near = {unit: difflib.get_close_matches(unit, ids, n=1, cutoff=0.5) for unit in unknown}
+        told = "; ".join(f"'{unit}'{did_you_mean(found)}" for unit, found in near.items())
+        told_zh = "、".join(f"“{unit}”{did_you_mean(found, 'zh')}" for unit, found in near.items())
+        raise QueryError(
+            zh=f"没有单位{told_zh}。请写现有单位的编号或代码。",
+            en=f"There is no unit {told}. Give the id or code of a unit that exists.",
+        )
     return Scope.units(ids[unit] for unit in units)
 
 
@@ -62,8 +70,3 @@ def _ids(
         above = connection.execute(f"select distinct cast({ancestor} as varchar) from {closure}")
         found |= {row[0]: row[0] for row in above.fetchall()}
     return found
-
-
-def _nearest(unit: str, known: dict[str, str]) -> str:
-    found = difflib.get_close_matches(unit, known, n=1, cutoff=0.5)
-    return f" (did you mean '{found[0]}'?)" if found else ""

@@ -115,9 +115,12 @@ def _parsed(text: str) -> Any:
     try:
         trees = [tree for tree in sqlglot.parse(text, dialect="duckdb") if tree is not None]
     except (SqlglotError, RecursionError) as error:
-        raise QueryError(f"'sql' cannot be parsed: {str(error).splitlines()[0]}") from error
+        first = str(error).splitlines()[0]
+        raise QueryError(
+            zh=f"“sql”无法解析：{first.rstrip(' .')}。", en=f"'sql' cannot be parsed: {first}"
+        ) from error
     if len(trees) != 1 or not isinstance(trees[0], exp.Select | exp.SetOperation):
-        raise QueryError("'sql' must be one select")
+        raise QueryError(zh="“sql”必须是一条 select。", en="'sql' must be one select")
     return trees[0]
 
 

@@ -106,7 +106,10 @@ def execute_select(
 def refused_select(named_query: NamedQuery, error: duckdb.Error) -> QueryError:
     """What the database said of a select."""
     said = next(iter(str(error).splitlines()), "") or type(error).__name__
-    return QueryError(f"Query '{named_query.query}' could not be answered: {said}")
+    return QueryError(
+        zh=f"命名查询“{named_query.query}”无法回答：{said.rstrip(' .')}。",
+        en=f"Query '{named_query.query}' could not be answered: {said}",
+    )
 
 
 def _column(named_query: NamedQuery, name: str, kind: str, language: str) -> Column:
@@ -124,7 +127,8 @@ def _scoped(binding: Binding, named_query: NamedQuery, tree: Any) -> Any:
         return tree
     if scope is None:
         raise QueryError(
-            f"Query '{named_query.query}' has no scope, so a restricted account may not ask it."
+            zh=f"命名查询“{named_query.query}”没有管辖范围，受范围限制的账号不能查询。",
+            en=f"Query '{named_query.query}' has no scope, so a restricted account may not ask it.",
         )
     unit_ids = binding.scope.unit_ids or ()
     unit = column(scope.column, _ANSWER)

@@ -42,8 +42,10 @@ def workbook_bytes(result: CubeResult, *, title: str) -> bytes:
     """
     if len(result.rows) + len(result.totals) > MOST_ROWS:
         raise AnswerTooLarge(
-            f"A workbook holds at most {MOST_ROWS} rows, and the answer has {len(result.rows)}. "
-            "Trying again does not help; ask for fewer rows, or for CSV."
+            zh=f"一个工作簿最多 {MOST_ROWS} 行，而结果有 {len(result.rows)} 行。重试没有用；"
+            "请减少行数，或改用 CSV。",
+            en=f"A workbook holds at most {MOST_ROWS} rows, and the answer has {len(result.rows)}. "
+            "Trying again does not help; ask for fewer rows, or for CSV.",
         )
     language = result.language
     chinese = language == "zh"

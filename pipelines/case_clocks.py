@@ -165,14 +165,18 @@ class CaseClocks:
         if found:
             return found[-1]
         if named:
-            there = ", ".join(str(one["ordinal"]) for one in named)
-            wrong = f"no {clock} clock {ordinal}; it has {there}"
+            there = [str(one["ordinal"]) for one in named]
+            wrong = f"no {clock} clock {ordinal}"
+            wrong_zh = f"序号为 {ordinal} 的时钟“{clock}”"
         else:
-            there = ", ".join(dict.fromkeys(str(one["clock"]) for one in self.clocks))
-            wrong = f"no clock {clock!r}; it has {there}"
+            there = list(dict.fromkeys(str(one["clock"]) for one in self.clocks))
+            wrong = f"no clock {clock!r}"
+            wrong_zh = f"时钟“{clock}”"
         raise QueryError(
-            f"Case {self.case_no} of {self.source} has {wrong}. Trying again does not help; "
-            "choose one of these."
+            zh=f"来源 {self.source} 的工单 {self.case_no} 没有{wrong_zh}；"
+            f"现有：{'、'.join(there)}。重试没有用；请从中选一个。",
+            en=f"Case {self.case_no} of {self.source} has {wrong}; it has {', '.join(there)}. "
+            "Trying again does not help; choose one of these.",
         )
 
 
@@ -193,8 +197,10 @@ def read_case_clocks(
             raise _unknown_case(cursor, snapshot.tag, case_no, source)
         if len(sources) > 1:
             raise QueryError(
-                f"Case {case_no} is there in several sources: {', '.join(sources)}. Trying again "
-                f"helps with --source, such as --source {sources[0]}."
+                zh=f"工单 {case_no} 在几个来源里都有：{'、'.join(sources)}。"
+                f"用 --source 指明来源再试，例如 --source {sources[0]}。",
+                en=f"Case {case_no} is there in several sources: {', '.join(sources)}. Trying "
+                f"again helps with --source, such as --source {sources[0]}.",
             )
         kept = [row for row in rows if row["evaluation"] == evaluation]
         clocks = with_policies(cursor, kept)
@@ -215,9 +221,12 @@ def explain_case_clock(snapshot: Snapshot, found: CaseClocks, clock: CaseClock) 
     span = clock.span
     if clock["elapsed_s"] is None:
         raise QueryError(
-            f"The {clock['clock']} clock of case {found.case_no} starts at "
+            zh=f"工单 {found.case_no} 的时钟“{clock['clock']}”开始于 "
+            f"{span.started_at.isoformat()}，没有日历包含那一天，所以一秒也没有计入。"
+            "重试没有用；它的日期已标为不可能。",
+            en=f"The {clock['clock']} clock of case {found.case_no} starts at "
             f"{span.started_at.isoformat()}, which no calendar reaches, so nothing of it is "
-            "counted. Trying again does not help; its date is marked as impossible."
+            "counted. Trying again does not help; its date is marked as impossible.",
         )
     since = min(one["started_at"] for one in found.clocks)
     due_at = clock["due_at"]
@@ -352,12 +361,15 @@ def _require_clocks(cursor: duckdb.DuckDBPyConnection, tag: str) -> None:
         if filled:
             return
         raise QueryError(
-            f"Snapshot {tag} holds no clocks, because no case has reached the warehouse yet. "
-            "Trying again helps once cases are loaded and built; run `huiyin run`."
+            zh=f"快照 {tag} 里没有时钟，因为还没有工单进入仓库。"
+            "工单落地并构建后再试；请运行 `huiyin run`。",
+            en=f"Snapshot {tag} holds no clocks, because no case has reached the warehouse yet. "
+            "Trying again helps once cases are loaded and built; run `huiyin run`.",
         )
     raise QueryError(
-        f"Snapshot {tag} was made by a version without clocks. Trying again helps after "
-        "`huiyin build`."
+        zh=f"快照 {tag} 是由没有时钟的版本生成的。运行 `huiyin build` 后再试。",
+        en=f"Snapshot {tag} was made by a version without clocks. Trying again helps after "
+        "`huiyin build`.",
     )
 
 
@@ -375,14 +387,16 @@ def _unknown_case(
         f"order by distance, case_no, source limit {_NEAREST}"
     ).fetchall()
     of = f" of source {source}" if source is not None else ""
-    hint = (
-        f" Nearest are {', '.join(f'{number} ({of_which})' for number, of_which, _ in near)}."
-        if near
-        else ""
-    )
+    of_zh = f"来源 {source} 的" if source is not None else ""
+    hint = hint_zh = ""
+    if near:
+        hint = f" Nearest are {', '.join(f'{number} ({which})' for number, which, _ in near)}."
+        hint_zh = f"最接近的是 {'、'.join(f'{number}（{which}）' for number, which, _ in near)}。"
     return QueryError(
-        f"Snapshot {tag} has no clocks of case {case_no}{of}.{hint} Trying again does not help "
-        "unless the case came in since the snapshot; check its number."
+        zh=f"快照 {tag} 里没有{of_zh}工单 {case_no} 的时钟。{hint_zh}"
+        "除非工单是在快照之后来的，重试没有用；请核对工单号。",
+        en=f"Snapshot {tag} has no clocks of case {case_no}{of}.{hint} Trying again does not help "
+        "unless the case came in since the snapshot; check its number.",
     )
 
 

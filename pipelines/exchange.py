@@ -307,8 +307,10 @@ def _limits_told(declaration: ExportDeclaration) -> Iterator[None]:
     except (AnswerTooLarge, AnswerTooSlow) as error:
         bounds = declaration.bounds
         raise type(error)(
-            f"{error} This export may have {bounds.rows} rows and take {bounds.seconds:g} seconds: "
-            f"'limits' in its declaration {declaration.export}.yml."
+            zh=f"{error.text('zh')}这份导出最多 {bounds.rows} 行、最长 {bounds.seconds:g} 秒："
+            f"见声明 {declaration.export}.yml 的“limits”。",
+            en=f"{error} This export may have {bounds.rows} rows and take {bounds.seconds:g} "
+            f"seconds: 'limits' in its declaration {declaration.export}.yml.",
         ) from error
 
 

@@ -20,7 +20,7 @@ from cubes.answer import answer_columns
 from cubes.catalogue import Catalogue
 from cubes.drill_through import drill_through
 from cubes.errors import AnswerTooLarge, AnswerTooSlow, QueryError
-from cubes.label import Label
+from cubes.label import LANGUAGES, Label
 from cubes.limits import Limits, within_seconds
 from cubes.named_query import NamedQuery, run_named_query
 from cubes.query import run_query
@@ -31,7 +31,6 @@ from cubes.result_cache import ResultCache
 from cubes.scope import Scope
 from cubes.snapshot import Snapshot
 
-_LANGUAGES = ("zh", "en")
 _CUBE_KEYS = tuple(OPERATIONS["query_cube"].params)
 _ROW_KEYS = tuple(OPERATIONS["query_rows"].params)
 MOST_STREAMED = 50_000_000
@@ -177,7 +176,7 @@ class Reader:
         params.unknown(("query", "params", "language"))
         name = params.text("query", 200, required=True)
         given = params.part("params")
-        language = params.one_of("language", _LANGUAGES) or "zh"
+        language = params.one_of("language", LANGUAGES) or "zh"
         params.require()
         named = self.catalogue.queries.get(name or "")
         if named is None or named.permission not in client.permissions:
@@ -188,7 +187,7 @@ class Reader:
         """What the key may do: operations, named queries with their signatures, streams."""
         params = Params(packet.params)
         params.unknown(("language",))
-        language = params.one_of("language", _LANGUAGES) or "zh"
+        language = params.one_of("language", LANGUAGES) or "zh"
         params.require()
         told: dict[str, Any] = {
             "operations": [
@@ -289,7 +288,7 @@ def _cube_question(packet: Packet, keys: Sequence[str]) -> tuple[dict[str, Any],
     """The mapping of a question to a cube and its language; what it names the cube checks."""
     params = Params(packet.params)
     params.unknown(keys)
-    language = params.one_of("language", _LANGUAGES) or "zh"
+    language = params.one_of("language", LANGUAGES) or "zh"
     params.text("cube", 200, required=True)
     for name in ("time", "period", "compare", "fill", "totals"):
         params.text(name, 200)
@@ -329,9 +328,8 @@ def refused(field: str) -> Iterator[None]:
         # The engine's own words name tables and columns, which no client is told.
         if isinstance(error.__cause__, duckdb.Error) or " the table " in str(error):
             raise PacketRefused("invalid", faults=[field_fault(field, "unanswerable")]) from error
-        raise PacketRefused(
-            "invalid", faults=[field_fault(field, "query", said=str(error))]
-        ) from error
+        said = {language: error.text(language) for language in LANGUAGES}
+        raise PacketRefused("invalid", faults=[field_fault(field, "query", said=said)]) from error
 
 
 def _told(result: CubeResult, business_date: Any) -> dict[str, Any]:

@@ -45,9 +45,12 @@ def _fault_words() -> dict[str, dict[str, str]]:
 
 
 def field_fault(field: str, word: str, **values: object) -> FieldFault:
-    """One fault of one field in both languages."""
-    told = _fault_words()[word]
-    return FieldFault(field, {key: text.format(**values) for key, text in told.items()})
+    """One fault of one field in both languages; a value may be a mapping of its texts."""
+    message = {}
+    for language, text in _fault_words()[word].items():
+        own = {name: v[language] if isinstance(v, Mapping) else v for name, v in values.items()}
+        message[language] = text.format(**own)
+    return FieldFault(field, message)
 
 
 class PacketRefused(Exception):

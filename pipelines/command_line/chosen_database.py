@@ -89,10 +89,13 @@ class ChosenDatabase:
             try:
                 row = self.connection.execute(f"select max({day}) from {table}").fetchone()
             except duckdb.Error as error:
+                said = str(error).splitlines()[0]
                 raise QueryError(
-                    f"The last day of cube '{cube}' could not be read from time "
-                    f"'{known.default_time}': {str(error).splitlines()[0]}. Trying again does not "
-                    "help; name a column of dates in the cube's 'time'."
+                    zh=f"无法从时间“{known.default_time}”读出立方体“{cube}”的最后一天：{said}。"
+                    "重试没有用；请在立方体的“time”里写一个日期列。",
+                    en=f"The last day of cube '{cube}' could not be read from time "
+                    f"'{known.default_time}': {said}. Trying again does not help; name a column "
+                    "of dates in the cube's 'time'.",
                 ) from error
             if row is not None and row[0] is not None:
                 last: date = row[0]

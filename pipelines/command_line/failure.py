@@ -50,9 +50,12 @@ def run(application: typer.Typer) -> int:
 
 def told(error: Exception) -> str:
     """The error's own sentence, which is English; where it has a code of the ledger, below what
-    the code says and what to do, in both languages."""
+    the code says and what to do, in both languages. What speaks Chinese too says it first."""
     from connectors.codes import known_codes
+    from cubes.errors import QueryError
 
+    if isinstance(error, QueryError):
+        return f"{error.text('zh')}\n{error}"
     known = known_codes().get(str(getattr(error, "code", None)))
     if known is None:
         return str(error)

@@ -288,6 +288,17 @@ def test_what_is_asked_wrongly_is_said_in_one_message(
     assert said in err and "Traceback" not in err
 
 
+def test_what_is_asked_wrongly_is_said_in_chinese_and_then_in_english(cube: Command) -> None:
+    asked = ["query", "orders", "--measures", "order", "--language", "en"]
+    assert cube(*asked)[2].splitlines() == [
+        "立方体“orders”没有度量“order”（是不是“orders”？）。",
+        "Cube 'orders' has no measure 'order' (did you mean 'orders'?).",
+    ]
+    err = cube("rows", "orders", "--measures", "orders", "--scope", "A9")[2]
+    chinese, english = err.splitlines()
+    assert chinese.startswith("没有单位“A9”") and english.startswith("There is no unit 'A9'")
+
+
 def test_a_join_that_fans_out_and_twenty_faults_are_all_told(
     huiyin: Command, shop: Path, tmp_path: Path
 ) -> None:

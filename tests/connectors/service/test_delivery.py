@@ -198,6 +198,10 @@ def test_a_test_packet_and_a_test_key_find_every_fault_and_keep_nothing(
         assert told(answer)["code"] == "invalid"
         fields = {fault["field"] for fault in answer.json["data"]["faults"]}
         assert {"records.2.kind_code", "records.4.created_at"} <= fields
+    strange = {**packet, "params": {**params, "rows": 1, "records": [record(1, nothing="x")]}}
+    (fault,) = partner.packet(strange).json["data"]["faults"]
+    assert fault["message"]["zh"].startswith("表头与合同不符（")
+    assert fault["message"]["en"].startswith("the records have 1 columns")
     right = tester.send("deliver_batch", "t2", **{**params, "records": [record(1)], "rows": 1})
     assert told(right)["code"] == "tested"
     submitted = tester.send("submit_feedback", "t3", kind="complaint", text="试")

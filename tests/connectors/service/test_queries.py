@@ -118,6 +118,25 @@ def test_a_query_with_a_permission_of_its_own_is_known_to_its_keys_only(
     assert told(refused)["code"] == "invalid" and "no scope" in refused.text
 
 
+def test_what_a_cube_refuses_is_told_in_the_words_of_each_language(whole: Client) -> None:
+    cube = whole.send("query_cube", cube="cases", measures=["complants"])
+    assert told(cube)["data"]["faults"] == [
+        {
+            "field": "params",
+            "message": {
+                "zh": "立方体“cases”没有度量“complants”（是不是“complaints”？）。",
+                "en": "Cube 'cases' has no measure 'complants' (did you mean 'complaints'?).",
+            },
+        }
+    ]
+    query = whole.send("run_named_query", query="daily_sales", params={"business_date": "30.3."})
+    (fault,) = told(query)["data"]["faults"]
+    assert fault["message"] == {
+        "zh": "命名查询“daily_sales”的参数“business_date”必须是日期，不能是 '30.3.'。",
+        "en": "Parameter 'business_date' of query 'daily_sales' must be a date, not '30.3.'.",
+    }
+
+
 def test_the_next_answer_is_from_the_next_snapshot(server: ServiceServer, whole: Client) -> None:
     before = whole.send("run_named_query", query="overdue_cases").json
     assert before["snapshot"] == TAG
