@@ -13,7 +13,7 @@ from cubes.axis import Axis, resolve_axis
 from cubes.catalogue import Catalogue
 from cubes.cube import FACT, Cube
 from cubes.dimension import VALID_FROM, VALID_TO, Dimension
-from cubes.errors import QueryError
+from cubes.errors import QueryError, TableMissing
 from cubes.expression import columns_of, parse_expression, plain_column
 from cubes.scope import Scope
 from cubes.sql import Node, as_date, column, equal, join, select
@@ -98,13 +98,13 @@ class Binding:
     def history(self, dimension: Dimension) -> str | None:
         """The table of the dimension's versions, if what was is asked for and it has one.
 
-        Raises QueryError when the database does not have the table.
+        Raises TableMissing when the database does not have the table.
         """
         if not self.as_was or dimension.history is None:
             return None
         tables = self.warehouse.tables
         if tables and dimension.history not in tables:
-            raise QueryError(
+            raise TableMissing(
                 zh=f"“as_was”需要表“{dimension.history}”，而这个数据库的 {self.warehouse.schema} "
                 "模式里没有它。请先构建，或去掉“as_was”。",
                 en=f"'as_was' needs the table '{dimension.history}', which this database does not "

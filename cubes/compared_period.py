@@ -32,9 +32,10 @@ def compared_period(
 ) -> tuple[Period, Shift]:
     """The period to compare with, and the shift that aligns its dates with this one's.
 
-    `previous` is the period of the same length just before; `same_weekday` lies a week back,
-    `month` a month, `year` a year. `same_working_day` takes for the days of each kind (a weekday,
-    working or off) as many of the same kind just before the period. `lunar_year` moves by the days
+    `previous` is the period of the same length just before, of one to date the same days of the
+    unit before; `same_weekday` lies a week back, `month` a month, `year` a year.
+    `same_working_day` takes for the days of each kind (a weekday, working or off) as many of the
+    same kind just before the period. `lunar_year` moves by the days
     between the lunar festival nearest to the period and the same one a lunar year before, so that
     Spring Festival lies on Spring Festival.
 
@@ -65,7 +66,7 @@ def compared_period(
             )
         return _paired(zip(earlier, sorted(period.days), strict=True))
     shift = Shift(days=(end - start).days + 1)
-    if comparison == "same_weekday":
+    if comparison == "same_weekday" or (comparison == "previous" and period.is_running_week):
         shift = Shift(days=7)
     elif comparison == "lunar_year":
         shift = Shift(days=_lunar_year(start, end, calendar.festivals))

@@ -37,20 +37,27 @@ class Join(Frozen):
 
     A scope applies on the first role of a scoped dimension whose own `scope` is `first`; a row is
     visible as well by a role whose `scope` is `second`, such as the unit that holds a case.
+    `explains` is false where its members follow from the age of a fact, so that they always differ
+    between two periods and never tell why a figure changed.
     """
 
     on: str
     dimension: Name | None = None
     label: Label | None = None
     scope: Literal["first", "second", "none"] = "first"
+    explains: bool = True
 
 
 class InlineDimension(Frozen):
-    """A dimension that lies in the fact itself; `values` labels its codes."""
+    """A dimension that lies in the fact itself; `values` labels its codes.
+
+    `explains` is that of a Join.
+    """
 
     sql: str
     label: Label | None = None
     values: dict[str, Label] = Field(default_factory=dict)
+    explains: bool = True
 
 
 class Measure(Frozen):

@@ -3,6 +3,7 @@
 CubeError
 ├── DeclarationError      one or more declaration files are wrong (all faults at once)
 ├── QueryError            a query names something that does not exist or cannot be combined
+│   ├── TableMissing      a table that the query reads is not in the database
 │   ├── AnswerTooLarge    the answer has more rows than may be given
 │   └── AnswerTooSlow     the answer took longer than it may
 ├── SnapshotError         no snapshot is published yet, or it cannot be opened
@@ -72,6 +73,10 @@ class QueryError(_InBothLanguages, CubeError):
 
 class ValueFault(_InBothLanguages, ValueError):
     """What is wrong with one value, as the part of a sentence that its catcher writes."""
+
+
+class TableMissing(QueryError):
+    """A table that a query reads is not in the database; its name is for operators only."""
 
 
 class AnswerTooLarge(QueryError):

@@ -170,9 +170,10 @@ def explain_query(
     """Answer a query and explain each of its measures.
 
     With a comparison, the change of the whole figure is taken apart by the members of every
-    dimension that the query does not already fix: of a count or sum each member's own change; of a
-    ratio N/D that was R, each member's part of (N - R D) / D, which adds up to the change and is
-    nothing for a member that went with the whole. Raises QueryError as `run_query` does.
+    dimension that explains anything and that the query does not already fix: of a count or sum each
+    member's own change; of a ratio N/D that was R, each member's part of (N - R D) / D, which adds
+    up to the change and is nothing for a member that went with the whole. Raises QueryError as
+    `run_query` does.
     """
     warehouse = warehouse or read_warehouse(connection)
 
@@ -275,7 +276,9 @@ def _splits(
 
 
 def _candidates(catalogue: Catalogue, warehouse: Warehouse, cube: Cube) -> Iterator[list[str]]:
-    for role in cube.joins:
+    for role, joined in cube.joins.items():
+        if not joined.explains:
+            continue
         dimension = catalogue.dimensions[cube.dimension_of(role)]
         levels: list[str] = []
         for hierarchy in dimension.hierarchies.values():
@@ -291,8 +294,9 @@ def _candidates(catalogue: Catalogue, warehouse: Warehouse, cube: Cube) -> Itera
             # Members without a name are too many to be told; what they have in common is told.
             for attribute in dimension.attributes:
                 yield [f"{role}.{attribute}"]
-    for role in cube.dimensions:
-        yield [role]
+    for role, inline in cube.dimensions.items():
+        if inline.explains:
+            yield [role]
 
 
 def _contribution(

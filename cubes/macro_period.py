@@ -34,13 +34,15 @@ Given = Callable[[str], Node]
 class _Ends:
     """First and last day; `months` a constant number of months if the period is made of months.
 
-    `slides` marks months that end on any day, whose comparison depends on the day itself.
+    `slides` marks months that end on any day, whose comparison depends on the day itself;
+    `is_running_week` the days of a week so far, whose previous is a week before.
     """
 
     first: Node
     last: Node
     months: int | None = None
     slides: bool = False
+    is_running_week: bool = False
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,8 @@ def _ends(period: str, given: Given, samples: Mapping[str, Any]) -> _Ends | None
         return _Ends(exp.Add(this=back, expression=number(1)), day, slides=True)
     if found := _TO_DATE.match(period):
         unit = found.group(1)
-        return _Ends(_start_of(unit, day), day, _MONTHS_OF.get(unit))
+        start = _start_of(unit, day)
+        return _Ends(start, day, _MONTHS_OF.get(unit), is_running_week=unit == "week")
     if found := _LAST_FULL.match(period):
         unit = found.group(1)
         running = _start_of(unit, _plus(day, number(1)))
@@ -142,7 +145,7 @@ def _ends(period: str, given: Given, samples: Mapping[str, Any]) -> _Ends | None
 
 def _compared(ends: _Ends, comparison: str) -> _Ends | None:
     """The ends of the period to compare with; None where it depends on the day itself."""
-    if comparison == "same_weekday":
+    if comparison == "same_weekday" or (comparison == "previous" and ends.is_running_week):
         return _Ends(_minus(ends.first, number(7)), _minus(ends.last, number(7)))
     if ends.slides:
         return None

@@ -14,7 +14,7 @@ from cubes.binding import Binding
 from cubes.catalogue import Catalogue
 from cubes.cube import FACT, Cube
 from cubes.declaration import did_you_mean, suggest
-from cubes.errors import QueryError
+from cubes.errors import QueryError, TableMissing
 from cubes.expression import parse_expression
 from cubes.member import format_member, parse_member
 from cubes.predicate import existence, scope_predicate, visible_members
@@ -31,7 +31,7 @@ def check_fact(catalogue: Catalogue, warehouse: Warehouse, query: CubeQuery) -> 
     """Refuse a cube whose fact is not in the database, with what is there."""
     cube = catalogue.cube(query.cube)
     if cube.fact not in warehouse.tables:
-        raise QueryError(
+        raise TableMissing(
             zh=f"立方体“{cube.cube}”读取表“{cube.fact}”，而这个数据库的 {warehouse.schema} 模式里"
             f"没有它{suggest(cube.fact, warehouse.tables, 'zh')}。请先构建，或换一个数据库。",
             en=f"Cube '{cube.cube}' reads table '{cube.fact}', which this database does not have "

@@ -47,6 +47,7 @@ class Period:
 
     `days` (sorted) is set when the period is not every day between them. `months` is the length in
     months of a period made of whole months or running to date; `is_whole` tells them apart.
+    `is_running_week` says that it is the days of a week so far, whose previous is a week before.
     """
 
     start: date | None = None
@@ -54,6 +55,7 @@ class Period:
     days: tuple[date, ...] | None = None
     months: int | None = None
     is_whole: bool = False
+    is_running_week: bool = False
 
     @property
     def is_open(self) -> bool:
@@ -168,7 +170,7 @@ def _between(first: str, second: str) -> Period:
 
 def _to_date(unit: str, end: date) -> Period:
     if unit == "week":
-        return Period(end - timedelta(days=end.weekday()), end)
+        return Period(end - timedelta(days=end.weekday()), end, is_running_week=True)
     months = _MONTHS_OF[unit]
     start = date(end.year, (end.month - 1) // months * months + 1, 1)
     return Period(start, end, None, months)

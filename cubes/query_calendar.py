@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
-from cubes.errors import QueryError
+from cubes.errors import TableMissing
 from cubes.period import CALENDAR_COMPARISONS, needs_working_days, working_days_needed
 from cubes.question import CubeQuery
 from cubes.warehouse import Warehouse
@@ -55,7 +55,7 @@ def read_query_calendar(
         {"lunar_month", "lunar_day", "is_leap_month"} if query.compare == "lunar_year" else set()
     )
     if not needed <= columns.keys():
-        raise QueryError(
+        raise TableMissing(
             zh=f"工作日和农历节日需要表 dim_date 的 {'、'.join(sorted(needed))} 列，"
             "而这个数据库没有。",
             en=f"Working days and festivals need the table dim_date with "

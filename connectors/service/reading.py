@@ -19,7 +19,7 @@ from connectors.service.refusal import PacketRefused, field_fault
 from cubes.answer import answer_columns
 from cubes.catalogue import Catalogue
 from cubes.drill_through import drill_through
-from cubes.errors import AnswerTooLarge, AnswerTooSlow, QueryError
+from cubes.errors import AnswerTooLarge, AnswerTooSlow, QueryError, TableMissing
 from cubes.label import LANGUAGES, Label
 from cubes.limits import Limits, within_seconds
 from cubes.named_query import NamedQuery, run_named_query
@@ -326,7 +326,7 @@ def refused(field: str) -> Iterator[None]:
         raise PacketRefused("answer_too_large") from error
     except QueryError as error:
         # The engine's own words name tables and columns, which no client is told.
-        if isinstance(error.__cause__, duckdb.Error) or " the table " in str(error):
+        if isinstance(error, TableMissing) or isinstance(error.__cause__, duckdb.Error):
             raise PacketRefused("invalid", faults=[field_fault(field, "unanswerable")]) from error
         said = {language: error.text(language) for language in LANGUAGES}
         raise PacketRefused("invalid", faults=[field_fault(field, "query", said=said)]) from error

@@ -106,6 +106,13 @@ def test_a_working_day_is_held_against_the_last_one_of_its_weekday(clinic: Any) 
     assert whole["last__previous"] == number(date(2026, 2, 14))
 
 
+def test_a_week_so_far_is_held_against_the_same_days_of_the_week_before(clinic: Any) -> None:
+    # The business date is a Monday: a period of one day, whose day before would be a Sunday.
+    result = ask(clinic, "week to date", "previous")
+    assert result.to_mapping()["compared"] == {"start": "2026-02-23", "end": "2026-02-23"}
+    assert result.rows[0]["visits__previous"] == number(date(2026, 2, 23))
+
+
 def test_a_day_off_is_held_against_a_day_off(clinic: Any) -> None:
     result = ask(clinic, "2026-02-16", "same_working_day")
     assert result.rows[0]["visits__previous"] == number(date(2025, 10, 6))

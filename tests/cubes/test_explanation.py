@@ -7,10 +7,12 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cubes.catalogue import Catalogue
 from cubes.explanation import DimensionContribution, QueryExplanation, explain_query
 from cubes.query import CubeQuery
 from cubes.scope import Scope
@@ -153,4 +155,18 @@ def test_labels_are_in_the_asked_language(ask: Ask, catalogue: Any, marts: Any) 
         catalogue, marts, query, scope=Scope.all(), business_date=date(2026, 3, 30), language="en"
     )
     labels = {one.text for d in found.measures[0].dimensions for one in d.members}
-    assert "Closed" in labels and found.measures[0].label == "Cases"
+    assert "Complaint" in labels and found.measures[0].label == "Cases"
+
+
+def test_what_follows_from_the_age_of_a_case_explains_nothing(
+    catalogue: Catalogue, marts: duckdb.DuckDBPyConnection
+) -> None:
+    found = explain_query(
+        catalogue,
+        marts,
+        CubeQuery("cases", ("cases",), period="2026-03", compare="previous"),
+        scope=Scope.all(),
+        business_date=date(2026, 3, 30),
+    )
+    told = {one.name for one in found.measures[0].dimensions}
+    assert "org.province" in told and not told & {"status", "is_open", "is_overdue"}
