@@ -48,7 +48,9 @@ class AskedTime:
             count = len(self.period.days)
             unit = ("个月", "months") if self.is_by_month else ("天", "days")
             told += (
-                f"（其中 {count} {unit[0]}）" if language == "zh" else f" ({count} {unit[1]} of it)"
+                f"（其中 {count} {unit[0]}）"
+                if language == "zh"
+                else f" ({count} of these {unit[1]})"
             )
         return told
 

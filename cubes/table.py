@@ -41,13 +41,12 @@ def render_table(
     language = language or result.language
     rows = result.rows if max_rows is None else result.rows[:max_rows]
     hidden = len(result.rows) - len(rows)
-    caption = None
+    notes = []
     if hidden > 0:
-        caption = f"另有 {hidden} 行" if language == "zh" else f"{hidden} more rows"
-    caption = (
-        "\n".join([*([caption] if caption else []), *map(_harmless, remarks(result, language))])
-        or None
-    )
+        notes.append(f"另有 {hidden} 行" if language == "zh" else f"{hidden} more rows")
+    if not result.rows:
+        notes.append("没有数据" if language == "zh" else "No rows")
+    caption = "\n".join([*notes, *map(_harmless, remarks(result, language))]) or None
     table = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
     cells = [
         [cell_text(result, column, row, language) for column in result.columns] for row in rows
@@ -85,12 +84,18 @@ def _harmless(text: str) -> str:
 
 
 def print_whole(console: Console, table: Table) -> None:
-    """Print a table with all its columns; a terminal too narrow for its figures folds the lines."""
+    """Print a table with all its columns; a terminal too narrow for its figures folds the lines.
+
+    The caption stands below, so that it may be wider than the table.
+    """
+    caption, table.caption = table.caption, None
     unbounded = console.options.update(max_width=_UNBOUNDED)
     needed = Measurement.get(console, unbounded, table).minimum
     console.print(
         table, width=max(console.width, needed), crop=False, soft_wrap=needed > console.width
     )
+    if caption is not None:
+        console.print(caption, style="table.caption", soft_wrap=True, highlight=False)
 
 
 def _longest_word(heading: str) -> int:

@@ -96,10 +96,10 @@ def give(
 def _table_text(result: CubeResult) -> str:
     from rich.console import Console
 
-    from cubes.table import render_table
+    from cubes.table import print_whole, render_table
 
     file = StringIO()
-    Console(width=400, file=file).print(render_table(result))
+    print_whole(Console(width=400, file=file), render_table(result))
     return file.getvalue()
 
 

@@ -35,7 +35,7 @@ from tests.cubes.conftest import Ask
         (
             Period(date(2026, 3, 1), date(2026, 3, 5), (date(2026, 3, 1), date(2026, 3, 5))),
             False, "2026-03-01 至 2026-03-05（其中 2 天）",
-            "2026-03-01 to 2026-03-05 (2 days of it)",
+            "2026-03-01 to 2026-03-05 (2 of these days)",
         ),
         (None, False, "（空）", "(none)"),
     ],

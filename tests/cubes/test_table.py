@@ -57,8 +57,9 @@ def test_changes_carry_their_sign() -> None:
 
 def test_a_table_marks_totals_and_keeps_lines_equally_wide(ask: Ask) -> None:
     result = ask("sales", "revenue,orders", "org.l2,product.family", totals="all", period="2026-03")
-    lines = drawn(result)
+    *lines, said = drawn(result)
     assert len({cell_len(line) for line in lines}) == 1
+    assert said.endswith("2026-03-01 至 2026-03-31")
     total = next(line for line in reversed(lines) if "合计" in line)
     assert "240.15" in total and "成都" not in total
     assert any("宽带" in line for line in lines)
@@ -117,7 +118,17 @@ def test_words_of_headings_are_not_broken_in_a_narrow_terminal(ask: Ask) -> None
     # Where they do not fit, figures go before words, and no column is lost.
     narrow = "\n".join(drawn(result, 70))
     assert narrow.count("Complaints") < 4 and narrow.count("│") == text.count("│")
-    assert narrow.splitlines()[-2].count("┴") == 8
+    assert next(line for line in narrow.splitlines() if line.startswith("└")).count("┴") == 8
+
+
+def test_what_stands_below_a_narrow_table_is_not_folded_into_it(ask: Ask) -> None:
+    *_, said = drawn(ask("cases", "cases", period="last 3 days", language="en"))
+    assert said == "Created: 2026-03-28 to 2026-03-30"
+
+
+def test_an_answer_without_rows_says_so(ask: Ask) -> None:
+    result = ask("cases", "cases", "kind", period="2001", language="en")
+    assert drawn(result)[-2:] == ["No rows", "Created: 2001-01-01 to 2001-12-31"]
 
 
 def test_a_null_member_is_told_apart_from_a_total(ask: Ask) -> None:
