@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
@@ -12,8 +13,16 @@ _UNITS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
 _UNITS_ZH = {"d": "天", "h": "小时", "m": "分", "s": "秒"}
 
 
+_WRITTEN: Mapping[str, Callable[[date], str]] = {
+    "month": lambda day: f"{day:%Y-%m}",
+    "quarter": lambda day: f"{day:%Y}-Q{(day.month + 2) // 3}",
+    "year": lambda day: f"{day:%Y}",
+}
+
+
 def format_value(value: Any, shown_as: str | None, *, signed: bool = False) -> str:
-    """Write a value in a format (integer, decimal, money, percent, duration; None: as it is).
+    """Write a value in a format (integer, decimal, money, percent, duration; of dates month,
+    quarter, year, which are written as periods are asked for; None: as it is).
 
     Durations are seconds, percents are shares (0.5 is 50.0%), and what separates two of them is
     told in `points` (0.5 is 50.0pp). Rounding is half up. `signed` puts a plus before what grew.
@@ -26,7 +35,7 @@ def format_value(value: Any, shown_as: str | None, *, signed: bool = False) -> s
     if isinstance(value, datetime):
         return value.isoformat(sep=" ", timespec="seconds")
     if isinstance(value, date):
-        return value.isoformat()
+        return _WRITTEN.get(shown_as or "", date.isoformat)(value)
     if not isinstance(value, int | float | Decimal):
         return str(value)
     plus = "+" if signed and value > 0 else ""

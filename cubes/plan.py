@@ -241,7 +241,8 @@ def result_columns(plan: Plan, language: str) -> tuple[Column, ...]:
     for axis in plan.axes:
         label = axis_label(axis, language)
         kind = "time" if axis.kind == "time" else "member"
-        columns.append(Column(axis.name, label, "", kind))  # type: ignore[arg-type]
+        # A time is shown in the form of its grain.
+        columns.append(Column(axis.name, label, "", kind, axis.grain))  # type: ignore[arg-type]
         if axis.key is not None and plan.query.keys:
             columns.append(Column(key_name(axis), f"{label} ID", "", "key"))
     for name, measure in plan.measures.items():

@@ -25,9 +25,9 @@ class Column:
     """One column of a result.
 
     `kind` is member, time, key, measure, or detail of a single row; `type` is string, integer,
-    decimal, number, date, timestamp or boolean; `format` says how a measure is shown; `good` which
-    direction is good. `heading` is the label in short lines for a table, where it differs from the
-    label.
+    decimal, number, date, timestamp or boolean; `format` says how a measure is shown, of a time it
+    is the grain; `good` says which direction is good. `heading` is the label in short lines for a
+    table, where it differs from the label.
     """
 
     name: str

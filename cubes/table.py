@@ -136,7 +136,8 @@ def cell_text(result: CubeResult, column: Column, row: Mapping[str, Any], langua
         return _YES_NO.get(language, _YES_NO["en"])[not value]
     if column.type in ("integer", "number", "decimal"):
         return str(result.text(column.name, value))
-    return format_value(result.text(column.name, value), None)
+    shown_as = column.format if column.kind == "time" else None
+    return format_value(result.text(column.name, value), shown_as)
 
 
 def totals_cells(result: CubeResult, row: Mapping[str, Any], language: str) -> list[str]:

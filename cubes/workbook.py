@@ -30,6 +30,7 @@ _FORMATS = {
     "points": "0.0%",
     "duration": "[h]:mm:ss",
 }
+_DATES = {"month": "yyyy-mm", "year": "yyyy"}
 _WIDEST = 60
 _NONCHARACTERS = re.compile("[\ufffe\uffff]")
 _BOLD = Font(bold=True)
@@ -89,6 +90,9 @@ def _cell(
     value = row[column.name]
     if value is None and column.kind == "measure":
         return _text(sheet, "", bold=bold)
+    if column.format == "quarter":
+        # A workbook has no format for quarters.
+        return _text(sheet, cell_text(result, column, row, result.language), bold=bold)
     is_plain = isinstance(value, bool) or column.name in result.member_labels
     if isinstance(value, int | float | Decimal) and not is_plain and _is_finite(value):
         # Excel counts time in days.
@@ -99,7 +103,8 @@ def _cell(
         cell = WriteOnlyCell(sheet, value=value)
         cell.number_format = (
             "yyyy-mm-dd hh:mm:ss" if isinstance(value, datetime)
-            else "hh:mm:ss" if isinstance(value, time) else "yyyy-mm-dd"
+            else "hh:mm:ss" if isinstance(value, time)
+            else _DATES.get(column.format or "", "yyyy-mm-dd")
         )  # fmt: skip
     else:
         return _text(sheet, cell_text(result, column, row, result.language), bold=bold)

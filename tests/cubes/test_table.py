@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from decimal import Decimal
 from io import StringIO
 from typing import Any
@@ -37,6 +38,10 @@ def drawn(result: CubeResult, width: int = 100, **options: Any) -> list[str]:
         (0, "duration", "0s"),
         (59.6, "duration", "1m"),
         (None, "money", "—"),
+        (date(2026, 3, 1), "month", "2026-03"),
+        (date(2026, 10, 1), "quarter", "2026-Q4"),
+        (date(2026, 1, 1), "year", "2026"),
+        (date(2026, 3, 2), "week", "2026-03-02"),
         (True, None, "true"),
     ],
 )
@@ -124,6 +129,11 @@ def test_words_of_headings_are_not_broken_in_a_narrow_terminal(ask: Ask) -> None
 def test_what_stands_below_a_narrow_table_is_not_folded_into_it(ask: Ask) -> None:
     *_, said = drawn(ask("cases", "cases", period="last 3 days", language="en"))
     assert said == "Created: 2026-03-28 to 2026-03-30"
+
+
+def test_months_and_quarters_are_shown_as_they_are_asked_for(ask: Ask) -> None:
+    result = ask("cases", "cases", "created.quarter,created.month", period="2026-03")
+    assert any(line.split()[1:4] == ["2026-Q1", "│", "2026-03"] for line in drawn(result))
 
 
 def test_an_answer_without_rows_says_so(ask: Ask) -> None:
