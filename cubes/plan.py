@@ -11,6 +11,7 @@ from cubes.binding import Binding, roles_in
 from cubes.compared_period import Shift, compared_period
 from cubes.cube import GRAINS, Cube, Measure
 from cubes.declaration import suggest
+from cubes.dimension import MOST_LEVELS
 from cubes.errors import QueryError
 from cubes.figures import MASK, Selection, Set, key_name
 from cubes.formatting import difference_format
@@ -204,7 +205,10 @@ def select_rows(
 
 
 def grouping_sets(axes: Sequence[Axis], totals: str) -> tuple[Set, ...]:
-    """Grouping sets, the full one first; a finer level is never kept without its coarser ones."""
+    """Grouping sets, the full one first; a finer level is never kept without its coarser ones.
+
+    A member itself is the finest level of its hierarchy.
+    """
     everything = tuple(range(len(axes)))
     if totals == "none" or not axes:
         return (everything,)
@@ -212,8 +216,11 @@ def grouping_sets(axes: Sequence[Axis], totals: str) -> tuple[Set, ...]:
         return (everything, ())
     ladders: dict[object, list[int]] = {}
     for index, axis in enumerate(axes):
+        above = {one.hierarchy for one in axes if one.role == axis.role and one.hierarchy}
         if axis.kind == "time":
             ladders.setdefault(("time", axis.role), []).append(index)
+        elif axis.kind == "key" and len(above) == 1:
+            ladders.setdefault(next(iter(above)), []).append(index)
         else:
             ladders.setdefault(axis.hierarchy or ("alone", index), []).append(index)
     sets: list[Set] = [()]
@@ -232,6 +239,8 @@ def grouping_sets(axes: Sequence[Axis], totals: str) -> tuple[Set, ...]:
 
 
 def _depth(axis: Axis) -> int:
+    if axis.kind == "key":
+        return MOST_LEVELS + 1
     return GRAINS.index(axis.grain) if axis.grain in GRAINS else axis.position
 
 

@@ -260,7 +260,8 @@ def cube_query(
         bool,
         typer.Option(
             "--explain",
-            help="说明口径、来源、由哪些成员引起变化 / tell definitions, source and what moved it",
+            help="说明口径、来源、由哪些成员引起变化（table | json）/ tell definitions, source and "
+            "what moved it (table | json)",
         ),
     ] = False,
     output: AnswerFormatOption = AnswerFormat.table,

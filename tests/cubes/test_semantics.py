@@ -48,6 +48,17 @@ def test_subtotals_of_a_hierarchy_never_keep_a_finer_level_alone(ask: Ask) -> No
     }
 
 
+def test_a_member_is_the_finest_level_of_its_hierarchy(ask: Ask) -> None:
+    result = ask("cases", "cases", ["org", "org.l1", "channel"], totals="all")
+    assert {frozenset(row) for row in result.totals} == {
+        frozenset({"org", "org.l1", "cases"}),
+        frozenset({"org.l1", "channel", "cases"}),
+        frozenset({"org.l1", "cases"}),
+        frozenset({"channel", "cases"}),
+        frozenset({"cases"}),
+    }
+
+
 TWICE = """
 cube: visit
 fact: visit

@@ -6,6 +6,8 @@ import csv
 import io
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -415,6 +417,20 @@ def test_a_time_that_is_no_date_is_told_by_check_and_by_the_query(
     assert "orders.yml:6: time.created: 'order_no' is VARCHAR, no date or time" in err
     code, _, err = cube("query", "orders", "--measures", "orders")
     assert code == 2 and "name a column of dates" in err and "Traceback" not in err
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_a_closed_stream_is_written_nowhere(tmp_path: Path, closed: str) -> None:
+    words = f"{sys.executable} -m pipelines.command_line cube list {closed}"
+    done = subprocess.run(
+        ["bash", "-c", words],
+        env={**os.environ, "HUIYIN_HOME": str(tmp_path / "home")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0 and "Traceback" not in done.stderr
+    assert ("cases" in done.stdout) == (closed == "2>&-")
 
 
 def test_a_file_named_like_a_format_gets_it(cube: Command, tmp_path: Path) -> None:
