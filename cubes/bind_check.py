@@ -19,7 +19,8 @@ from cubes.consistency import cube_expressions, dimension_expressions
 from cubes.cube import FACT, Cube
 from cubes.dimension import Dimension
 from cubes.errors import QueryError
-from cubes.expression import parse_expression
+from cubes.expression import parse_expression, plain_column
+from cubes.predicate import NUMBER_TYPES
 from cubes.question import CubeQuery
 from cubes.scope import Scope
 from cubes.sql import Node, alias, select
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 Problem = tuple[Sequence[Any], str]
 
 _TIMES = ("DATE", "TIMESTAMP")
+_CONDITIONS = ("BOOLEAN", *NUMBER_TYPES)
+"""Types the engine takes for a condition; it takes a text too, and fails on the first odd one."""
 _NULL = '"NULL"'
 
 
@@ -47,9 +50,12 @@ class _Bound:
         """What is wrong with it at its place."""
         if self.fault is not None or self.kind == _NULL:
             return self.fault
-        if self.where[-1] == "where" and self.kind != "BOOLEAN":
+        if self.where[-1] == "where" and not self.kind.startswith(_CONDITIONS):
             return f"'{self.text}' is {self.kind}, no condition; compare it with something"
         if self.where[0] == "time" and not self.kind.startswith(_TIMES):
+            if self.kind == "VARCHAR" and plain_column(self.text, FACT) is None:
+                # An expression that cuts a date out of a text is cast to one.
+                return None
             return (
                 f"'{self.text}' is {self.kind}, no date or time; name another column or write an "
                 "expression that gives one"

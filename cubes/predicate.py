@@ -38,14 +38,15 @@ from cubes.sql import (
 
 _TEXT_TYPES = {"VARCHAR"}
 
-_NUMBERS = (
+NUMBER_TYPES = (
     "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER",
     "UBIGINT", "UHUGEINT", "DECIMAL", "DOUBLE", "FLOAT",
 )  # fmt: skip
+"""How the engine's names of the types of numbers begin."""
 
 _NUMBER = Label(zh="数字", en="number")
 _READ: tuple[tuple[str, Label, Callable[[str], object]], ...] = (
-    *((number, _NUMBER, Decimal) for number in _NUMBERS),
+    *((number, _NUMBER, Decimal) for number in NUMBER_TYPES),
     ("DATE", Label(zh="日期", en="date"), date.fromisoformat),
     ("TIMESTAMP", Label(zh="日期或时刻", en="date or time"), datetime.fromisoformat),
 )

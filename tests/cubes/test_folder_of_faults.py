@@ -60,12 +60,13 @@ measures:
 cube: sale
 fact: sale
 where: note
-time: {sold: sold_on, noted: note}
+time: {sold: sold_on, noted: note, cut: "substring(note, 1, 10)"}
 dimensions:
   doubled: {sql: note - true}
 measures:
   sales: {agg: count, where: amuont > 1}
-  large: {agg: count, where: amount}
+  large: {agg: count, where: sold_on}
+  some: {agg: count, where: amount}
 """,
     "definitions/total.yml": """\
 cube: total
@@ -119,7 +120,7 @@ EXPECTED = [
     ("sale.yml", 3, "where: 'note' is VARCHAR, no condition; compare it with something"),
     ("sale.yml", 4, "time.noted: 'note' is VARCHAR, no date or time"),
     ("sale.yml", 6, "dimensions.doubled.sql: Binder Error: No function matches"),
-    ("sale.yml", 9, "measures.large.where: 'amount' is INTEGER, no condition"),
+    ("sale.yml", 9, "measures.large.where: 'sold_on' is DATE, no condition"),
     ("shop.yml", 3, "key: 1 rows of shop repeat a key"),
     ("street.yml", 5, "attributes.longest.sq: unknown key (did you mean 'sql'?)"),
     ("street.yml", 6, "attributes.shortest.lable: unknown key (did you mean 'label'?)"),
