@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 
 from connectors.contract import load_contracts, raw_columns
-from pipelines.build_input import _write_streams, _write_touched
+from pipelines.raw_streams import write_streams, write_touched
 
 SOURCES = Path(__file__).resolve().parents[2] / "connectors" / "sources"
 
@@ -43,8 +43,8 @@ def test_a_record_sent_again_touches_the_day_and_case_of_its_earlier_version(
     again = batch("2", [("E1", "T9", "2026-03-09")])
     with duckdb.connect() as work:
         work.execute("create schema raw")
-        _write_streams(work, contracts, [first, again], tmp_path)
-        _write_touched(work, contracts, [again], [], tmp_path)
+        write_streams(work, contracts, [first, again], tmp_path)
+        write_touched(work, contracts, [again], [], tmp_path)
         days = work.execute(
             "select business_date from raw.touched_day where stream = 'events' order by 1"
         ).fetchall()
