@@ -13,7 +13,7 @@ from connectors.databases.database import explained, open_database, table_of
 from connectors.errors import ConnectorError, InterfaceMismatch, SourceUnreachable
 from tests.connectors.conftest import Home
 from tests.peers.databases import database_peer
-from tests.peers.sshd import free_port
+from tests.peers.ports import free_port
 
 SECRET = "hid/den@:%word"
 

@@ -22,9 +22,10 @@ from connectors.pii_store import PiiStore
 from connectors.sqlite_store import open_store
 from pipelines.settings import PROJECT_ROOT
 from tests.connectors.conftest import ENCRYPTION_KEY, NOW, PSEUDONYM_KEY
-from tests.connectors.intake.server import CLOCK, Server, free_port
+from tests.connectors.intake.server import CLOCK, Server
 from tests.connectors.test_inbox_landing import submission
 from tests.journeys.product import clean_environment
+from tests.peers.ports import free_port
 
 
 class FaultyStore(PiiStore):

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ import pytest
 
 from pipelines.settings import PROJECT_ROOT
 from tests.journeys.product import Product, clean_environment
+from tests.peers.ports import free_port
 
 pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("dagster-at-work")]
 
@@ -118,9 +118,7 @@ def dagster(unharmed: Product, tmp_path_factory: pytest.TempPathFactory) -> Iter
     instance = product.home / "dagster"
     instance.mkdir()
     shutil.copy(PROJECT_ROOT / "dagster.yaml", instance)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = str(Path(sys.executable).with_name("dagster"))
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(

@@ -17,17 +17,11 @@ import pytest
 
 from pipelines.settings import PROJECT_ROOT
 from tests.journeys.product import Product, clean_environment
+from tests.peers.ports import free_port
 
 pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("processes")]
 
 _LONGEST = 120.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def ports() -> dict[str, str]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.peers import needs
+from tests.peers.ports import free_port
 
 _CONFIGURATION = """
 Port {port}
@@ -115,13 +116,6 @@ def _limited(largest_file: int | None) -> list[str]:
     limit = "import os, resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
     limit += "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2); "
     return [sys.executable, "-c", f"{limit}os.execv(sys.argv[2], sys.argv[2:])", str(largest_file)]
-
-
-def free_port() -> int:
-    """A port of this host that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.cookiejar
 import json
 import re
-import socket
 import subprocess
 import threading
 import time
@@ -22,15 +21,9 @@ from urllib.request import HTTPCookieProcessor, ProxyHandler, Request, build_ope
 from pipelines.installation import Installation
 from pipelines.settings import PROJECT_ROOT
 from pipelines.superset import superset_process
+from tests.peers.ports import free_port
 
 _SLOWEST_START = 120
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
 
 
 @contextmanager

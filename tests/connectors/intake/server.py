@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from urllib.parse import urlencode
 
 from pipelines.settings import PROJECT_ROOT
 from tests.journeys.product import clean_environment
+from tests.peers.ports import free_port
 
 CLOCK = "fixed:2026-03-31T09:00:00+08:00"
 
@@ -33,14 +33,6 @@ class Answer:
     def json(self) -> Any:
         """The body as JSON."""
         return json.loads(self.text)
-
-
-def free_port() -> int:
-    """A port that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Server:
