@@ -172,7 +172,10 @@ def write_bundle(bundle: Bundle, folder: Path) -> None:
     for path, content in bundle.items():
         file = temporary / path
         file.parent.mkdir(parents=True, exist_ok=True)
-        text = yaml.safe_dump(content, allow_unicode=True, sort_keys=False, width=100)
+        # The dumper written in C takes a fifth of the time.
+        text = yaml.dump(
+            content, Dumper=yaml.CSafeDumper, allow_unicode=True, sort_keys=False, width=100
+        )
         file.write_text(text, encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     temporary.rename(folder)
