@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from cubes.axis import Axis
 from cubes.binding import Binding
 from cubes.cube import Cube
-from cubes.dimension import Dimension
 from cubes.label import label_text
 from cubes.member import parse_member, split_range
 from cubes.period import Period
@@ -32,41 +30,21 @@ class AskedTime:
         """For people: its days, months where a fact knows no days."""
         if self.period is None:
             return _NOBODY.get(language, _NOBODY["en"])
-        length = 7 if self.is_by_month else 10
-        start, end = (
-            None if day is None else day.isoformat()[:length]
-            for day in (self.period.start, self.period.end)
-        )
-        if start == end:
-            return str(start)
-        if end is None:
-            return f"{start} 起" if language == "zh" else f"from {start}"
-        if start is None:
-            return f"至 {end}" if language == "zh" else f"to {end}"
-        told = f"{start} 至 {end}" if language == "zh" else f"{start} to {end}"
-        if self.period.days is not None:
-            count = len(self.period.days)
-            unit = ("个月", "months") if self.is_by_month else ("天", "days")
-            told += (
-                f"（其中 {count} {unit[0]}）"
-                if language == "zh"
-                else f" ({count} of these {unit[1]})"
-            )
-        return told
+        return period_text(self.period, language, is_by_month=self.is_by_month)
 
 
 @dataclass(frozen=True)
 class AskedMembers:
     """The members or ranges one name was cut to, as they were written; None is the null member.
 
-    `texts` are those people read; `keys_of` is the dimension whose keys they may be.
+    `texts` are those people read; `key` is the axis whose members' keys they may be.
     """
 
     name: str
     label: str
     values: CutValues
     texts: tuple[str | None, ...]
-    keys_of: Dimension | None = None
+    key: Axis | None = None
 
 
 @dataclass(frozen=True)
@@ -81,12 +59,22 @@ class Asked:
     units: tuple[str, ...] | None
     is_possible: bool
 
+    @property
+    def is_by_month(self) -> bool:
+        """Whether its facts know months only."""
+        return any(one.is_by_month for one in self.times)
+
     def to_mapping(self) -> dict[str, Any]:
-        """The JSON form: days by time, members by name, units."""
+        """The JSON form: the times with their days, members by name, units.
+
+        A time has `days` where its period is not every day from `start` to `end`, and no bound
+        where facts without a date are asked for.
+        """
         return {
-            "periods": {one.role: _bounds(one.period) for one in self.times},
+            "times": [{"time": one.role, **_bounds(one.period)} for one in self.times],
             "cuts": {one.name: list(one.values) for one in self.members},
             "units": None if self.units is None else list(self.units),
+            "is_possible": self.is_possible,
         }
 
     def sentences(self, language: str) -> list[str]:
@@ -122,7 +110,7 @@ def asked_by(binding: Binding, plan: Plan) -> Asked:
             axis.label.text(language),
             values,
             tuple(_text(axis, value, language) for value in values),
-            axis.dimension if axis.kind == "key" else None,
+            axis if axis.kind == "key" else None,
         )
         for axis, values in selection.members
     )
@@ -142,8 +130,35 @@ def _text(axis: Axis, value: str | None, language: str) -> str | None:
     return value if label is None else label.text(language)
 
 
-def _bounds(period: Period | None) -> Mapping[str, Any] | None:
+def _bounds(period: Period | None) -> dict[str, Any]:
     if period is None:
-        return None
-    start, end = (None if day is None else day.isoformat() for day in (period.start, period.end))
-    return {"start": start, "end": end}
+        return {"is_null": True}
+    found: dict[str, Any] = {
+        name: None if day is None else day.isoformat()
+        for name, day in (("start", period.start), ("end", period.end))
+    }
+    if period.days is not None:
+        found["days"] = [day.isoformat() for day in period.days]
+    return found
+
+
+def period_text(period: Period, language: str, *, is_by_month: bool) -> str:
+    """A period for people: its ends, and how many days if it is not all between them."""
+    length = 7 if is_by_month else 10
+    start, end = (
+        None if day is None else day.isoformat()[:length] for day in (period.start, period.end)
+    )
+    if start == end:
+        return str(start)
+    if end is None:
+        return f"{start} 起" if language == "zh" else f"from {start}"
+    if start is None:
+        return f"至 {end}" if language == "zh" else f"to {end}"
+    told = f"{start} 至 {end}" if language == "zh" else f"{start} to {end}"
+    if period.days is not None:
+        count = len(period.days)
+        unit = ("个月", "months") if is_by_month else ("天", "days")
+        told += (
+            f"（其中 {count} {unit[0]}）" if language == "zh" else f" ({count} of these {unit[1]})"
+        )
+    return told

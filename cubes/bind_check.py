@@ -34,6 +34,7 @@ Problem = tuple[Sequence[Any], str]
 _TIMES = ("DATE", "TIMESTAMP")
 _CONDITIONS = ("BOOLEAN", *NUMBER_TYPES)
 """Types the engine takes for a condition; it takes a text too, and fails on the first odd one."""
+_NESTED = ("STRUCT", "MAP", "UNION")
 _NULL = '"NULL"'
 
 
@@ -46,11 +47,19 @@ class _Bound:
     kind: str = ""
     fault: str | None = None
 
+    @property
+    def is_nested(self) -> bool:
+        """Whether its values hold others, so that they are no members."""
+        return self.kind.startswith(_NESTED) or self.kind.endswith("]")
+
     def problem(self) -> str | None:
         """What is wrong with it at its place."""
         if self.fault is not None or self.kind == _NULL:
             return self.fault
-        if self.where[-1] == "where" and not self.kind.startswith(_CONDITIONS):
+        if self.where[0] not in ("measures", "details") and self.is_nested:
+            return f"'{self.text}' is {self.kind}, no single value; name a part of it"
+        is_condition = self.where[-1] == "where" and self.where[0] != "time"
+        if is_condition and not self.kind.startswith(_CONDITIONS):
             return f"'{self.text}' is {self.kind}, no condition; compare it with something"
         if self.where[0] == "time" and not self.kind.startswith(_TIMES):
             if self.kind == "VARCHAR" and plain_column(self.text, FACT) is None:
@@ -70,8 +79,9 @@ def unbound_of_dimension(
     source = warehouse.table(dimension.table, "own")
     joins = parent_join(warehouse, dimension, "own")
     for found in _bound(connection, dimension_expressions(dimension), "own", source, joins):
-        if found.fault is not None:
-            yield found.where, found.fault
+        problem = found.problem()
+        if problem is not None:
+            yield found.where, problem
 
 
 def unbound_of_cube(
@@ -122,7 +132,7 @@ def _bound(
             try:
                 yield _Bound(where, text, kinds([text])[0])
             except duckdb.Error as error:
-                yield _Bound(where, text, fault=_said(error))
+                yield _Bound(where, text, fault=first_line(error))
         return
     for (where, text), kind in zip(asked, found, strict=True):
         yield _Bound(where, text, kind)
@@ -156,7 +166,7 @@ def _unbound_measures(
         except QueryError as error:
             yield ("measures", name), str(error)
         except duckdb.Error as error:
-            yield ("measures", name), _said(error)
+            yield ("measures", name), first_line(error)
 
 
 def _described(
@@ -166,5 +176,6 @@ def _described(
     return [str(row[1]) for row in rows]
 
 
-def _said(error: duckdb.Error) -> str:
+def first_line(error: duckdb.Error) -> str:
+    """What the engine says of a fault, in one line."""
     return next(iter(str(error).splitlines()), type(error).__name__)

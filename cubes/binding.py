@@ -194,3 +194,10 @@ def truncated(day: Node, grain: str) -> Node:
         return day
     part = exp.Literal(this=grain, is_string=True)
     return as_date(exp.Anonymous(this="date_trunc", expressions=[part, day]))
+
+
+def with_values(query: exp.Select, binding: Binding) -> tuple[str, dict[str, Any]]:
+    """The statement, and those bound values that it names."""
+    names = {node.name for node in query.find_all(exp.Placeholder)}
+    values = {name: value for name, value in binding.parameters.items() if name in names}
+    return query.sql(dialect="duckdb"), values

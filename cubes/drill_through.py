@@ -97,7 +97,7 @@ def drill_through(
         cursor = connection.execute(sql, binding.parameters)
         types = [str(item[1]) for item in cursor.description or ()]
         records = fetch(cursor, most_rows)
-        asked = asked_by_name(connection, warehouse, asked_by(binding, plan), language)
+        asked = asked_by_name(connection, binding, plan.cube, asked_by(binding, plan))
     except duckdb.Error as error:
         raise refused_query(query, error) from error
     names = [found.name for found in shown]

@@ -66,14 +66,16 @@ def filled(
             zh="“fill”不能把周和更粗的时间放在一起；请只用其中一种。",
             en="'fill' cannot combine weeks with coarser times; ask for one of them.",
         )
+    whole = mask_of(axes, sets[0]) if has_mask else None
     parts: list[exp.Query] = []
     for present in sets:
         kept = [axes[index] for index in present]
         mask = mask_of(axes, present) if has_mask else None
-        if any(axis in times for axis in kept):
-            spine = _spine(period, _finest([a for a in kept if a in times]), source, mask, binding)
-            parts.append(_complete(axes, kept, times, spine, mask, measures, zero, source))
-        parts.append(_rest(axes, kept, times, mask, measures, zero, source))
+        own = [axis for axis in kept if axis in times]
+        if own:
+            spine = _spine(period, own, _finest(times), source, whole, binding)
+            parts.append(_complete(axes, kept, own, spine, mask, measures, zero, source))
+        parts.append(_rest(axes, own, mask, measures, zero, source))
     united = parts[0]
     for part in parts[1:]:
         united = exp.Union(this=united, expression=part, distinct=False)
@@ -96,8 +98,7 @@ def _complete(
 ) -> exp.Select:
     """The rows of one grouping set: every date of the spine with every member there is."""
     others = [axis for axis in kept if axis not in times]
-    finest = _finest([axis for axis in kept if axis in times])
-    on: list[Node] = [same(column(finest.name, source), column("on_day", "spine"))]
+    on: list[Node] = [same(column(axis.name, source), column(axis.name, "spine")) for axis in times]
     for axis in others:
         for name in _columns_of(axis):
             on.append(same(column(name, source), column(name, "members")))
@@ -106,10 +107,9 @@ def _complete(
     for axis in axes:
         if axis not in kept:
             columns += [alias(exp.Null(), name) for name in _columns_of(axis)]
-        elif axis in times:
-            columns.append(alias(truncated(column("on_day", "spine"), str(axis.grain)), axis.name))
         else:
-            columns += [column(name, "members") for name in _columns_of(axis)]
+            table = "spine" if axis in times else "members"
+            columns += [column(name, table) for name in _columns_of(axis)]
     if mask is not None:
         columns.append(alias(number(mask), MASK))
     columns += [_value(name, source, zero) for name in measures]
@@ -124,7 +124,6 @@ def _complete(
 
 def _rest(
     axes: Sequence[Axis],
-    kept: Sequence[Axis],
     times: Sequence[Axis],
     mask: int | None,
     measures: Sequence[str],
@@ -133,9 +132,8 @@ def _rest(
 ) -> exp.Select:
     """The rows of one grouping set that have no place on a spine: without a time or a known one."""
     limits = _of_set(mask, source)
-    own = [axis for axis in kept if axis in times]
-    if own:
-        limits.append(is_null(column(_finest(own).name, source)))
+    if times:
+        limits.append(is_null(column(_finest(times).name, source)))
     columns: list[Node] = [column(name, source) for name in _names(axes, mask is not None)]
     columns += [_value(name, source, zero) for name in measures]
     return select(columns, named(source), (), limits)
@@ -176,24 +174,41 @@ def _value(name: str, table: str | None, zero: Collection[str]) -> Node:
 
 
 def _spine(
-    period: Period, finest: Axis, source: str, mask: int | None, binding: Binding
+    period: Period,
+    times: Sequence[Axis],
+    finest: Axis,
+    source: str,
+    whole: int | None,
+    binding: Binding,
 ) -> exp.Select:
-    grain = str(finest.grain)
+    """Every date of the period as the times of a grouping set tell it.
+
+    An open end is that of the rows, whose `finest` time is in the set `whole`.
+    """
+    grains = [str(axis.grain) for axis in times]
+    # A week may lie in two months, so beside another time it is told day by day.
+    grain = str(_finest(times).grain) if len(times) == 1 or "week" not in grains else "day"
     if period.days is not None:
         days = unnest(binding.bind(list(period.days)))
         days.set("expressions", [alias(days.expressions[0], "day")])
-        query = select([alias(truncated(column("day"), grain), "on_day")], _subquery(days, "days"))
-        query.set("distinct", exp.Distinct())
-        return query
+        dates = _subquery(days, "days")
+    else:
 
-    def bound(limit: object, aggregate: str) -> Node:
-        if limit is not None:
-            return truncated(as_date(binding.bind(limit)), grain)
-        dates = call(aggregate, column(finest.name, source))
-        query = select([dates], named(source), (), _of_set(mask, source))
-        return exp.Subquery(this=query)
+        def bound(limit: object, aggregate: str) -> Node:
+            if limit is not None:
+                return truncated(as_date(binding.bind(limit)), grain)
+            ends = call(aggregate, column(finest.name, source))
+            query = select([ends], named(source), (), _of_set(whole, source))
+            return truncated(exp.Subquery(this=query), grain)
 
-    count, unit = _STEPS[grain]
-    step = exp.Interval(this=text(str(count)), unit=exp.Var(this=unit))
-    series = call("generate_series", bound(period.start, "min"), bound(period.end, "max"), step)
-    return select([alias(as_date(call("unnest", series)), "on_day")])
+        count, unit = _STEPS[grain]
+        step = exp.Interval(this=text(str(count)), unit=exp.Var(this=unit))
+        series = call("generate_series", bound(period.start, "min"), bound(period.end, "max"), step)
+        listed = select([alias(as_date(call("unnest", series)), "day")])
+        dates = _subquery(listed, "days")
+    told: list[Node] = [
+        alias(truncated(column("day"), str(axis.grain)), axis.name) for axis in times
+    ]
+    query = select(told, dates)
+    query.set("distinct", exp.Distinct())
+    return query

@@ -14,9 +14,9 @@ _UNITS_ZH = {"d": "天", "h": "小时", "m": "分", "s": "秒"}
 
 
 _WRITTEN: Mapping[str, Callable[[date], str]] = {
-    "month": lambda day: f"{day:%Y-%m}",
-    "quarter": lambda day: f"{day:%Y}-Q{(day.month + 2) // 3}",
-    "year": lambda day: f"{day:%Y}",
+    "month": lambda day: day.isoformat()[:7],
+    "quarter": lambda day: f"{day.year:04}-Q{(day.month + 2) // 3}",
+    "year": lambda day: f"{day.year:04}",
 }
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import duckdb
 from sqlglot import exp
 
 from cubes.axis import Axis
-from cubes.binding import Binding
+from cubes.binding import Binding, with_values
 from cubes.catalogue import Catalogue
 from cubes.cube import FACT, Cube
 from cubes.declaration import did_you_mean, suggest
@@ -97,14 +97,7 @@ def _is_empty(connection: Connection, binding: Binding, cube: Cube, axis: Axis) 
         query = select([exp.Star()], binding.warehouse.table(cube.fact, FACT), (), conditions)
     else:
         query = select([exp.Star()], binding.warehouse.table(axis.dimension.table))
-    return connection.execute(*_with_values(query.limit(1), binding)).fetchone() is None
-
-
-def _with_values(query: exp.Select, binding: Binding) -> tuple[str, dict[str, Any]]:
-    """The statement, and those bound values that it names."""
-    names = {node.name for node in query.find_all(exp.Placeholder)}
-    values = {name: value for name, value in binding.parameters.items() if name in names}
-    return query.sql(dialect="duckdb"), values
+    return connection.execute(*with_values(query.limit(1), binding)).fetchone() is None
 
 
 def member_names(
@@ -146,7 +139,7 @@ def member_names(
             [item.copy() for item in conditions],
         )
         statement.set("distinct", exp.Distinct())
-        found = connection.execute(*_with_values(statement.limit(limit), binding)).fetchall()
+        found = connection.execute(*with_values(statement.limit(limit), binding)).fetchall()
         for row in found:
             if all(part is not None for part in row):
                 path = tuple(str(part) for part in row)

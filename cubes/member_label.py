@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING, Any
 from sqlglot import exp
 
 from cubes.asked import Asked
+from cubes.axis import Axis
+from cubes.binding import Binding, parent_join, with_values
 from cubes.compilation import Statement
+from cubes.cube import Cube
 from cubes.dimension import VALID_FROM, VALID_TO, Dimension, localised
 from cubes.expression import parse_expression
-from cubes.member import parse_member
-from cubes.sql import Node, cast, column, inside, select, unnest
+from cubes.member import parse_member, split_range
+from cubes.predicate import member_conditions, visible_members
+from cubes.sql import Node, column, inside, select, unnest
 from cubes.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -55,25 +59,50 @@ def member_labels(
 
 
 def asked_by_name(
-    connection: duckdb.DuckDBPyConnection, warehouse: Warehouse, asked: Asked, language: str
+    connection: duckdb.DuckDBPyConnection, binding: Binding, cube: Cube, asked: Asked
 ) -> Asked:
-    """What was asked for with the names of the members that were written by their keys."""
+    """What was asked for with the names of members that were written by their keys.
+
+    A name is told only of the one member that the cut can mean and that the scope lets the account
+    know; what was written stays otherwise, and as it was, when members had other names.
+    """
+    if binding.as_was:
+        return asked
     members = []
     for one in asked.members:
-        dimension = one.keys_of
-        keys = [parse_member(value) for value in one.values if value is not None]
-        wanted = sorted({key.code or key.literal for key in keys})
-        if dimension is not None and dimension.name is not None and wanted:
-            names = _names(connection, warehouse, dimension, language, wanted, is_text=True)
-            one = replace(
-                one,
-                texts=tuple(
-                    text if text is None else names.get(text.removeprefix("#"), text)
-                    for text in one.texts
-                ),
+        if one.key is not None:
+            texts = zip(one.values, one.texts, strict=True)
+            named = (
+                _name_of(connection, binding, cube, one.key, value) or text for value, text in texts
             )
+            one = replace(one, texts=tuple(named))
         members.append(one)
     return replace(asked, members=tuple(members))
+
+
+def _name_of(
+    connection: duckdb.DuckDBPyConnection,
+    binding: Binding,
+    cube: Cube,
+    axis: Axis,
+    value: str | None,
+) -> str | None:
+    dimension = axis.dimension
+    if value is None or split_range(value) is not None:
+        return None
+    if dimension is None or dimension.name is None:
+        return None
+    # The member itself, not those below it, which the cut takes too.
+    own = member_conditions(binding, cube, replace(axis, steps=()), parse_member(value))
+    name = parse_expression(localised(dimension.name, binding.language), axis.role)
+    query = select(
+        [name],
+        binding.warehouse.table(dimension.table, axis.role),
+        binding.parent_join(dimension, axis.role),
+        [own, *visible_members(binding, cube, dimension, axis.role)],
+    )
+    found = connection.execute(*with_values(query.limit(2), binding)).fetchall()
+    return str(found[0][0]) if len(found) == 1 and found[0][0] is not None else None
 
 
 def _names(
@@ -83,18 +112,11 @@ def _names(
     language: str,
     codes: list[Any],
     on: date | None = None,
-    *,
-    is_text: bool = False,
 ) -> dict[Any, str]:
-    """What members are called by key: today, or in their version of the day `on`.
-
-    With `is_text` the codes are keys as people write them.
-    """
+    """What members are called by key: today, or in their version of the day `on`."""
     assert dimension.name is not None
     name = parse_expression(localised(dimension.name, language), "member")
     key = parse_expression(dimension.key, "member")
-    if is_text:
-        key = cast(key, exp.DType.VARCHAR)
     conditions: list[Node] = [inside(key.copy(), unnest(exp.Placeholder(this="codes")))]
     values: dict[str, Any] = {"codes": codes}
     table = dimension.table
@@ -104,7 +126,12 @@ def _names(
         conditions.append(exp.LTE(this=column(VALID_FROM, "member"), expression=day))
         conditions.append(exp.GT(this=column(VALID_TO, "member"), expression=day.copy()))
         values["day"] = on
-    statement = select([key, name], warehouse.table(table, "member"), (), conditions)
+    statement = select(
+        [key, name],
+        warehouse.table(table, "member"),
+        parent_join(warehouse, dimension, "member"),
+        conditions,
+    )
     found = connection.execute(statement.sql(dialect="duckdb"), values).fetchall()
     return {code: text for code, text in found if text is not None}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,7 +12,6 @@ from cubes.binding import Binding, roles_in
 from cubes.compared_period import Shift, compared_period
 from cubes.cube import GRAINS, Cube, Measure
 from cubes.declaration import suggest
-from cubes.dimension import MOST_LEVELS
 from cubes.errors import QueryError
 from cubes.figures import MASK, Selection, Set, key_name
 from cubes.formatting import difference_format
@@ -240,7 +240,7 @@ def grouping_sets(axes: Sequence[Axis], totals: str) -> tuple[Set, ...]:
 
 def _depth(axis: Axis) -> int:
     if axis.kind == "key":
-        return MOST_LEVELS + 1
+        return sys.maxsize
     return GRAINS.index(axis.grain) if axis.grain in GRAINS else axis.position
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from cubes.binding import Binding
 from cubes.catalogue import Catalogue
 from cubes.compilation import Statement, compile_query
 from cubes.errors import AnswerTooLarge, QueryError
@@ -82,6 +83,9 @@ def run_query(
         result = _result(
             connection, warehouse, statement, list(types), types, records, language, snapshot
         )
+        binding = Binding(catalogue, warehouse, scope, None, language, as_was=query.as_was)
+        asked = asked_by_name(connection, binding, catalogue.cube(query.cube), statement.asked)
+        result = replace(result, asked=asked)
         if not _proves_members(query, result):
             check_members(catalogue, connection, warehouse, query, scope, language)
     except duckdb.Error as error:
@@ -216,7 +220,6 @@ def _result(
         snapshot=snapshot,
         language=language,
         member_labels=member_labels(connection, warehouse, statement, [*rows, *totals], language),
-        asked=asked_by_name(connection, warehouse, statement.asked, language),
         as_was=statement.as_was,
         aggregate=statement.aggregate,
         compared=statement.compared,

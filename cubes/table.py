@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 
+from cubes.asked import period_text
 from cubes.formatting import NOTHING, format_value
 from cubes.result import Column, CubeResult
 from cubes.view import NOBODY
@@ -107,8 +108,9 @@ def remarks(result: CubeResult, language: str) -> list[str]:
     """What people must know to read the figures: what they are of, what with, and what was."""
     told = [] if result.asked is None else result.asked.sentences(language)
     if result.compared is not None:
-        start, end = result.compared.start, result.compared.end
-        told.append(f"比较期：{start} 至 {end}" if language == "zh" else f"against {start}..{end}")
+        is_by_month = result.asked is not None and result.asked.is_by_month
+        text = period_text(result.compared, language, is_by_month=is_by_month)
+        told.append(f"比较期：{text}" if language == "zh" else f"against {text}")
     if result.as_was is not None:
         told.append(result.as_was.sentence(language))
     return told

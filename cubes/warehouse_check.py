@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 from sqlglot import exp
 
 from cubes.axis import hierarchy_steps
-from cubes.bind_check import Problem, unbound_of_cube, unbound_of_dimension
+from cubes.bind_check import Problem, first_line, unbound_of_cube, unbound_of_dimension
 from cubes.binding import parent_join
 from cubes.consistency import cube_expressions, dimension_expressions, located_fault
 from cubes.cube import FACT, Cube
@@ -22,8 +23,6 @@ from cubes.sql import call, is_null, select
 from cubes.warehouse import Warehouse, read_warehouse
 
 if TYPE_CHECKING:
-    import duckdb
-
     from cubes.catalogue import Catalogue
 
 
@@ -133,6 +132,28 @@ def _dimension_problems(dimension: Dimension, warehouse: Warehouse) -> Iterator[
 def _key_problems(
     dimension: Dimension, warehouse: Warehouse, connection: duckdb.DuckDBPyConnection
 ) -> Iterator[Problem]:
+    yield from _told_by_engine(("key",), _repeated_keys(dimension, warehouse, connection))
+    if dimension.history is not None:
+        versions = _version_problems(dimension, dimension.history, warehouse, connection)
+        yield from _told_by_engine(("history",), versions)
+    for name, hierarchy in dimension.hierarchies.items():
+        if not hierarchy.ragged:
+            where = ("hierarchies", name, "ragged")
+            early = _early_ends(dimension, hierarchy, warehouse, connection)
+            yield from _told_by_engine(where, ((where, message) for message in early))
+
+
+def _told_by_engine(where: Sequence[Any], problems: Iterator[Problem]) -> Iterator[Problem]:
+    """The problems, and at `where` what the engine says if it cannot look for them."""
+    try:
+        yield from problems
+    except duckdb.Error as error:
+        yield where, first_line(error)
+
+
+def _repeated_keys(
+    dimension: Dimension, warehouse: Warehouse, connection: duckdb.DuckDBPyConnection
+) -> Iterator[Problem]:
     parent = dimension.parent
     pairs: list[tuple[Sequence[Any], str, str]] = [(("key",), dimension.table, dimension.key)]
     if parent is not None:
@@ -150,12 +171,6 @@ def _key_problems(
                 f"{row[0] - row[1]} rows of {table} repeat a key, so joining would count facts "
                 "more than once",
             )
-    if dimension.history is not None:
-        yield from _version_problems(dimension, dimension.history, warehouse, connection)
-    for name, hierarchy in dimension.hierarchies.items():
-        if not hierarchy.ragged:
-            for message in _early_ends(dimension, hierarchy, warehouse, connection):
-                yield ("hierarchies", name, "ragged"), message
 
 
 def _early_ends(

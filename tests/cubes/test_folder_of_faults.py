@@ -40,6 +40,18 @@ attributes:
   longest: {sq: name}
   shortest: {sql: name, lable: {zh: 短, en: short}}
 """,
+    "dimensions/stone.yml": """\
+dimension: stone
+table: stone
+key: cast(label as integer)
+attributes:
+  parts: {sql: parts}
+""",
+    "dimensions/tree.yml": """\
+dimension: tree
+table: tree
+key: cast(label as integer)
+""",
     "dimensions/ware.yml": """\
 dimension: ware
 table: ware
@@ -60,7 +72,7 @@ measures:
 cube: sale
 fact: sale
 where: note
-time: {sold: sold_on, noted: note, cut: "substring(note, 1, 10)"}
+time: {where: sold_on, sold: sold_on, noted: note, cut: "substring(note, 1, 10)"}
 dimensions:
   doubled: {sql: note - true}
 measures:
@@ -124,6 +136,8 @@ EXPECTED = [
     ("shop.yml", 3, "key: 1 rows of shop repeat a key"),
     ("street.yml", 5, "attributes.longest.sq: unknown key (did you mean 'sql'?)"),
     ("street.yml", 6, "attributes.shortest.lable: unknown key (did you mean 'label'?)"),
+    ("stone.yml", 5, "attributes.parts: 'parts' is INTEGER[], no single value"),
+    ("tree.yml", 3, "key: Conversion Error: Could not convert string 'x' to INT32"),
     ("total.yml", 5, "measures.said: Binder Error: No function matches"),
     ("total.yml", 7, "measures.mean: Binder Error: No function matches"),
     ("visit.yml", 7, "measures.weight.agg"),
@@ -146,6 +160,8 @@ def test_every_fault_of_a_folder_is_told_in_one_go_and_once(tmp_path: Path) -> N
             "create schema marts",
             "create table marts.person as select 1 as id, date '2000-01-01' as born",
             "create table marts.shop as select 1 as id, 5 as square_metres from range(2)",
+            "create table marts.stone as select 'x' as label, [1, 2] as parts",
+            "create table marts.tree as select 'x' as label",
             "create table marts.ware as select 1 as id, 'x' as name",
             "create table marts.sale as "
             "select 1 as shop_id, 'x' as note, 3 as amount, date '2026-01-01' as sold_on",

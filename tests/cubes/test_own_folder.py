@@ -186,7 +186,7 @@ def test_the_json_form_is_as_designed(
     result = ask(database, measures="cost,mean,trips", by="taken.day,long", totals="grand")
     data = json.loads(result.to_json())
     assert list(data) == ["columns", "rows", "totals", "snapshot", "sql", "asked"]
-    assert data["asked"] == {"periods": {}, "cuts": {}, "units": None}
+    assert data["asked"] == {"times": [], "cuts": {}, "units": None, "is_possible": True}
     assert data["columns"] == [
         {"name": "taken.day", "label": "taken日", "type": "date"},
         {"name": "long", "label": "long", "type": "boolean"},
