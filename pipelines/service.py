@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from threading import Thread
 from typing import TYPE_CHECKING
@@ -23,20 +24,27 @@ _QUERIES_AT_ONCE = 4
 _THIS_MACHINE, _ANY_FREE = "127.0.0.1", 0
 
 
-def service_application(installation: Installation) -> Application:
+def service_application(
+    installation: Installation, *, reading_seconds: float | None = None
+) -> Application:
     """The service of an installation as an ASGI application.
+
+    `reading_seconds` is how long a caller may take no part of an answer, if not as long as usual.
 
     Raises what the intake's composition raises, and DeclarationError for a faulty contract or
     query.
     """
     from connectors.service.application import make_application
-    from connectors.service.desk import STREAMS_AT_ONCE, ServiceDesk
+    from connectors.service.desk import STREAMS_AT_ONCE, ServiceDesk, ServiceLimits
     from connectors.service.exchange import Exchange
     from connectors.service.pins import SnapshotPins
     from connectors.service.reading import Reader
     from pipelines.exchange import export_desk
 
     settings = installation.settings
+    limits = ServiceLimits()
+    if reading_seconds is not None:
+        limits = replace(limits, reading_seconds=reading_seconds)
 
     def open_snapshot() -> Snapshot:
         from cubes.snapshot import open_snapshot
@@ -79,6 +87,7 @@ def service_application(installation: Installation) -> Application:
         seal=seal,
         unseal=store.unseal,
         now=installation.now,
+        limits=limits,
     )
     return make_application(desk)
 

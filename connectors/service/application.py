@@ -77,7 +77,7 @@ def make_application(desk: ServiceDesk) -> Application:
     )
     async def receive(request: Request) -> Response:
         async def answer(packet: Packet) -> tuple[Response, str]:
-            done = await desk.handle(packet, request.scope[CLIENT])
+            done = await desk.handle(packet, request.scope[CLIENT], request.is_disconnected)
             return Response(done.body, done.status, media_type="application/json"), str(done.status)
 
         return await _answered(desk, request, answer)

@@ -58,7 +58,8 @@ class ServiceLimits:
     may be under way at once.
 
     Of a client's questions `questions_at_once` are computed at a time and the others wait, so that
-    one client does not hold up all.
+    one client does not hold up all. A caller that takes no part of an answer for `reading_seconds`
+    is left.
     """
 
     packets: Limiter = field(default_factory=lambda: Limiter(1_200, 60))
@@ -66,6 +67,7 @@ class ServiceLimits:
     under_way: Room = field(default_factory=lambda: Room(8, 32))
     streams: Room = field(default_factory=lambda: Room(2, STREAMS_AT_ONCE))
     questions_at_once: int = 2
+    reading_seconds: float = 60
 
 
 @dataclass(frozen=True)
@@ -108,15 +110,20 @@ class ServiceDesk:
     _turns: dict[tuple[str, str], _Turn] = field(default_factory=dict)
     _shares: dict[str, asyncio.Semaphore] = field(default_factory=dict)
 
-    async def handle(self, packet: Packet, client: ApiClient) -> Answer:
-        """Do what a packet asks, or repeat what was answered; raises PacketRefused."""
+    async def handle(
+        self, packet: Packet, client: ApiClient, has_left: Callable[[], Awaitable[bool]]
+    ) -> Answer:
+        """Do what a packet asks, or repeat what was answered; raises PacketRefused.
+
+        A question whose caller has left before its turn raises ClientLeft.
+        """
         operation = OPERATIONS.get(packet.operation)
         if operation is None:
             raise PacketRefused("unknown_operation")
         if not operation.is_open_to(client.permissions):
             raise PacketRefused("forbidden")
         if not operation.writes:
-            data, snapshot = await self._read(operation, packet, client)
+            data, snapshot = await self._read(operation, packet, client, has_left)
             return _answer(packet, "ok", data, snapshot)
         if packet.is_test or client.is_test:
             return _answer(packet, "tested", await self._try(operation, packet, client), None)
@@ -244,7 +251,11 @@ class ServiceDesk:
             raise _of_intake(refusal) from refusal
 
     async def _read(
-        self, operation: Operation, packet: Packet, client: ApiClient
+        self,
+        operation: Operation,
+        packet: Packet,
+        client: ApiClient,
+        has_left: Callable[[], Awaitable[bool]],
     ) -> tuple[Any, str | None]:
         name = operation.name
         asked: dict[str, Callable[[Packet, ApiClient], tuple[Any, str | None]]] = {
@@ -254,7 +265,9 @@ class ServiceDesk:
             "list_operations": self.reader.operations,
         }
         if name in asked:
-            data, snapshot = await self._queried(client, lambda: asked[name](packet, client))
+            data, snapshot = await self._queried(
+                client, lambda: asked[name](packet, client), has_left
+            )
             return data, snapshot
         if name == "query_status":
             return await asyncio.to_thread(self._status, packet, client)
@@ -315,9 +328,16 @@ class ServiceDesk:
         # Nothing may be awaited in a task that is being ended.
         asyncio.get_running_loop().run_in_executor(None, stream.leave)
 
-    async def _queried(self, client: ApiClient, ask: Callable[[], Any]) -> Any:
+    async def _queried(
+        self,
+        client: ApiClient,
+        ask: Callable[[], Any],
+        has_left: Callable[[], Awaitable[bool]] | None = None,
+    ) -> Any:
         most = self.limits.questions_at_once
         async with self._shares.setdefault(client.client_id, asyncio.Semaphore(most)):
+            if has_left is not None and await has_left():
+                raise ClientLeft
             return await asyncio.get_running_loop().run_in_executor(self.queries, ask)
 
     def _status(self, packet: Packet, client: ApiClient) -> tuple[Any, str | None]:
@@ -353,9 +373,10 @@ class ServiceDesk:
 
     def close(self) -> None:
         """Write what was accepted, then close everything."""
+        # Questions may still take their time; what came in is safe before they are waited for.
+        self.intake.close()
         for pool in (self.queries, self.streams):
             pool.shutdown(wait=True, cancel_futures=True)
-        self.intake.close()
         self.reader.pins.close()
 
 

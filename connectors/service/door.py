@@ -73,7 +73,8 @@ class Door:
                 held.enter_context(limits.streams.entered(name))
             body = await _bounded(scope, receive, MOST_BYTES)
             scope[CLIENT] = client
-            await self._application(scope, replayed(body, receive), send)
+            patient = _while_it_reads(send, limits.reading_seconds)
+            await self._application(scope, replayed(body, receive), patient)
 
     async def _client(self, scope: MutableMapping[str, Any]) -> ApiClient:
         given = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")
@@ -91,6 +92,21 @@ class Door:
             limits.wrong_keys.count(address, at)
             raise PacketRefused("unauthorised")
         return client
+
+
+def _while_it_reads(send: Send, seconds: float) -> Send:
+    """Send as long as the caller reads; raises ClientLeft where it takes nothing for `seconds`.
+
+    A caller that stops reading would else hold its place, its thread and the snapshot for good.
+    """
+
+    async def sent(message: MutableMapping[str, Any]) -> None:
+        try:
+            await asyncio.wait_for(send(message), seconds)
+        except TimeoutError as error:
+            raise ClientLeft from error
+
+    return sent
 
 
 async def _bounded(scope: MutableMapping[str, Any], receive: Receive, most: int) -> bytes:

@@ -15,8 +15,11 @@ from pipelines.service import service_application
 def main(home: str, port: str) -> None:
     """Serve the service of `home` until the process is ended."""
     installation = Installation.open(os.environ, home=Path(home))
+    seconds = os.environ.get("HUIYIN_TEST_READING_SECONDS")
     uvicorn.run(
-        service_application(installation),
+        service_application(
+            installation, reading_seconds=None if seconds is None else float(seconds)
+        ),
         host="127.0.0.1",
         port=int(port),
         access_log=False,

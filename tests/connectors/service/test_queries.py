@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -15,7 +17,7 @@ from connectors.service.pins import SnapshotPins
 from connectors.service.refusal import PacketRefused
 from cubes.snapshot import Snapshot, current_tag, open_snapshot
 from tests.connectors.service.conftest import TAG, publish_marts
-from tests.connectors.service.server import Client, ServiceServer, add_client
+from tests.connectors.service.server import SENT_AT, Client, ServiceServer, add_client
 from tests.connectors.service.test_packet import told
 
 SITE = {
@@ -35,6 +37,16 @@ label: {zh: 更慢, en: Slower}
 columns: {n: {type: integer}}
 scope: open
 limits: {seconds: 4}
+sql: |
+  select count(*) as n from marts.dim_date a cross join marts.dim_date b
+  cross join marts.dim_date c cross join marts.dim_date d where a.is_workday
+""",
+    "endless": """\
+query: endless
+label: {zh: 无尽, en: Endless}
+columns: {n: {type: integer}}
+scope: open
+limits: {seconds: 300}
 sql: |
   select count(*) as n from marts.dim_date a cross join marts.dim_date b
   cross join marts.dim_date c cross join marts.dim_date d where a.is_workday
@@ -96,6 +108,30 @@ def test_slow_questions_of_one_client_do_not_hold_up_another(
         assert told(quick)["code"] == "ok"
         assert not any(one.done() for one in asked)
         assert {told(one.result())["code"] for one in asked} == {"answer_too_slow"}
+
+
+def test_questions_of_callers_that_left_are_not_computed(
+    server: ServiceServer, whole: Client
+) -> None:
+    hasty = Client(server, add_client(server.home, "hasty"))
+    # Two are begun and end by their limit; the others would be computed for minutes after them.
+    for number in range(8):
+        query = "slower" if number < 2 else "endless"
+        packet = {"id": f"h{number}", "operation": "run_named_query", "params": {"query": query},
+                  "sent_at": SENT_AT}  # fmt: skip
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+        connection.request(
+            "POST", "/v1/packets", json.dumps(packet).encode(),
+            {"Authorization": f"Bearer {hasty.key}"},
+        )  # fmt: skip
+        time.sleep(0.1)
+        connection.close()
+    for _ in range(300):
+        if told(hasty.send("run_named_query", query="overdue_cases"))["code"] == "ok":
+            break
+        time.sleep(0.1)
+    else:
+        raise AssertionError("questions that nobody waits for are computed")
 
 
 def test_an_answer_with_too_many_rows_is_refused_whole(whole: Client) -> None:

@@ -8,6 +8,7 @@ import io
 import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pyarrow
@@ -174,6 +175,25 @@ def free_stream(
         assert json.loads(response.read())["code"] == "busy"
         time.sleep(0.2)
     raise AssertionError("the client's streams did not end")
+
+
+def test_a_caller_that_stops_reading_loses_its_place(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    publish_marts(home)
+    folder = home / "site/cubes/queries"
+    folder.mkdir(parents=True)
+    (folder / "grid.yml").write_text(SITE["grid"], encoding="utf-8")
+    with ServiceServer(home, HUIYIN_TEST_READING_SECONDS="0.5") as server:
+        silent = Client(server, add_client(home, "silent"))
+        held = [opened(silent, "run_named_query", query="grid") for _ in range(2)]
+        assert [response.status for _, response in held] == [200, 200]
+        connection, response = free_stream(silent, "grid")
+        assert response.status == 200
+        connection.close()
+        # What was begun ends without its end, so that nobody takes it for the whole.
+        for _, response in held:
+            with pytest.raises(http.client.IncompleteRead):
+                response.read()
 
 
 def test_long_streams_of_one_client_take_a_share_and_hold_up_nobody(
