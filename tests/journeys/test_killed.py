@@ -49,7 +49,7 @@ def start(
 def kill_at(product: Product, moment: str, *arguments: str, **environment: str) -> None:
     """Kill the command at the moment; what is published is then whole or absent."""
     child = start(product, moment, "SIGKILL", *arguments, **environment)
-    output = "".join(child.communicate(timeout=120))
+    output = "".join(child.communicate(timeout=600))
     assert child.returncode == -signal.SIGKILL, f"{moment}: {output[-3000:]}"
     serving(product)
 
@@ -65,7 +65,7 @@ def stopped_at(product: Product, moment: str, *arguments: str) -> Iterator[subpr
     finally:
         if child.returncode is None:
             child.kill()
-            child.communicate(timeout=60)
+            child.communicate(timeout=300)
 
 
 def serving(product: Product) -> str | None:

@@ -263,7 +263,7 @@ def test_the_dispatcher_ends_when_it_is_told_to(product: Product) -> None:
 
     wait_for(listens_for_the_end)
     child.send_signal(signal.SIGTERM)
-    output, _ = child.communicate(timeout=60)
+    output, _ = child.communicate(timeout=300)
     assert child.returncode == 0, output
 
 
