@@ -89,7 +89,7 @@ def test_a_page_escapes_every_text_and_says_when_there_is_none() -> None:
 def test_both_tell_codes_by_their_labels_and_the_period_compared_with(ask: Ask) -> None:
     for language, kind, told in (
         ("zh", "投诉", "比较期：2025-03-01 至 2025-03-31"),
-        ("en", "Complaint", "against 2025-03-01..2025-03-31"),
+        ("en", "Complaint", "against 2025-03-01 to 2025-03-31"),
     ):
         result = ask(
             "cases", "cases", "kind", period="2026-03", compare="year", language=language,
