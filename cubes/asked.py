@@ -13,8 +13,7 @@ from cubes.member import parse_member, split_range
 from cubes.period import Period
 from cubes.plan import Plan
 from cubes.question import CutValues
-
-_NOBODY = {"zh": "（空）", "en": "(none)"}
+from cubes.view import NOBODY
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class AskedTime:
     def text(self, language: str) -> str:
         """For people: its days, months where a fact knows no days."""
         if self.period is None:
-            return _NOBODY.get(language, _NOBODY["en"])
+            return NOBODY.get(language, NOBODY["en"])
         return period_text(self.period, language, is_by_month=self.is_by_month)
 
 
@@ -86,7 +85,7 @@ class Asked:
             told.append(
                 "时期与时间切片没有共同的日子" if chinese else "the period and cuts share no day"
             )
-        nobody = _NOBODY.get(language, _NOBODY["en"])
+        nobody = NOBODY.get(language, NOBODY["en"])
         for one in self.members:
             texts = comma.join(nobody if text is None else text for text in one.texts)
             told.append(f"{one.label}{colon}{texts}")

@@ -6,7 +6,6 @@ import secrets
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime
 from threading import Thread
 from typing import TYPE_CHECKING
@@ -42,9 +41,8 @@ def service_application(
     from pipelines.exchange import export_desk
 
     settings = installation.settings
-    limits = ServiceLimits()
-    if reading_seconds is not None:
-        limits = replace(limits, reading_seconds=reading_seconds)
+    usual = ServiceLimits()
+    limits = usual if reading_seconds is None else ServiceLimits(reading_seconds=reading_seconds)
 
     def open_snapshot() -> Snapshot:
         from cubes.snapshot import open_snapshot

@@ -120,10 +120,9 @@ def catalogue_of(context: typer.Context, installation: Installation) -> Catalogu
     """The declarations of the folder that was named, else those of the home."""
     from cubes.catalogue import load_catalogue
 
-    is_named = context.meta.get("definitions") is not None
-    if is_named:
-        return load_catalogue(folders_of(context, installation))
-    return installation.catalogue
+    if context.meta.get("definitions") is None:
+        return installation.catalogue
+    return load_catalogue(folders_of(context, installation))
 
 
 @contextmanager

@@ -30,6 +30,20 @@ class Served:
     trial: Client
 
 
+def endless_query(name: str, *, seconds: float) -> str:
+    """The declaration of a named query that computes until its limit."""
+    return f"""\
+query: {name}
+label: {{zh: 无尽, en: Endless}}
+columns: {{n: {{type: integer}}}}
+scope: open
+limits: {{seconds: {seconds}}}
+sql: |
+  select count(*) as n from marts.dim_date a cross join marts.dim_date b
+  cross join marts.dim_date c cross join marts.dim_date d where a.is_workday
+"""
+
+
 def publish_marts(home: Path, tag: str = TAG) -> None:
     """Publish the small warehouse of the cubes' tests in a home."""
     built = home / f"{tag}.duckdb"

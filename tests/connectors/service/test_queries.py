@@ -16,41 +16,14 @@ from connectors.service.operation import PERMISSIONS
 from connectors.service.pins import SnapshotPins
 from connectors.service.refusal import PacketRefused
 from cubes.snapshot import Snapshot, current_tag, open_snapshot
-from tests.connectors.service.conftest import TAG, publish_marts
+from tests.connectors.service.conftest import TAG, endless_query, publish_marts
 from tests.connectors.service.server import SENT_AT, Client, ServiceServer, add_client
 from tests.connectors.service.test_packet import told
 
 SITE = {
-    "slow": """\
-query: slow
-label: {zh: 慢, en: Slow}
-columns: {n: {type: integer}}
-scope: open
-limits: {seconds: 0.5}
-sql: |
-  select count(*) as n from marts.dim_date a cross join marts.dim_date b
-  cross join marts.dim_date c cross join marts.dim_date d where a.is_workday
-""",
-    "slower": """\
-query: slower
-label: {zh: 更慢, en: Slower}
-columns: {n: {type: integer}}
-scope: open
-limits: {seconds: 4}
-sql: |
-  select count(*) as n from marts.dim_date a cross join marts.dim_date b
-  cross join marts.dim_date c cross join marts.dim_date d where a.is_workday
-""",
-    "endless": """\
-query: endless
-label: {zh: 无尽, en: Endless}
-columns: {n: {type: integer}}
-scope: open
-limits: {seconds: 300}
-sql: |
-  select count(*) as n from marts.dim_date a cross join marts.dim_date b
-  cross join marts.dim_date c cross join marts.dim_date d where a.is_workday
-""",
+    "slow": endless_query("slow", seconds=0.5),
+    "slower": endless_query("slower", seconds=4),
+    "endless": endless_query("endless", seconds=300),
     "many": """\
 query: many
 label: {zh: 多, en: Many}
